@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import type { Config } from './config.js';
+import type { Database } from './database/database.js';
+import { enumStore } from './database/enums.js';
+import { sessionStore } from './database/sessions.js';
+import { invalid, Problem, type ProblemCode } from './errors.js';
+import { examples } from './model/examples.js';
+import { validator } from './model/validator.js';
+import { accessCheck } from './plugins/access.js';
+import errorHandler, { handleError, problemType } from './plugins/error-handler.js';
+import { takeJsonOnly } from './plugins/json-body.js';
+import { collectMethods } from './plugins/method-not-allowed.js';
+import openapi from './plugins/openapi.js';
+import requestLog from './plugins/request-log.js';
+import { enumRoutes } from './routes/enums.js';
+import { healthRoutes } from './routes/health.js';
+import { sessionRoutes } from './routes/sessions.js';
+
+export interface Dependencies {
+  database: Database;
+  /** Silent when absent. */
+  logger?: FastifyBaseLogger;
+}
+
+/** An id of 255 characters, each of up to four bytes, percent-encoded. */
+const maxParamLength = 255 * 4 * 3;
+
+/** Builds the service: all of Fastify's options, plugins and scopes, in the order in which a request meets them. */
+export async function buildApp(config: Config, { database, logger }: Dependencies): Promise<FastifyInstance> {
+  const app: FastifyInstance = Fastify({
+    ...(logger && { loggerInstance: logger }),
+    bodyLimit: config.BODY_LIMIT,
+    trustProxy: config.TRUST_PROXY.length > 0 ? [...config.TRUST_PROXY] : false,
+    genReqId: () => randomUUID(),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength },
+    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
+    clientErrorHandler: refuseUnreadable,
+  });
+  // Answers are JSON already, or small: compiled serializers would only cost start-up.
+  app.setSerializerCompiler(() => JSON.stringify);
+  // Bodies, queries and preconditions are read by the model, which knows more than a schema can say.
+  app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'params' ? pathValidator(schema) : () => true));
+  takeJsonOnly(app);
+
+  await app.register(errorHandler);
+  await app.register(requestLog);
+  const refuseOtherMethods = collectMethods(app);
+  await app.register(openapi, { publicUrl: config.PUBLIC_URL, examples });
+  await app.register(healthRoutes, { database });
+  await app.register(
+    async (api) => {
+      const checkAccess = accessCheck(config);
+      api.addHook('onRequest', async (request, reply) => {
+        reply.header('cache-control', 'private, no-cache');
+        checkAccess(request);
+      });
+      await api.register(sessionRoutes, { sessions: sessionStore(database), publicUrl: config.PUBLIC_URL });
+      await api.register(enumRoutes, { enums: enumStore(database) });
+    },
+    { prefix: '/api' },
+  );
+  refuseOtherMethods();
+  return app;
+}
+
+function pathValidator(schema: object) {
+  const faultsOf = validator(schema, 'path');
+  return (value: unknown) => {
+    const faults = faultsOf(value);
+    return faults.length > 0 ? { error: invalid(faults) } : { value };
+  };
+}
+
+const problemBySocketError: Readonly<Record<string, ProblemCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers-too-large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+};
+
+/** Answers what Node cannot parse as HTTP, on the bare socket, and closes it. */
+function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return;
+  const problem = new Problem(problemBySocketError[error.code ?? ''] ?? 'malformed-request');
+  const body = JSON.stringify(problem.document('', randomUUID()));
+  socket.end(
+    `HTTP/1.1 ${problem.statusCode} ${STATUS_CODES[problem.statusCode]}\r\nContent-Type: ${problemType}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

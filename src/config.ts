@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { envSchema } from 'env-schema';
+import { type Static, Type } from 'typebox';
+
+/** The environment is the only configuration: one schema, parsed once, passed on as a frozen value. */
+
+/** A comma-separated list, without empty entries. */
+function list(description: string) {
+  return Type.Unsafe<string[]>({ type: 'string', default: '', separator: ',', description });
+}
+
+const environment = Type.Object({
+  HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on.' }),
+  PORT: Type.Integer({ default: 3000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 for any.' }),
+  DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description: '`postgresql://…`; without it the embedded database in DATA_DIR.',
+    }),
+  ),
+  DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder of the embedded database.' }),
+  DATABASE_DIRECT_URL: Type.Optional(
+    Type.String({ pattern: '^postgres(ql)?://', description: 'For migrations, past a pooler.' }),
+  ),
+  DATABASE_POOL_SIZE: Type.Integer({ default: 10, minimum: 1, maximum: 1000, description: 'Connections at most.' }),
+  DATABASE_STATEMENT_TIMEOUT_MS: Type.Integer({
+    default: 5000,
+    minimum: 1,
+    description: 'Milliseconds that a statement may take; not for migrations.',
+  }),
+  DATABASE_PREPARED_STATEMENTS: Type.Boolean({
+    default: true,
+    description: 'false behind a pooler in transaction mode.',
+  }),
+  MIGRATE_ON_START: Type.Boolean({ default: true, description: 'false to migrate with `npm run migrate` instead.' }),
+  API_KEYS: list('Keys with full access, sent as `Authorization: Bearer`.'),
+  API_READ_KEYS: list('Keys that only read.'),
+  ALLOW_ANONYMOUS: Type.Boolean({
+    default: false,
+    description: 'true to serve any address without keys: only behind something that authenticates.',
+  }),
+  PUBLIC_URL: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^?#]+$',
+      description: 'Base of `next`, `previous` and `Location`; taken from the request when absent.',
+    }),
+  ),
+  TRUST_PROXY: list('Addresses or networks of proxies whose forwarded headers count.'),
+  SHUTDOWN_TIMEOUT_MS: Type.Integer({
+    default: 10_000,
+    minimum: 1,
+    description: 'Milliseconds that requests in flight get to finish on SIGTERM.',
+  }),
+  LOG_LEVEL: Type.String({
+    default: 'info',
+    enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+    description: 'Of pino.',
+  }),
+  BODY_LIMIT: Type.Integer({ default: 1_048_576, minimum: 1, description: 'Bytes that a request body may have.' }),
+});
+
+type Environment = Static<typeof environment>;
+
+export type Config = Readonly<Environment>;
+
+/** The variables that may also be named with `_FILE`, for secrets mounted as files. */
+const secrets = ['DATABASE_URL', 'DATABASE_DIRECT_URL', 'API_KEYS', 'API_READ_KEYS'] as const;
+
+/** Every fault of the environment in one message. */
+export class ConfigError extends Error {
+  constructor(readonly faults: readonly string[]) {
+    super(`The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+/**
+ * Parses the environment.
+ *
+ * @throws ConfigError that lists every fault at once.
+ */
+export function parseConfig(variables: Readonly<Record<string, string | undefined>>): Config {
+  const faults: string[] = [];
+  // Compose files pass a variable that is not set as an empty one.
+  const set = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''));
+  for (const name of secrets) readSecretFile(name, set, faults);
+  const config = validate(set, faults);
+  if (config) faults.push(...contradictions(config));
+  if (!config || faults.length > 0) throw new ConfigError(faults);
+  return Object.freeze(config);
+}
+
+function readSecretFile(name: string, set: Record<string, string | undefined>, faults: string[]): void {
+  const path = set[`${name}_FILE`];
+  if (path === undefined) return;
+  if (set[name] !== undefined) faults.push(`${name} and ${name}_FILE are both set: keep one`);
+  try {
+    set[name] = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    faults.push(`${name}_FILE cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function validate(data: Record<string, string | undefined>, faults: string[]): Environment | undefined {
+  try {
+    const parsed = envSchema<Environment>({ schema: environment, data, env: false });
+    const clean = (entries: string[]) => entries.map((entry) => entry.trim()).filter(Boolean);
+    return {
+      ...parsed,
+      API_KEYS: clean(parsed.API_KEYS),
+      API_READ_KEYS: clean(parsed.API_READ_KEYS),
+      TRUST_PROXY: clean(parsed.TRUST_PROXY),
+    };
+  } catch (error) {
+    const { errors } = error as { errors?: { instancePath: string; message?: string; params: unknown }[] };
+    if (!errors) throw error;
+    for (const { instancePath, message, params } of errors) {
+      const allowed = (params as { allowedValues?: string[] }).allowedValues;
+      faults.push(`${instancePath.slice(1)} ${message}${allowed ? `: ${allowed.join(', ')}` : ''}`);
+    }
+    return undefined;
+  }
+}
+
+/** What each variable alone allows and all together do not. */
+function contradictions(config: Environment): string[] {
+  const faults: string[] = [];
+  const keys = [...config.API_KEYS, ...config.API_READ_KEYS];
+  if (keys.length > 0 && config.ALLOW_ANONYMOUS) {
+    faults.push('ALLOW_ANONYMOUS is true and there are API keys: keep one of the two');
+  }
+  if (keys.length === 0 && !config.ALLOW_ANONYMOUS && !isLoopback(config.HOST)) {
+    faults.push(
+      `HOST is ${config.HOST}, which others can reach, and there is no key: set API_KEYS, or ALLOW_ANONYMOUS=true where something in front authenticates`,
+    );
+  }
+  for (const key of keys) {
+    if (!/^[\x21-\x7e]+$/.test(key)) faults.push('API_KEYS and API_READ_KEYS take visible ASCII characters only');
+  }
+  return faults;
+}
+
+/** Whether an address to listen on is reached from this machine alone. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}

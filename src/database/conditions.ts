@@ -1,0 +1,87 @@
+import type { Condition } from '../model/list.js';
+import type { ColumnKind, ColumnName } from '../model/session.js';
+import { Prisma } from './generated/client.js';
+
+/** PostgreSQL's type for each kind of column, for the casts of parameters. */
+export const sqlTypes: Readonly<Record<ColumnKind, string>> = {
+  integer: 'bigint',
+  enum: 'text',
+  timestamp: 'timestamptz',
+  text: 'text',
+  boolean: 'boolean',
+  map: 'jsonb',
+};
+
+/** The name of a column of the model, quoted. */
+export function identifier(column: ColumnName): Prisma.Sql {
+  return Prisma.raw(`"${column}"`);
+}
+
+/** A parameter of a kind of column. */
+export function parameter(kind: ColumnKind, value: unknown): Prisma.Sql {
+  return Prisma.sql`${value}::${Prisma.raw(sqlTypes[kind])}`;
+}
+
+const comparisons = { exact: '=', gt: '>', gte: '>=', lt: '<', lte: '<=' } as const;
+
+/**
+ * The SQL of one condition.
+ *
+ * @example customer = $1::text
+ * @example "created" >= $1::timestamptz
+ */
+export function conditionSql({ column, kind, lookup, value, key }: Condition): Prisma.Sql {
+  const name = identifier(column);
+  switch (lookup) {
+    case 'in':
+      return Prisma.sql`${name} = ANY(${value}::${Prisma.raw(sqlTypes[kind])}[])`;
+    case 'isnull':
+      return value ? Prisma.sql`${name} IS NULL` : Prisma.sql`${name} IS NOT NULL`;
+    case 'startswith':
+      return Prisma.sql`${name} LIKE ${`${literal(value as string)}%`}::text`;
+    case 'iexact':
+      return Prisma.sql`lower(${name}) = lower(${value}::text)`;
+    case 'icontains':
+      return Prisma.sql`${name} ILIKE ${`%${literal(value as string)}%`}::text`;
+    case 'contains':
+      return Prisma.sql`EXISTS (SELECT FROM jsonb_each_text(${name}) AS entry WHERE entry.value = ${value}::text)`;
+    case 'key':
+      return keySql(name, key as string, value as string);
+    default:
+      return Prisma.sql`${name} ${Prisma.raw(comparisons[lookup])} ${parameter(kind, value)}`;
+  }
+}
+
+/** A text as a LIKE pattern that matches it alone. */
+function literal(text: string): string {
+  return text.replace(/[\\%_]/g, '\\$&');
+}
+
+/**
+ * `metadata[key]=value`. Containment is what the GIN index serves. A value that reads as a number or boolean
+ * may be stored as one, and 5 contains 5.0: the text decides.
+ */
+function keySql(name: Prisma.Sql, key: string, value: string): Prisma.Sql {
+  const pair = (json: string) => Prisma.sql`${name} @> ${`{${JSON.stringify(key)}:${json}}`}::jsonb`;
+  const asText = pair(JSON.stringify(value));
+  if (!/^(true|false|-?(0|[1-9]\d*)(\.\d+)?)$/.test(value)) return asText;
+  return Prisma.sql`(${asText} OR ${pair(value)}) AND ${name} ->> ${key}::text = ${value}::text`;
+}
+
+/** The columns with a partial index, and the bytes of the values that are in it (see the migration). */
+const partiallyIndexed: readonly ColumnName[] = [
+  'customer',
+  'payment_intent',
+  'subscription',
+  'client_reference_id',
+  'customer_email',
+];
+const indexedBytes = 1024;
+
+/** What a condition implies and a partial index asks for: without it the planner may not use the index. */
+export function indexPredicate({ column, lookup, value }: Condition): Prisma.Sql | undefined {
+  if (!partiallyIndexed.includes(column) || (lookup !== 'exact' && lookup !== 'in')) return undefined;
+  const sizes = [value].flat().map((one) => Buffer.byteLength(String(one)));
+  if (sizes.some((size) => size < 1 || size > indexedBytes)) return undefined;
+  return Prisma.sql`octet_length(${identifier(column)}) BETWEEN 1 AND 1024`;
+}

@@ -1,0 +1,26 @@
+import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
+import type { PrismaClient } from './generated/client.js';
+
+/** One SQL statement with its parameters; with a name it is prepared once per connection. */
+export interface Statement {
+  readonly name?: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+/** What the service asks of a database, PostgreSQL and the embedded one alike. */
+export interface Database {
+  /** For people: where the data is, without credentials. */
+  readonly description: string;
+  /** For what is not hot: the enum tables. */
+  readonly prisma: PrismaClient;
+  /** Runs one statement and commits it. What fails carries PostgreSQL's SQLSTATE or the driver's code. */
+  query<Row>(statement: Statement): Promise<Row[]>;
+  /**
+   * Runs work with what the schema engine needs: an adapter on a connection of its own. Only one process
+   * at a time is inside.
+   */
+  migrating<Result>(work: (adapter: SqlMigrationAwareDriverAdapterFactory) => Promise<Result>): Promise<Result>;
+  /** Waits for what is running, then lets go of every connection, file and lock. */
+  close(): Promise<void>;
+}

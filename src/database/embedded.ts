@@ -1,0 +1,44 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PGlite, type PGliteOptions } from '@electric-sql/pglite';
+import { PrismaPGlite } from 'pglite-prisma-adapter';
+import type { Database, Statement } from './database.js';
+import { lockDirectory } from './directory-lock.js';
+import { PrismaClient } from './generated/client.js';
+
+/**
+ * Opens the embedded database: PostgreSQL compiled to WebAssembly, inside this process, its data in a folder.
+ *
+ * @throws when another process has the folder open: it holds the whole database in its memory.
+ */
+export async function openEmbedded(directory: string): Promise<Database> {
+  await mkdir(directory, { recursive: true });
+  const unlock = await lockDirectory(directory);
+  try {
+    const database = await openPGlite({ dataDir: join(directory, 'postgres') });
+    const close = async () => {
+      await database.close();
+      await unlock();
+    };
+    return { ...database, description: `the embedded database in ${directory}`, close };
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+/** Opens PGlite with whatever keeps its data: a folder, memory, a dump. */
+export async function openPGlite(options: PGliteOptions): Promise<Database> {
+  const pglite = await PGlite.create(options);
+  const adapter = new PrismaPGlite(pglite);
+  return {
+    description: 'an embedded database in memory',
+    prisma: new PrismaClient({ adapter }),
+    async query<Row>({ text, values }: Statement) {
+      const { rows } = await pglite.query(text, [...values]);
+      return rows as Row[];
+    },
+    migrating: (work) => work(adapter),
+    close: () => pglite.close(),
+  };
+}

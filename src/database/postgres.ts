@@ -1,0 +1,95 @@
+import { setTimeout } from 'node:timers/promises';
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import type { Database, Statement } from './database.js';
+import { PrismaClient } from './generated/client.js';
+
+export interface PostgresOptions {
+  /** `postgresql://…` */
+  url: string;
+  /** For migrations, past a pooler; `url` when absent. */
+  directUrl?: string | undefined;
+  /** Connections at most. */
+  poolSize: number;
+  /** Milliseconds a statement may take, and a request may wait for a connection. */
+  statementTimeout: number;
+  /** False behind a pooler in transaction mode. */
+  preparedStatements: boolean;
+  /** Told of connections that fail while idle; the pool replaces them by itself. */
+  onIdleError?: (error: Error) => void;
+}
+
+/** Opens a pool on PostgreSQL. Connects on the first query. */
+export function openPostgres(options: PostgresOptions): Database {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.poolSize,
+    connectionTimeoutMillis: options.statementTimeout,
+    statement_timeout: options.statementTimeout,
+    application_name: 'checkout-session-service',
+    keepAlive: true,
+  });
+  pool.on('error', (error) => options.onIdleError?.(error));
+  const unnamed = ({ text, values }: Statement) => ({ text, values: [...values] });
+
+  return {
+    description: describe(options.url),
+    prisma: new PrismaClient({ adapter: new PrismaPg(pool) }),
+    async query<Row>(statement: Statement) {
+      const query = options.preparedStatements ? (statement as pg.QueryConfig) : unnamed(statement);
+      const { rows } = await pool.query(query);
+      return rows as Row[];
+    },
+    migrating: (work) => migrating(options.directUrl ?? options.url, work),
+    close: () => pool.end(),
+  };
+}
+
+function describe(url: string): string {
+  const { host, pathname } = new URL(url);
+  return `PostgreSQL at ${host}${pathname}`;
+}
+
+/** Any number, as long as every version of the service uses the same; not the one of Prisma's own lock. */
+const migrationLock = 2_024_110_722;
+const lockTimeout = 5000;
+const lockAttempts = 24;
+const lockNotAvailable = '55P03';
+
+/**
+ * Holds an advisory lock while migrating, so that replicas that start together migrate one after the other.
+ * Waiting for locks is short and repeated: a statement queueing for a table's lock holds up all who come after it.
+ */
+async function migrating<Result>(url: string, work: (adapter: PrismaPg) => Promise<Result>): Promise<Result> {
+  const client = new pg.Client({ connectionString: url, lock_timeout: lockTimeout, keepAlive: true });
+  await client.connect();
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await client.query('SELECT pg_advisory_lock($1)', [migrationLock]);
+        break;
+      } catch (error) {
+        if ((error as pg.DatabaseError).code !== lockNotAvailable || attempt === lockAttempts) throw error;
+        await setTimeout(100);
+      }
+    }
+    return await work(new MigrationAdapter({ connectionString: url, max: 2, lock_timeout: lockTimeout }));
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * Prisma's adapter with its scripts sent whole: its own splits them at every semicolon, those inside
+ * function bodies too (adapter-pg 7.10). One script is one implicit transaction, so a migration that
+ * fails leaves nothing behind.
+ */
+class MigrationAdapter extends PrismaPg {
+  override async connect() {
+    const adapter = await super.connect();
+    adapter.executeScript = async (script) => {
+      await adapter.underlyingDriver().query(script);
+    };
+    return adapter;
+  }
+}

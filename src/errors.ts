@@ -1,0 +1,223 @@
+/**
+ * The catalogue of errors: every problem the service answers with, once. RFC 9457 documents,
+ * `application/problem+json`; the OpenAPI document and the README are made from the same entries.
+ */
+
+export interface ProblemKind {
+  /** HTTP status code. */
+  readonly status: number;
+  /** The same for every occurrence, as RFC 9457 asks. */
+  readonly title: string;
+  /** What brings it about and what to do, for the reader of the contract. */
+  readonly description: string;
+}
+
+export const catalogue = {
+  'malformed-request': {
+    status: 400,
+    title: 'The request cannot be read',
+    description: 'The URL, the headers or the JSON of the body are malformed.',
+  },
+  'invalid-request': {
+    status: 400,
+    title: 'The request is not valid',
+    description: 'A body, parameter or header breaks a rule; `errors` names each place. Nothing was changed.',
+  },
+  unauthorized: {
+    status: 401,
+    title: 'An API key is needed',
+    description: 'Send `Authorization: Bearer <key>` with one of the configured keys.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'Not allowed',
+    description:
+      'The key only reads, or the request came from another site or through a proxy to a service without keys.',
+  },
+  'not-found': {
+    status: 404,
+    title: 'There is nothing at this path',
+    description: 'No resource has this path.',
+  },
+  'session-not-found': {
+    status: 404,
+    title: 'There is no such Checkout Session',
+    description: 'No session with this id is in the mirror.',
+  },
+  'method-not-allowed': {
+    status: 405,
+    title: 'This path does not take the method',
+    description: 'The `Allow` header lists the methods it takes.',
+  },
+  'session-exists': {
+    status: 409,
+    title: 'A Checkout Session with this id exists',
+    description: 'Use PUT or PATCH to change it.',
+  },
+  'precondition-failed': {
+    status: 412,
+    title: 'A precondition of the request does not hold',
+    description: 'If-Match or If-None-Match does not agree with the stored session. Read it again and decide anew.',
+  },
+  'payload-too-large': {
+    status: 413,
+    title: 'The request is too large',
+    description: 'The body is over BODY_LIMIT, or more than the database can hold in one value.',
+  },
+  'unsupported-media-type': {
+    status: 415,
+    title: 'The media type is not supported',
+    description: 'Send `application/json`; PATCH also takes `application/merge-patch+json`.',
+  },
+  'misdirected-request': {
+    status: 421,
+    title: 'The request was meant for another host',
+    description: 'Without keys the service answers to localhost, 127.0.0.1 and [::1] only.',
+  },
+  'headers-too-large': {
+    status: 431,
+    title: 'The request headers are too large',
+    description: 'Shorten the URL or the headers.',
+  },
+  'request-timeout': {
+    status: 408,
+    title: 'The request took too long to arrive',
+    description: 'Send the whole request without pausing.',
+  },
+  internal: {
+    status: 500,
+    title: 'The service failed',
+    description: 'A fault of ours; the log has the details under the same `request_id`.',
+  },
+  'database-unavailable': {
+    status: 503,
+    title: 'The database is not available',
+    description: 'Nothing was acknowledged; try again later.',
+  },
+  'query-timeout': {
+    status: 503,
+    title: 'The query took too long',
+    description: 'No index serves this filter on so many rows. Add one that is indexed, or narrow it.',
+  },
+} as const satisfies Record<string, ProblemKind>;
+
+export type ProblemCode = keyof typeof catalogue;
+
+/** One place in a request that breaks a rule. */
+export interface Fault {
+  /** The part of the request. */
+  in: 'body' | 'query' | 'path' | 'header';
+  /** RFC 6901 pointer into that part, `/customer_email`; empty for the whole of it. */
+  pointer: string;
+  /** What is wrong there. */
+  detail: string;
+}
+
+/** The document that a client receives: RFC 9457, with `request_id` and `errors` added. */
+export interface ProblemDocument {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  instance: string;
+  request_id: string;
+  errors?: readonly Fault[];
+}
+
+interface ProblemOptions {
+  /** What happened this time; the description of the catalogue when absent. */
+  detail?: string;
+  errors?: readonly Fault[];
+  /** Response headers that go with it, such as Allow. */
+  headers?: Readonly<Record<string, string>>;
+  /** The failure behind it, for the log alone. */
+  cause?: unknown;
+}
+
+/** An answer other than success. Thrown anywhere, written by the one error handler. */
+export class Problem extends Error {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly #options: ProblemOptions;
+
+  constructor(
+    readonly code: ProblemCode,
+    options: ProblemOptions = {},
+  ) {
+    super(options.detail ?? catalogue[code].description, { cause: options.cause });
+    this.name = 'Problem';
+    this.statusCode = catalogue[code].status;
+    this.headers = options.headers ?? {};
+    this.#options = options;
+  }
+
+  /** The document to send. `instance` is the request's path without its query. */
+  document(instance: string, requestId: string): ProblemDocument {
+    const { errors } = this.#options;
+    return {
+      type: `urn:problem:${this.code}`,
+      title: catalogue[this.code].title,
+      status: this.statusCode,
+      detail: this.message,
+      instance,
+      request_id: requestId,
+      ...(errors && { errors }),
+    };
+  }
+}
+
+/** A 400 that names each place. */
+export function invalid(errors: readonly Fault[]): Problem {
+  const [first] = errors;
+  const detail =
+    errors.length === 1 && first
+      ? `${first.pointer ? `${first.pointer.slice(1)}: ` : ''}${first.detail}`
+      : `${errors.length} places are not valid; see errors.`;
+  return new Problem('invalid-request', { detail, errors });
+}
+
+/**
+ * What a failure of the database means to a client, from its SQLSTATE (PostgreSQL's appendix A) or the
+ * driver's error code. What is in neither table is a fault of ours: `internal`.
+ */
+export function databaseProblem(error: unknown): Problem | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  const message = error instanceof Error ? error.message : '';
+  const kind =
+    typeof code === 'string'
+      ? (problemBySqlState[code] ?? problemBySqlStateClass[code.slice(0, 2)] ?? problemByDriverCode[code])
+      : problemByDriverMessage.find(([pattern]) => pattern.test(message))?.[1];
+  return kind && new Problem(kind, { cause: error });
+}
+
+const problemBySqlState: Readonly<Record<string, ProblemCode>> = {
+  '57014': 'query-timeout', // query_canceled, by statement_timeout
+};
+
+const problemBySqlStateClass: Readonly<Record<string, ProblemCode>> = {
+  '08': 'database-unavailable', // connection exception
+  '28': 'database-unavailable', // invalid authorization: the operator's to mend
+  '3D': 'database-unavailable', // the database does not exist
+  '53': 'database-unavailable', // insufficient resources: connections, disk, memory
+  '54': 'payload-too-large', // program limit exceeded
+  '57': 'database-unavailable', // operator intervention: shutdown, crash, starting up
+  '58': 'database-unavailable', // system error outside PostgreSQL
+};
+
+const problemByDriverCode: Readonly<Record<string, ProblemCode>> = {
+  ECONNREFUSED: 'database-unavailable',
+  ECONNRESET: 'database-unavailable',
+  EHOSTUNREACH: 'database-unavailable',
+  ENETUNREACH: 'database-unavailable',
+  ENOENT: 'database-unavailable', // a socket's path
+  ENOTFOUND: 'database-unavailable',
+  EAI_AGAIN: 'database-unavailable',
+  EPIPE: 'database-unavailable',
+  ETIMEDOUT: 'database-unavailable',
+};
+
+// pg gives these no code: the pool's wait limit, and a connection lost under a query.
+const problemByDriverMessage: readonly [RegExp, ProblemCode][] = [
+  [/timeout exceeded when trying to connect/, 'database-unavailable'],
+  [/Connection terminated|Client has encountered a connection error/, 'database-unavailable'],
+];

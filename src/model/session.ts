@@ -1,0 +1,222 @@
+import { type Static, type TSchema, Type } from 'typebox';
+import { BillingAddressCollection, Mode, SubmitType } from './enums.js';
+
+/**
+ * THE model: dj-stripe's Session as Django REST Framework published it, declared once. The order of the
+ * properties, their descriptions (typing errors included), what is required, nullable or read-only is the
+ * contract, which generated clients repeat to the byte. Columns, filters, requests and the OpenAPI document
+ * are all derived from it.
+ */
+
+function readOnly<Schema extends TSchema>(schema: Schema): Schema {
+  return { ...schema, readOnly: true };
+}
+
+function nullable<Schema extends TSchema>(schema: Schema) {
+  return Type.Optional(Type.Unsafe<Static<Schema> | null>({ ...schema, nullable: true }));
+}
+
+function reference<Schema extends TSchema>(schema: Schema) {
+  return Type.Unsafe<Static<Schema>>(Type.Ref(`${(schema as { $id?: string }).$id}#`));
+}
+
+function map(description: string) {
+  return Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: {}, description });
+}
+
+export const Session = Type.Object(
+  {
+    djstripe_id: readOnly(Type.Integer()),
+    billing_address_collection: reference(BillingAddressCollection),
+    mode: reference(Mode),
+    submit_type: reference(SubmitType),
+    djstripe_created: readOnly(Type.String({ format: 'date-time' })),
+    djstripe_updated: readOnly(Type.String({ format: 'date-time' })),
+    id: Type.String({ maxLength: 255 }),
+    livemode: nullable(
+      Type.Boolean({
+        description:
+          'Null here indicates that the livemode status is unknown or was previously unrecorded. Otherwise, this field indicates whether this record comes from Stripe test mode or live mode operation.',
+      }),
+    ),
+    created: nullable(
+      Type.String({ format: 'date-time', description: 'The datetime this object was created in stripe.' }),
+    ),
+    metadata: nullable(
+      map(
+        'A set of key/value pairs that you can attach to an object. It can be useful for storing additional information about an object in a structured format.',
+      ),
+    ),
+    description: nullable(Type.String({ description: 'A description of this object.' })),
+    cancel_url: Type.Optional(
+      Type.String({
+        maxLength: 5000,
+        description:
+          'The URL the customer will be directed to if theydecide to cancel payment and return to your website.',
+      }),
+    ),
+    client_reference_id: Type.Optional(
+      Type.String({
+        maxLength: 5000,
+        description:
+          'A unique string to reference the Checkout Session.This can be a customer ID, a cart ID, or similar, andcan be used to reconcile the session with your internal systems.',
+      }),
+    ),
+    customer_email: Type.Optional(
+      Type.String({
+        maxLength: 255,
+        description: 'If provided, this value will be used when the Customer object is created.',
+      }),
+    ),
+    display_items: nullable(map('The line items, plans, or SKUs purchased by the customer.')),
+    locale: Type.Optional(
+      Type.String({
+        maxLength: 255,
+        description:
+          "The IETF language tag of the locale Checkout is displayed in.If blank or auto, the browser's locale is used.",
+      }),
+    ),
+    payment_method_types: map(
+      'The list of payment method types (e.g. card) that this Checkout Session is allowed to accept.',
+    ),
+    success_url: Type.Optional(
+      Type.String({
+        maxLength: 5000,
+        description:
+          'The URL the customer will be directed to after the payment or subscriptioncreation is successful.',
+      }),
+    ),
+    djstripe_owner_account: nullable(Type.String({ description: 'The Stripe Account this object belongs to.' })),
+    customer: nullable(Type.String({ description: 'Customer this Checkout is for if one exists.' })),
+    payment_intent: nullable(
+      Type.String({ description: 'PaymentIntent created if SKUs or line items were provided.' }),
+    ),
+    subscription: nullable(Type.String({ description: 'Subscription created if one or more plans were provided.' })),
+  },
+  { $id: 'DjStripeCheckoutSession' },
+);
+
+export type Session = Static<typeof Session>;
+
+export type ColumnName = keyof Session;
+
+/** What a column holds; `text` is a plain string, `map` a JSON object. */
+export type ColumnKind = 'integer' | 'enum' | 'timestamp' | 'text' | 'boolean' | 'map';
+
+export interface Column {
+  readonly name: ColumnName;
+  readonly kind: ColumnKind;
+  readonly nullable: boolean;
+  readonly readOnly: boolean;
+  readonly required: boolean;
+}
+
+type Property = TSchema & {
+  $ref?: string;
+  type?: string;
+  format?: string;
+  nullable?: boolean;
+  readOnly?: boolean;
+};
+
+function kindOf({ $ref, type, format }: Property): ColumnKind {
+  if ($ref) return 'enum';
+  if (type === 'string') return format === 'date-time' ? 'timestamp' : 'text';
+  return type === 'object' ? 'map' : (type as 'integer' | 'boolean');
+}
+
+const properties = Object.entries(Session.properties) as [ColumnName, Property][];
+
+/** The columns of a session, in the contract's order. */
+export const columns: readonly Column[] = properties.map(([name, schema]) => ({
+  name,
+  kind: kindOf(schema),
+  nullable: schema.nullable ?? false,
+  readOnly: schema.readOnly ?? false,
+  required: (Session.required as string[]).includes(name),
+}));
+
+export type ReadOnlyColumn = 'djstripe_id' | 'djstripe_created' | 'djstripe_updated';
+
+/** The columns that requests may set: all but the read-only three. */
+export const writableColumns = columns.filter((column) => !column.readOnly) as readonly (Column & {
+  readonly name: Exclude<ColumnName, ReadOnlyColumn>;
+})[];
+
+/** A session as it is to be stored: every writable column has its value. */
+export type SessionWrite = Required<Omit<Session, ReadOnlyColumn>>;
+
+/** What an omitted or emptied column holds: the plain strings are never null. */
+export function emptyValue(column: Column): null | '' {
+  return column.nullable ? null : '';
+}
+
+/** The pattern of an id: no control characters, and not `.` or `..`, which URLs resolve away. */
+const idPattern = '^(?!\\.{1,2}$)[^\\u0000-\\u001f\\u007f-\\u009f]+$';
+
+export const SessionId = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  pattern: idPattern,
+  description: "Stripe's id of the Checkout Session.",
+  examples: ['cs_test_a1YS1URlnyQCN5fUUduORoQ7Pw41PJqDWkIVQCpJPqkfIhd6tVY8XB1OLY'],
+});
+
+function requestProperty({ name, kind, nullable: isNullable, required }: Column, schema: Property): Property {
+  if (name === 'id') return SessionId;
+  // Null for a plain string means "".
+  return kind === 'text' && !isNullable && !required ? { ...schema, nullable: true } : schema;
+}
+
+const requestProperties = Object.fromEntries(
+  columns.flatMap((column) => {
+    const schema = requestProperty(column, Session.properties[column.name] as Property);
+    return column.readOnly ? [] : [[column.name, column.required ? schema : Type.Optional(schema)]];
+  }),
+);
+
+export const SessionRequest = Type.Object(requestProperties, {
+  $id: 'DjStripeCheckoutSessionRequest',
+  additionalProperties: false,
+  description:
+    'A session to create or replace. The read-only properties of a session that was read may be sent back and are ignored; null for a plain string means "". `payment_method_types` and `display_items` may also be the array that Stripe sends: it becomes an object keyed by position.',
+});
+
+export const SessionPatch = Type.Object(
+  Object.fromEntries(Object.entries(requestProperties).map(([name, schema]) => [name, Type.Optional(schema)])),
+  {
+    $id: 'PatchedDjStripeCheckoutSessionRequest',
+    additionalProperties: false,
+    description:
+      'A JSON merge patch (RFC 7396): properties that are absent stay, null empties, objects such as `metadata` merge by key and null removes a key. An array for `payment_method_types` or `display_items` replaces the whole map.',
+  },
+);
+
+export const SessionPage = Type.Object(
+  {
+    count: Type.Unsafe<number | null>({
+      type: 'integer',
+      nullable: true,
+      description: 'How many sessions match: only when `count=exact` or `count=estimated` asks for it.',
+    }),
+    next: Type.Unsafe<string | null>({
+      type: 'string',
+      format: 'uri',
+      nullable: true,
+      description: 'The URL of the next page, or null on the last.',
+    }),
+    previous: Type.Unsafe<string | null>({
+      type: 'string',
+      format: 'uri',
+      nullable: true,
+      description: 'The URL of the page before, or null on the first.',
+    }),
+    results: Type.Array(reference(Session), { description: 'The sessions of this page, in the order asked for.' }),
+  },
+  { $id: 'PaginatedDjStripeCheckoutSessionList', description: 'A page of sessions.' },
+);
+
+export type SessionPage = Static<typeof SessionPage>;
+
+/** What the OpenAPI document publishes of this file, by `$id`. */
+export const sessionComponents = [Session, SessionRequest, SessionPatch, SessionPage];

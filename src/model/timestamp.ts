@@ -1,0 +1,35 @@
+/**
+ * Timestamps as the wire has them: RFC 3339. PostgreSQL keeps microseconds, more than a JavaScript Date
+ * does, so they stay text on their way through.
+ */
+
+const pattern =
+  /^(?<date>\d{4}-\d\d-\d\d)[Tt](?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)(?:\.(?<fraction>\d+))?(?:[Zz]|(?<sign>[+-])(?<offsetHour>\d\d):(?<offsetMinute>\d\d))$/;
+
+/**
+ * Reads an RFC 3339 date-time (a leap second counts as the next second).
+ *
+ * @returns it in UTC, `2026-01-31T12:00:00.000001Z`, with at most six digits of a second; undefined when it
+ *   is none, or when its year in UTC is outside 0001 to 9999, which RFC 3339 cannot write.
+ */
+export function parseTimestamp(text: string): string | undefined {
+  const groups = pattern.exec(text)?.groups;
+  if (!groups) return undefined;
+  const { date = '', fraction = '', sign } = groups;
+  const [hour, minute, second] = [Number(groups.hour), Number(groups.minute), Number(groups.second)];
+  const offset = 60 * Number(groups.offsetHour ?? 0) + Number(groups.offsetMinute ?? 0);
+  if (hour > 23 || minute > 59 || second > 60 || offset > 23 * 60 + 59) return undefined;
+  const midnight = Date.parse(`${date}T00:00:00Z`);
+  // Date.parse takes February 30th for March 2nd.
+  if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== date) return undefined;
+  const minutes = 60 * hour + minute - (sign === '-' ? -offset : offset);
+  const utc = new Date(midnight + 60_000 * minutes + 1000 * second);
+  const year = utc.getUTCFullYear();
+  if (year < 1 || year > 9999) return undefined;
+  return `${utc.toISOString().slice(0, 19)}${fraction && `.${fraction.slice(0, 6)}`}Z`;
+}
+
+/** As {@link parseTimestamp}, and a date alone is its midnight in UTC, as in Django's filters. */
+export function parseTimestampOrDate(text: string): string | undefined {
+  return parseTimestamp(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
+}

@@ -1,0 +1,49 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import fastifyPlugin from 'fastify-plugin';
+import { catalogue, databaseProblem, Problem, type ProblemCode } from '../errors.js';
+
+export const problemType = 'application/problem+json';
+
+/** The problems behind Fastify's own error codes. */
+const problemByFastifyCode: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'payload-too-large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+  FST_ERR_BAD_URL: 'malformed-request',
+  FST_ERR_NOT_FOUND: 'not-found',
+};
+
+function asProblem(error: FastifyError): Problem {
+  if (error instanceof Problem) return error;
+  const code = problemByFastifyCode[error.code];
+  if (code) return new Problem(code, { cause: error });
+  // What is left of Fastify's own are faults of the request: JSON, headers, lengths. Their words are for clients.
+  if (error.statusCode !== undefined && error.statusCode < 500) {
+    return new Problem('malformed-request', { detail: error.message, cause: error });
+  }
+  return databaseProblem(error) ?? new Problem('internal', { cause: error });
+}
+
+/** Answers with the problem document of whatever was thrown; what is ours to mend goes to the log. */
+export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = asProblem(error);
+  if (problem.statusCode >= 500) {
+    request.log.error({ err: problem.cause ?? problem, problem: problem.code }, catalogue[problem.code].title);
+  }
+  void sendProblem(problem, request, reply);
+}
+
+function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const [path = ''] = request.url.split('?', 1);
+  return reply
+    .code(problem.statusCode)
+    .headers(problem.headers)
+    .type(problemType)
+    .send(JSON.stringify(problem.document(path, request.id)));
+}
+
+/** The one error handler, and the answer for paths that are none. */
+export default fastifyPlugin((app: FastifyInstance, _options, done) => {
+  app.setErrorHandler(handleError);
+  app.setNotFoundHandler((request, reply) => sendProblem(new Problem('not-found'), request, reply));
+  done();
+});

@@ -1,0 +1,21 @@
+import { isUtf8 } from 'node:buffer';
+import type { FastifyBodyParser, FastifyInstance } from 'fastify';
+import { Problem } from '../errors.js';
+
+/**
+ * Parses a JSON body strictly: bytes that are not UTF-8 would otherwise be replaced in silence, and keys
+ * that reach for a prototype are refused by Fastify's own parser.
+ */
+export function parseJson(app: FastifyInstance): FastifyBodyParser<Buffer> {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  return (request, body, done) => {
+    if (!isUtf8(body)) return done(new Problem('malformed-request', { detail: 'The body is not UTF-8.' }));
+    return parse(request, body.toString(), done);
+  };
+}
+
+/** Takes JSON and nothing else: Fastify's own `text/plain` is a 415 here. */
+export function takeJsonOnly(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, parseJson(app));
+}

@@ -1,0 +1,172 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import fastifyPlugin from 'fastify-plugin';
+import type { OpenAPIV3 } from 'openapi-types';
+import { type TSchema, Type } from 'typebox';
+import { catalogue, type ProblemCode } from '../errors.js';
+import { enumComponents } from '../model/enums.js';
+import { sessionComponents } from '../model/session.js';
+import { problemType } from './error-handler.js';
+
+const Fault = Type.Object(
+  {
+    in: Type.String({
+      enum: ['body', 'query', 'path', 'header'],
+      description: 'The part of the request.',
+      examples: ['body'],
+    }),
+    pointer: Type.String({
+      description: 'RFC 6901 pointer into that part; empty for the whole of it.',
+      examples: ['/mode'],
+    }),
+    detail: Type.String({
+      description: 'What is wrong there.',
+      examples: ['must be one of payment, setup, subscription'],
+    }),
+  },
+  { $id: 'Fault', description: 'One place in a request that breaks a rule.' },
+);
+
+const ProblemComponent = Type.Object(
+  {
+    type: Type.String({
+      format: 'uri',
+      description: 'Identifies the kind of problem: `urn:problem:` and its code.',
+      examples: ['urn:problem:invalid-request'],
+    }),
+    title: Type.String({ description: 'The kind of problem, for people.', examples: ['The request is not valid'] }),
+    status: Type.Integer({ description: 'The HTTP status code.', examples: [400] }),
+    detail: Type.String({
+      description: 'What happened this time.',
+      examples: ['mode: must be one of payment, setup, subscription'],
+    }),
+    instance: Type.String({
+      description: "The request's path, without its query.",
+      examples: ['/api/checkout-sessions'],
+    }),
+    request_id: Type.String({
+      description: 'Under which the log has this request.',
+      examples: ['6f1c1f4e-6f0a-4b56-9a53-3f6b2d1f4a4e'],
+    }),
+    errors: Type.Optional(
+      Type.Array(Type.Ref('Fault#'), { description: 'Every place that is not valid, where the request is at fault.' }),
+    ),
+  },
+  { $id: 'Problem', description: 'An error: a problem document of RFC 9457.' },
+);
+
+/** A response with a JSON body, for the `response` of a route's schema. */
+export function json(description: string, schema: TSchema, headers?: Record<string, TSchema>) {
+  return { description, content: { 'application/json': { schema } }, ...(headers && { headers }) };
+}
+
+/** A response without a body. */
+export function empty(description: string, headers?: Record<string, TSchema>) {
+  return { type: 'null', description, ...(headers && { headers }) };
+}
+
+/** The error responses of a route, from the catalogue; those that share a status share a response. */
+export function problems(...codes: ProblemCode[]): Record<number, object> {
+  const responses: Record<number, { description: string; content: object }> = {};
+  for (const code of codes) {
+    const { status, title, description } = catalogue[code];
+    const text = `\`urn:problem:${code}\` ${title}. ${description}`;
+    const before = responses[status]?.description;
+    responses[status] = {
+      description: before ? `${before}\n\n${text}` : text,
+      content: { [problemType]: { schema: Type.Ref('Problem#') } },
+    };
+  }
+  return responses;
+}
+
+/** The components by `$id`; the names of the generated clients. */
+const components = [...enumComponents, ...sessionComponents, Fault, ProblemComponent];
+
+export interface OpenApiOptions {
+  /** Base of the API, from PUBLIC_URL. */
+  publicUrl: string | undefined;
+  /** Examples of bodies by the name of their component. */
+  examples: Readonly<Record<string, unknown>>;
+}
+
+/** Publishes the contract: `/openapi.json`, `/openapi.yaml`, and Swagger UI at `/docs` with assets of its own. */
+export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples }: OpenApiOptions) => {
+  for (const component of components) app.addSchema(component);
+
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.0.3',
+      info: {
+        title: 'Checkout Sessions',
+        version: '1.0.0',
+        description:
+          'A mirror of Stripe Checkout Sessions in a relational database: each session complete, filtered, ordered and paged, without a call to Stripe.',
+        license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
+      },
+      servers: [{ url: publicUrl ?? '/', description: 'This service.' }],
+      tags: [
+        { name: 'checkout-sessions', description: 'The Checkout Sessions.' },
+        { name: 'enums', description: 'The enums of a session, with labels.' },
+        { name: 'health', description: 'For load balancers and orchestrators.' },
+      ],
+      components: {
+        securitySchemes: {
+          apiKey: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'One of the configured keys. Needed when the service has any.',
+          },
+        },
+      },
+    },
+    refResolver: { buildLocalReference: ({ $id }, _base, _fragment, index) => String($id ?? `schema-${index}`) },
+    transformObject: (document) => finish((document as { openapiObject: OpenAPIV3.Document }).openapiObject, examples),
+  });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    logo: { type: 'image/svg+xml', content: '<svg xmlns="http://www.w3.org/2000/svg"/>' },
+    theme: { title: 'Checkout Sessions' },
+    uiConfig: { docExpansion: 'list', deepLinking: true, persistAuthorization: true, validatorUrl: null },
+  });
+
+  const cached = { json: '', yaml: '' };
+  app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
+    cached.json ||= JSON.stringify(app.swagger(), null, 2);
+    return reply.type('application/json').send(cached.json);
+  });
+  app.get('/openapi.yaml', { schema: { hide: true } }, (_request, reply) => {
+    cached.yaml ||= app.swagger({ yaml: true });
+    return reply.type('application/yaml').send(cached.yaml);
+  });
+});
+
+/** What @fastify/swagger has no place for: the style of one parameter, and the examples of bodies. */
+function finish(document: OpenAPIV3.Document, examples: OpenApiOptions['examples']): OpenAPIV3.Document {
+  for (const path of Object.values(document.paths)) {
+    for (const operation of Object.values(path ?? {}) as OpenAPIV3.OperationObject[]) {
+      for (const parameter of (operation.parameters ?? []) as OpenAPIV3.ParameterObject[]) styleParameter(parameter);
+      const responses = Object.values(operation.responses) as OpenAPIV3.ResponseObject[];
+      for (const body of [operation.requestBody as OpenAPIV3.RequestBodyObject | undefined, ...responses]) {
+        for (const media of Object.values(body?.content ?? {})) addExample(media, examples);
+      }
+    }
+  }
+  return document;
+}
+
+function styleParameter(parameter: OpenAPIV3.ParameterObject): void {
+  const schema = parameter.schema as OpenAPIV3.SchemaObject & { style?: string; explode?: boolean };
+  if (schema.style === undefined) return;
+  parameter.style = schema.style;
+  if (schema.explode !== undefined) parameter.explode = schema.explode;
+  delete schema.style;
+  delete schema.explode;
+}
+
+function addExample(media: OpenAPIV3.MediaTypeObject, examples: OpenApiOptions['examples']): void {
+  const reference = (media.schema as OpenAPIV3.ReferenceObject | undefined)?.$ref;
+  const example = reference && examples[reference.slice(reference.lastIndexOf('/') + 1)];
+  if (example !== undefined) media.example = example;
+}

@@ -1,0 +1,52 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import type { enumStore } from '../database/enums.js';
+import { Problem } from '../errors.js';
+import { enumNames } from '../model/enums.js';
+import { json, problems } from '../plugins/openapi.js';
+
+const always = ['malformed-request', 'unauthorized', 'forbidden', 'misdirected-request'] as const;
+const failures = ['internal', 'database-unavailable', 'query-timeout'] as const;
+
+const Name = Type.String({ description: `The property of a session: ${enumNames.join(', ')}.`, examples: ['mode'] });
+
+/** The enum tables. */
+export async function enumRoutes(instance: FastifyInstance, { enums }: { enums: ReturnType<typeof enumStore> }) {
+  const app = instance.withTypeProvider<TypeBoxTypeProvider>();
+  app.get(
+    '/enums',
+    {
+      schema: {
+        operationId: 'enums_list',
+        summary: 'List the enums',
+        description: 'Every enum of a session with its values and labels.',
+        tags: ['enums'],
+        response: {
+          200: json('The enums.', Type.Array(Type.Ref('Enum#'))),
+          ...problems(...always, ...failures),
+        },
+      },
+    },
+    () => Promise.all(enumNames.map((name) => enums.find(name))),
+  );
+
+  app.get(
+    '/enums/:name',
+    {
+      schema: {
+        operationId: 'enums_retrieve',
+        summary: 'Retrieve an enum',
+        description: 'One enum by the property of a session that holds it.',
+        tags: ['enums'],
+        params: Type.Object({ name: Name }),
+        response: { 200: json('The enum.', Type.Ref('Enum#')), ...problems(...always, 'not-found', ...failures) },
+      },
+    },
+    async (request) => {
+      const name = enumNames.find((known) => known === request.params.name);
+      if (!name) throw new Problem('not-found', { detail: `The enums are ${enumNames.join(', ')}.` });
+      return enums.find(name);
+    },
+  );
+}
