@@ -145,3 +145,6 @@ function contradictions(config: Environment): string[] {
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
+
+/** The names of all variables, for those who document them. */
+export const environmentVariables = Object.keys(environment.properties);

@@ -111,6 +111,7 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
         { name: 'enums', description: 'The enums of a session, with labels.' },
         { name: 'health', description: 'For load balancers and orchestrators.' },
       ],
+      security: [{ apiKey: [] }, {}],
       components: {
         securitySchemes: {
           apiKey: {

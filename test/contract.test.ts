@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest';
+import YAML from 'yaml';
+import { catalogue } from '../src/errors.js';
+import { examples } from '../src/model/examples.js';
+import { contract, expectComponent } from './support/contract.js';
+import { sessionsPath, startService } from './support/service.js';
+
+const { api } = await startService();
+
+interface Operation {
+  operationId: string;
+  tags: string[];
+  summary: string;
+  description: string;
+  parameters?: { name: string; in: string; description: string }[];
+  responses: Record<string, { description: string; content?: Record<string, { schema: { $ref?: string } }> }>;
+}
+
+const operations: [string, Operation][] = Object.entries(contract.paths).flatMap(([path, methods]) =>
+  Object.entries(methods as Record<string, Operation>).map(([method, operation]): [string, Operation] => [
+    `${method.toUpperCase()} ${path}`,
+    operation,
+  ]),
+);
+
+test('what the service publishes is what was reviewed (npm run contract rewrites it)', async () => {
+  const { text } = await api
+    .get('/openapi.json')
+    .expect(200)
+    .expect('content-type', /^application\/json/);
+  await expect(`${text}\n`).toMatchFileSnapshot('./openapi.json');
+});
+
+test('the YAML says the same as the JSON', async () => {
+  const { text } = await api.get('/openapi.yaml').buffer().expect(200).expect('content-type', /yaml/);
+  expect(YAML.parse(text)).toEqual(contract);
+});
+
+test('the operations have the names that generated clients are built on', () => {
+  expect(Object.fromEntries(operations.map(([route, { operationId }]) => [route, operationId]))).toMatchObject({
+    'GET /api/checkout-sessions': 'checkout_sessions_list',
+    'POST /api/checkout-sessions': 'checkout_sessions_create',
+    'GET /api/checkout-sessions/{id}': 'checkout_sessions_retrieve',
+    'PUT /api/checkout-sessions/{id}': 'checkout_sessions_update',
+    'PATCH /api/checkout-sessions/{id}': 'checkout_sessions_partial_update',
+    'DELETE /api/checkout-sessions/{id}': 'checkout_sessions_destroy',
+    'GET /api/enums': 'enums_list',
+    'GET /api/enums/{name}': 'enums_retrieve',
+  });
+});
+
+test.each(operations)('%s is described: its purpose, its parameters, its errors', (route, operation) => {
+  for (const text of [operation.summary, operation.description]) expect(text.length).toBeGreaterThan(10);
+  expect(operation.tags).toHaveLength(1);
+  for (const { name, description } of operation.parameters ?? []) expect(description, name).toMatch(/\w/);
+  const failures = Object.entries(operation.responses).filter(([status]) => Number(status) >= 400);
+  expect(failures.map(([status]) => status)).toContain('500');
+  if (route.includes('/api/')) expect(failures.map(([status]) => status)).toContain('401');
+  for (const [status, { description, content }] of failures) {
+    expect(content?.['application/problem+json']?.schema.$ref).toBe('#/components/schemas/Problem');
+    const codes = [...description.matchAll(/urn:problem:([\w-]+)/g)].map(([, code]) => code as keyof typeof catalogue);
+    expect(codes.length).toBeGreaterThan(0);
+    for (const code of codes) expect(catalogue[code].status).toBe(Number(status));
+  }
+});
+
+test.each(Object.entries(examples))('the example of %s is valid, and stands in the document', (name, example) => {
+  expectComponent(name, example);
+  expect(JSON.stringify(contract.paths)).toContain(JSON.stringify(example));
+});
+
+test('the example of a session to create is accepted as it is', async () => {
+  const { body } = await api.post(sessionsPath).send(examples.DjStripeCheckoutSessionRequest).expect(201);
+  const { djstripe_id, djstripe_created, djstripe_updated, ...published } = examples.DjStripeCheckoutSession;
+  expect(body).toMatchObject(published);
+});
+
+test('the component is the contract: 22 properties in order, nothing that generators trip over', () => {
+  const { properties, required, ...rest } = contract.components.schemas.DjStripeCheckoutSession;
+  expect(contract.openapi).toBe('3.0.3');
+  expect(Object.keys(rest)).toEqual(['type']);
+  expect(Object.keys(properties)).toEqual([
+    ...['djstripe_id', 'billing_address_collection', 'mode', 'submit_type', 'djstripe_created', 'djstripe_updated'],
+    ...['id', 'livemode', 'created', 'metadata', 'description', 'cancel_url', 'client_reference_id', 'customer_email'],
+    ...['display_items', 'locale', 'payment_method_types', 'success_url', 'djstripe_owner_account', 'customer'],
+    ...['payment_intent', 'subscription'],
+  ]);
+  expect([...required].sort()).toEqual([
+    ...['billing_address_collection', 'djstripe_created', 'djstripe_id', 'djstripe_updated', 'id', 'mode'],
+    ...['payment_method_types', 'submit_type'],
+  ]);
+  for (const property of Object.values<Record<string, unknown>>(properties)) {
+    expect(property).not.toHaveProperty('default');
+    if (property.$ref) expect(Object.keys(property)).toEqual(['$ref']);
+  }
+});
+
+test('the docs page is served whole from here', async () => {
+  const { text } = await api
+    .get('/docs/')
+    .expect(200)
+    .expect('content-type', /^text\/html/);
+  const assets = [...text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path as string);
+  expect(assets.length).toBeGreaterThan(3);
+  for (const asset of assets) await api.get(new URL(asset, 'http://localhost/docs/').pathname).expect(200);
+  for (const asset of assets) expect(asset).not.toMatch(/^(https?:)?\/\//);
+});

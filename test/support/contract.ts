@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { Ajv } from 'ajv';
+import { expect } from 'vitest';
+import { parseTimestamp } from '../../src/model/timestamp.js';
+
+/** The reviewed contract. */
+export const contract = JSON.parse(readFileSync(new URL('../openapi.json', import.meta.url), 'utf8'));
+
+const ajv = new Ajv({
+  allErrors: true,
+  strict: false,
+  formats: {
+    'date-time': (text: string) => parseTimestamp(text) !== undefined,
+    uri: (text: string) => URL.canParse(text),
+  },
+});
+ajv.addSchema(contract, 'contract');
+
+/** Expects a body to satisfy a component of the contract. */
+export function expectComponent(name: string, body: unknown): void {
+  const validate = ajv.compile({ $ref: `contract#/components/schemas/${name}` });
+  validate(body);
+  expect(validate.errors ?? []).toEqual([]);
+}
+
+const plainStrings = ['cancel_url', 'client_reference_id', 'customer_email', 'locale', 'success_url'];
+
+/** Expects a session as strict clients need it: valid, with every property, the plain strings never null. */
+export function expectSession(body: Record<string, unknown>): void {
+  expectComponent('DjStripeCheckoutSession', body);
+  expect(Object.keys(body)).toEqual(Object.keys(contract.components.schemas.DjStripeCheckoutSession.properties));
+  for (const name of plainStrings) expect(body[name]).toEqual(expect.any(String));
+}

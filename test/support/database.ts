@@ -1,0 +1,37 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { afterAll, inject } from 'vitest';
+import type { Database } from '../../src/database/database.js';
+import { openPGlite } from '../../src/database/embedded.js';
+import { openPostgres } from '../../src/database/postgres.js';
+import { administrate, databaseUrl } from './postgres.js';
+
+const template = inject('template');
+
+/** Whether this run is on PostgreSQL; else it is on the embedded database. */
+export const onPostgres = template.kind === 'postgres';
+
+/** A database for one test file, closed and removed after it: migrated, or `empty` of everything. */
+export async function testDatabase(content: 'migrated' | 'empty' = 'migrated'): Promise<Database> {
+  if (template.kind === 'embedded') {
+    const dump = content === 'migrated' ? { loadDataDir: new Blob([await readFile(template.dump)]) } : {};
+    const database = await openPGlite(dump);
+    afterAll(() => database.close());
+    return database;
+  }
+  const { database } = await postgresDatabase(template.url, content === 'migrated' ? template.name : 'template0');
+  return database;
+}
+
+/** A database on the server of TEST_DATABASE_URL, and its URL for processes of their own. */
+export async function postgresDatabase(server: string, copyOf: string): Promise<{ url: string; database: Database }> {
+  const name = `checkout_session_test_${randomUUID()}`;
+  await administrate(server, `CREATE DATABASE "${name}" TEMPLATE "${copyOf}"`);
+  const url = databaseUrl(server, name);
+  const database = openPostgres({ url, poolSize: 10, statementTimeout: 10_000, preparedStatements: true });
+  afterAll(async () => {
+    await database.close();
+    await administrate(server, `DROP DATABASE "${name}" WITH (FORCE)`);
+  });
+  return { url, database };
+}

@@ -1,0 +1,118 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+const server = fileURLToPath(new URL('../../dist/server.js', import.meta.url));
+
+/** How a process ended, and all that it wrote. */
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface LogLine {
+  level: string;
+  msg: string;
+  [property: string]: unknown;
+}
+
+/** A running service, as `node dist/server.js` is. */
+export interface ServiceProcess {
+  /** `http://127.0.0.1:port` */
+  url: string;
+  output(): string;
+  /** Resolves when the output holds a text; rejects when the process ends before. */
+  until(text: string): Promise<void>;
+  kill(signal: NodeJS.Signals): void;
+  exited: Promise<Exit>;
+}
+
+const living = new Set<ChildProcess>();
+const killAll = () => {
+  for (const child of living) child.kill('SIGKILL');
+};
+process.on('exit', killAll);
+
+function launch(environment: Record<string, string>) {
+  // Nothing of this process's environment but where programs are; a folder of its own keeps ./data out of here.
+  const child = spawn(process.execPath, [server], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH ?? '', PORT: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  living.add(child);
+  const written = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    written.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    written.stderr += text;
+  });
+  const exited = once(child, 'close').then(([code, signal]): Exit => {
+    living.delete(child);
+    return { code, signal, ...written };
+  });
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+
+  async function until(text: string): Promise<void> {
+    const ended = exited.then(() => true);
+    while (!written.stdout.includes(text)) {
+      if (await Promise.race([ended, once(child.stdout, 'data').then(() => false)])) {
+        throw new Error(`the process ended before it wrote ${text}:\n${written.stdout}${written.stderr}`);
+      }
+    }
+  }
+  return { child, written, exited, until };
+}
+
+/** Starts the service, waits until it listens, and kills it after the test if it still runs. */
+export async function startProcess(environment: Record<string, string>): Promise<ServiceProcess> {
+  const { child, written, exited, until } = launch(environment);
+  await until('"msg":"listening"}\n');
+  const { address } = logLines(written.stdout).find(({ msg }) => msg === 'listening') as LogLine;
+  return {
+    url: address as string,
+    output: () => written.stdout,
+    until,
+    kill: (signal) => void child.kill(signal),
+    exited,
+  };
+}
+
+/** Runs a service that is expected to end by itself. */
+export function runToExit(environment: Record<string, string>): Promise<Exit> {
+  return launch(environment).exited;
+}
+
+/** What a service logged. Throws when a line is not JSON. */
+export function logLines(stdout: string): LogLine[] {
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as LogLine);
+}
+
+/** An empty folder, removed after the test. */
+export async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'checkout-session-process-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A port that another listener holds until the test is finished. */
+export async function takenPort(): Promise<number> {
+  const listener = createServer().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  onTestFinished(() => void listener.close());
+  return (listener.address() as { port: number }).port;
+}

@@ -1,0 +1,54 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { PrismaPGlite } from 'pglite-prisma-adapter';
+import type { TestProject } from 'vitest/node';
+import { migrate, noFilters, readMigrations, withSchemaEngine } from '../../src/database/migrate.js';
+import { openPostgres } from '../../src/database/postgres.js';
+import { administrate, databaseUrl } from './postgres.js';
+
+/** Where the tests find a migrated database to copy: a file for the embedded one, a name on PostgreSQL. */
+export type Template = { kind: 'embedded'; dump: string } | { kind: 'postgres'; url: string; name: string };
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    template: Template;
+  }
+}
+
+/** Migrates one database for the whole run; each test file gets a copy of its own. */
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const url = process.env.TEST_DATABASE_URL;
+  return url ? postgresTemplate(url, provide) : embeddedTemplate(provide);
+}
+
+async function postgresTemplate(url: string, provide: TestProject['provide']) {
+  const name = `checkout_session_test_${process.pid}`;
+  await administrate(url, `DROP DATABASE IF EXISTS "${name}"`);
+  await administrate(url, `CREATE DATABASE "${name}"`);
+  const database = openPostgres({
+    url: databaseUrl(url, name),
+    poolSize: 1,
+    statementTimeout: 10_000,
+    preparedStatements: true,
+  });
+  await migrate(database);
+  await database.close();
+  provide('template', { kind: 'postgres', url, name });
+  return () => administrate(url, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
+}
+
+async function embeddedTemplate(provide: TestProject['provide']) {
+  const directory = await mkdtemp(join(tmpdir(), 'checkout-session-test-'));
+  const pglite = await PGlite.create();
+  const migrationsList = await readMigrations();
+  await withSchemaEngine(new PrismaPGlite(pglite), (engine) =>
+    engine.applyMigrations({ migrationsList, filters: noFilters }),
+  );
+  const dump = join(directory, 'template.tar');
+  await writeFile(dump, new Uint8Array(await (await pglite.dumpDataDir('none')).arrayBuffer()));
+  await pglite.close();
+  provide('template', { kind: 'embedded', dump });
+  return () => rm(directory, { recursive: true, force: true });
+}
