@@ -5,6 +5,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { Config } from './config.js';
 import type { Database } from './database/database.js';
 import { enumStore } from './database/enums.js';
+import { mirrorStore } from './database/mirror.js';
 import { sessionStore } from './database/sessions.js';
 import { invalid, Problem, type ProblemCode } from './errors.js';
 import { examples } from './model/examples.js';
@@ -18,6 +19,8 @@ import requestLog from './plugins/request-log.js';
 import { enumRoutes } from './routes/enums.js';
 import { healthRoutes } from './routes/health.js';
 import { sessionRoutes } from './routes/sessions.js';
+import { webhookRoutes } from './routes/webhooks.js';
+import { createIngest } from './stripe/ingest.js';
 
 export interface Dependencies {
   database: Database;
@@ -63,6 +66,8 @@ export async function buildApp(config: Config, { database, logger }: Dependencie
     },
     { prefix: '/api' },
   );
+  const ingest = createIngest(mirrorStore(database), config, app.log);
+  await app.register(webhookRoutes, { ingest, config });
   refuseOtherMethods();
   return app;
 }

@@ -52,6 +52,34 @@ const environment = Type.Object({
     minimum: 1,
     description: 'Milliseconds that requests in flight get to finish on SIGTERM.',
   }),
+  STRIPE_WEBHOOK_SECRETS: list('Secrets of the webhook endpoints, `whsec_…`; several for rotation, live and test.'),
+  STRIPE_WEBHOOK_TOLERANCE: Type.Integer({
+    default: 300,
+    minimum: 1,
+    description: 'Seconds that the time of a signature may be away from now.',
+  }),
+  STRIPE_API_KEYS: list('Keys of the Stripe API, one for live and one for test, for backfill, catch-up and refresh.'),
+  STRIPE_API_BASE: Type.Optional(
+    Type.String({ pattern: '^https?://[^/?#]+/?$', description: "Where the Stripe API is, when not at Stripe's." }),
+  ),
+  STRIPE_LIVEMODE: Type.String({
+    default: 'both',
+    enum: ['live', 'test', 'both'],
+    description: 'Which sessions are taken in from Stripe; the rest is ignored.',
+  }),
+  STRIPE_ACCOUNT_ID: Type.Optional(
+    Type.String({ pattern: '^acct_', description: 'Owner of what comes without an account.' }),
+  ),
+  STRIPE_EVENT_RETENTION_DAYS: Type.Integer({
+    default: 90,
+    minimum: 1,
+    description: 'Days that the ledger keeps an event.',
+  }),
+  CATCH_UP_INTERVAL_MINUTES: Type.Integer({
+    default: 0,
+    minimum: 0,
+    description: "Minutes between catch-ups with Stripe's events inside the service; 0 for never.",
+  }),
   LOG_LEVEL: Type.String({
     default: 'info',
     enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
@@ -65,7 +93,14 @@ type Environment = Static<typeof environment>;
 export type Config = Readonly<Environment>;
 
 /** The variables that may also be named with `_FILE`, for secrets mounted as files. */
-const secrets = ['DATABASE_URL', 'DATABASE_DIRECT_URL', 'API_KEYS', 'API_READ_KEYS'] as const;
+const secrets = [
+  'DATABASE_URL',
+  'DATABASE_DIRECT_URL',
+  'API_KEYS',
+  'API_READ_KEYS',
+  'STRIPE_WEBHOOK_SECRETS',
+  'STRIPE_API_KEYS',
+] as const;
 
 /** Every fault of the environment in one message. */
 export class ConfigError extends Error {
@@ -111,6 +146,8 @@ function validate(data: Record<string, string | undefined>, faults: string[]): E
       API_KEYS: clean(parsed.API_KEYS),
       API_READ_KEYS: clean(parsed.API_READ_KEYS),
       TRUST_PROXY: clean(parsed.TRUST_PROXY),
+      STRIPE_WEBHOOK_SECRETS: clean(parsed.STRIPE_WEBHOOK_SECRETS),
+      STRIPE_API_KEYS: clean(parsed.STRIPE_API_KEYS),
     };
   } catch (error) {
     const { errors } = error as { errors?: { instancePath: string; message?: string; params: unknown }[] };
@@ -134,6 +171,15 @@ function contradictions(config: Environment): string[] {
     faults.push(
       `HOST is ${config.HOST}, which others can reach, and there is no key: set API_KEYS, or ALLOW_ANONYMOUS=true where something in front authenticates`,
     );
+  }
+  for (const mode of ['live', 'test']) {
+    const pattern = new RegExp(`^(sk|rk)_${mode}_`);
+    if (config.STRIPE_API_KEYS.filter((key) => pattern.test(key)).length > 1) {
+      faults.push(`STRIPE_API_KEYS holds more than one ${mode} key: keep one`);
+    }
+  }
+  if (config.STRIPE_API_KEYS.some((key) => !/^(sk|rk)_(live|test)_/.test(key))) {
+    faults.push('STRIPE_API_KEYS takes keys that begin with sk_live_, rk_live_, sk_test_ or rk_test_');
   }
   for (const key of keys) {
     if (!/^[\x21-\x7e]+$/.test(key)) faults.push('API_KEYS and API_READ_KEYS take visible ASCII characters only');

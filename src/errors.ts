@@ -23,6 +23,11 @@ export const catalogue = {
     title: 'The request is not valid',
     description: 'A body, parameter or header breaks a rule; `errors` names each place. Nothing was changed.',
   },
+  'invalid-signature': {
+    status: 400,
+    title: "The signature is not Stripe's",
+    description: 'The body was not signed with one of STRIPE_WEBHOOK_SECRETS, or too long ago.',
+  },
   unauthorized: {
     status: 401,
     title: 'An API key is needed',
@@ -88,6 +93,16 @@ export const catalogue = {
     status: 500,
     title: 'The service failed',
     description: 'A fault of ours; the log has the details under the same `request_id`.',
+  },
+  'stripe-unavailable': {
+    status: 502,
+    title: 'Stripe did not answer',
+    description: "Stripe's API failed or refused the key. What is stored stands; try again later.",
+  },
+  'stripe-not-configured': {
+    status: 503,
+    title: 'Stripe is not configured',
+    description: 'The service lacks the secret or key that this needs; the detail names the variable.',
   },
   'database-unavailable': {
     status: 503,

@@ -16,6 +16,8 @@ export interface Database {
   readonly prisma: PrismaClient;
   /** Runs one statement and commits it. What fails carries PostgreSQL's SQLSTATE or the driver's code. */
   query<Row>(statement: Statement): Promise<Row[]>;
+  /** Runs several statements as one: all committed when it resolves, or none. */
+  transaction<Result>(work: (query: Database['query']) => Promise<Result>): Promise<Result>;
   /**
    * Runs work with what the schema engine needs: an adapter on a connection of its own. Only one process
    * at a time is inside.

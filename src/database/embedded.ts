@@ -31,13 +31,17 @@ export async function openEmbedded(directory: string): Promise<Database> {
 export async function openPGlite(options: PGliteOptions): Promise<Database> {
   const pglite = await PGlite.create(options);
   const adapter = new PrismaPGlite(pglite);
+  const queryOn =
+    (connection: Pick<PGlite, 'query'>): Database['query'] =>
+    async <Row>({ text, values }: Statement) => {
+      const { rows } = await connection.query(text, [...values]);
+      return rows as Row[];
+    };
   return {
     description: 'an embedded database in memory',
     prisma: new PrismaClient({ adapter }),
-    async query<Row>({ text, values }: Statement) {
-      const { rows } = await pglite.query(text, [...values]);
-      return rows as Row[];
-    },
+    query: queryOn(pglite),
+    transaction: (work) => pglite.transaction((transaction) => work(queryOn(transaction as unknown as PGlite))),
     migrating: (work) => work(adapter),
     close: () => pglite.close(),
   };

@@ -30,15 +30,35 @@ export function openPostgres(options: PostgresOptions): Database {
     keepAlive: true,
   });
   pool.on('error', (error) => options.onIdleError?.(error));
-  const unnamed = ({ text, values }: Statement) => ({ text, values: [...values] });
+  const queryOn =
+    (connection: pg.Pool | pg.PoolClient): Database['query'] =>
+    async <Row>({ name, text, values }: Statement) => {
+      const query = { text, values: values as unknown[], ...(options.preparedStatements && name && { name }) };
+      const { rows } = await connection.query(query);
+      return rows as Row[];
+    };
 
   return {
     description: describe(options.url),
     prisma: new PrismaClient({ adapter: new PrismaPg(pool) }),
-    async query<Row>(statement: Statement) {
-      const query = options.preparedStatements ? (statement as pg.QueryConfig) : unnamed(statement);
-      const { rows } = await pool.query(query);
-      return rows as Row[];
+    query: queryOn(pool),
+    async transaction(work) {
+      const client = await pool.connect();
+      let failure: Error | undefined;
+      try {
+        await client.query('BEGIN');
+        const result = await work(queryOn(client));
+        await client.query('COMMIT');
+        return result;
+      } catch (error) {
+        // A connection that cannot even roll back is not given to others.
+        await client.query('ROLLBACK').catch((rollbackError: Error) => {
+          failure = rollbackError;
+        });
+        throw error;
+      } finally {
+        client.release(failure);
+      }
     },
     migrating: (work) => migrating(options.directUrl ?? options.url, work),
     close: () => pool.end(),
@@ -73,7 +93,12 @@ async function migrating<Result>(url: string, work: (adapter: PrismaPg) => Promi
         await setTimeout(100);
       }
     }
-    return await work(new MigrationAdapter({ connectionString: url, max: 2, lock_timeout: lockTimeout }));
+    const pool = new pg.Pool({ connectionString: url, max: 2, lock_timeout: lockTimeout });
+    try {
+      return await work(new MigrationAdapter(pool));
+    } finally {
+      await pool.end();
+    }
   } finally {
     await client.end();
   }

@@ -1,7 +1,14 @@
 import { Problem } from '../errors.js';
 import type { Precondition } from '../model/etag.js';
 import { type Cursor, cursorAt, type ListQuery } from '../model/list.js';
-import { type Column, columns, type Session, type SessionWrite, writableColumns } from '../model/session.js';
+import {
+  type Column,
+  type ColumnKind,
+  columns,
+  type Session,
+  type SessionWrite,
+  writableColumns,
+} from '../model/session.js';
 import type { Change } from '../model/session-request.js';
 import { conditionSql, identifier, indexPredicate, parameter, sqlTypes } from './conditions.js';
 import type { Database } from './database.js';
@@ -21,6 +28,14 @@ export interface StoredPage {
   readonly next: Cursor | undefined;
   readonly previous: Cursor | undefined;
   readonly count: number | null;
+}
+
+/**
+ * Serialises deleting an id with Stripe's creating it, until the end of the transaction: an event that found
+ * neither session nor tombstone must not create what was created and deleted meanwhile.
+ */
+export function lockSession(id: string): string {
+  return `pg_advisory_xact_lock(hashtextextended(${id}, 0))`;
 }
 
 // djstripe_id is never used twice, so the tag does not come back after delete and create.
@@ -66,13 +81,13 @@ const upsert = `WITH revived AS (DELETE FROM checkout_session_tombstone WHERE id
   ON CONFLICT (id) DO UPDATE SET ${setList((_, name) => `EXCLUDED."${name}"`)}
   RETURNING ${returning}, s.version = 1 AS created`;
 
-const remove = `WITH gone AS (
-    DELETE FROM checkout_session AS s WHERE s.id = $1 AND ${tagsSatisfy('$2', '$3')} RETURNING s.id
+const remove = `WITH locked AS MATERIALIZED (SELECT ${lockSession('$1')}), gone AS (
+    DELETE FROM checkout_session AS s USING locked WHERE s.id = $1 AND ${tagsSatisfy('$2', '$3')} RETURNING s.id
   )
   INSERT INTO checkout_session_tombstone AS t (id) SELECT gone.id FROM gone
   ON CONFLICT (id) DO UPDATE SET deleted_at = now() RETURNING t.id`;
 
-function encode(kind: keyof typeof sqlTypes, value: unknown): unknown {
+export function encode(kind: ColumnKind, value: unknown): unknown {
   return kind === 'map' && value !== null ? JSON.stringify(value) : value;
 }
 

@@ -143,6 +143,11 @@ export const writableColumns = columns.filter((column) => !column.readOnly) as r
   readonly name: Exclude<ColumnName, ReadOnlyColumn>;
 })[];
 
+/** How many characters the contract allows in a text. */
+export function maxLengthOf({ name }: Column): number {
+  return (Session.properties[name] as { maxLength?: number }).maxLength ?? Number.POSITIVE_INFINITY;
+}
+
 /** A session as it is to be stored: every writable column has its value. */
 export type SessionWrite = Required<Omit<Session, ReadOnlyColumn>>;
 
@@ -153,6 +158,13 @@ export function emptyValue(column: Column): null | '' {
 
 /** The pattern of an id: no control characters, and not `.` or `..`, which URLs resolve away. */
 const idPattern = '^(?!\\.{1,2}$)[^\\u0000-\\u001f\\u007f-\\u009f]+$';
+
+const idRule = new RegExp(idPattern, 'u');
+
+/** Whether a value is an id that a session can have: the rule of {@link SessionId}. */
+export function isSessionId(value: unknown): value is string {
+  return typeof value === 'string' && idRule.test(value) && [...value].length <= 255 && value.isWellFormed();
+}
 
 export const SessionId = Type.String({
   minLength: 1,

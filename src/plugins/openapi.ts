@@ -7,6 +7,7 @@ import { type TSchema, Type } from 'typebox';
 import { catalogue, type ProblemCode } from '../errors.js';
 import { enumComponents } from '../model/enums.js';
 import { sessionComponents } from '../model/session.js';
+import { stripeComponents } from '../model/stripe.js';
 import { problemType } from './error-handler.js';
 
 const Fault = Type.Object(
@@ -82,7 +83,7 @@ export function problems(...codes: ProblemCode[]): Record<number, object> {
 }
 
 /** The components by `$id`; the names of the generated clients. */
-const components = [...enumComponents, ...sessionComponents, Fault, ProblemComponent];
+const components = [...enumComponents, ...sessionComponents, ...stripeComponents, Fault, ProblemComponent];
 
 export interface OpenApiOptions {
   /** Base of the API, from PUBLIC_URL. */
@@ -109,6 +110,7 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
       tags: [
         { name: 'checkout-sessions', description: 'The Checkout Sessions.' },
         { name: 'enums', description: 'The enums of a session, with labels.' },
+        { name: 'stripe', description: 'What comes from Stripe.' },
         { name: 'health', description: 'For load balancers and orchestrators.' },
       ],
       security: [{ apiKey: [] }, {}],

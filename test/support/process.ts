@@ -79,9 +79,10 @@ function launch(environment: Record<string, string>) {
 export async function startProcess(environment: Record<string, string>): Promise<ServiceProcess> {
   const { child, written, exited, until } = launch(environment);
   await until('"msg":"listening"}\n');
-  const { address } = logLines(written.stdout).find(({ msg }) => msg === 'listening') as LogLine;
+  const line = written.stdout.split('\n').find((one) => one.includes('"msg":"listening"'));
+  const { address } = JSON.parse(line ?? '');
   return {
-    url: address as string,
+    url: address,
     output: () => written.stdout,
     until,
     kill: (signal) => void child.kill(signal),

@@ -1,0 +1,123 @@
+import type { FastifyBaseLogger } from 'fastify';
+import type { Config } from '../config.js';
+import type { MirrorStore, Outcome } from '../database/mirror.js';
+import { textFault } from '../model/json.js';
+import type { StripeEvent } from '../model/stripe.js';
+import { type Translation, translate } from './translate.js';
+
+/** What was done with something of Stripe's: `ignored` is what the mirror does not hold. */
+export interface Ingested {
+  readonly outcome: Outcome | 'ignored';
+  /** The id of the session, where there is one. */
+  readonly session?: string;
+}
+
+/** A Stripe object that was asked for, rather than sent. */
+export interface Snapshot {
+  readonly object: unknown;
+  /** The account that was asked; the configured one when undefined. */
+  readonly account?: string | undefined;
+  readonly apiVersion?: string | undefined;
+  /** The whole epoch second before it was asked for. */
+  readonly second: number;
+}
+
+type IngestConfig = Pick<Config, 'STRIPE_LIVEMODE' | 'STRIPE_ACCOUNT_ID'>;
+
+export type Ingest = ReturnType<typeof createIngest>;
+
+const ignored: Ingested = { outcome: 'ignored' };
+
+/** The one way in for all that comes from Stripe: translate, note what was projected, apply. */
+export function createIngest(mirror: MirrorStore, config: IngestConfig, log: FastifyBaseLogger) {
+  const takesIn = (livemode: unknown) =>
+    config.STRIPE_LIVEMODE === 'both' || livemode === undefined || livemode === (config.STRIPE_LIVEMODE === 'live');
+
+  async function apply(translation: Translation, event?: StripeEvent): Promise<Ingested> {
+    const outcome = await mirror.apply(translation.state, event);
+    note(translation, outcome, event);
+    return { outcome, session: translation.state.id };
+  }
+
+  function note({ state, projections }: Translation, outcome: Outcome, event?: StripeEvent): void {
+    if (projections.length === 0 || outcome !== 'applied') return;
+    log.warn({ session: state.id, event: event?.id, projections }, 'projected what the contract cannot hold');
+  }
+
+  function translated({ object, account, apiVersion, second }: Snapshot): Translation | undefined {
+    const origin = { account: account ?? config.STRIPE_ACCOUNT_ID, apiVersion, second, eventId: '' };
+    const translation = translate(object, origin);
+    return translation && takesIn(translation.state.carried.livemode ?? undefined) ? translation : undefined;
+  }
+
+  return {
+    /** Takes in an event's body. `ignored`: of another type, of the other mode, of an id that cannot be held. */
+    async event(body: EventBody): Promise<Ingested> {
+      const { id, type, account, created, livemode, api_version, data } = body;
+      if (!type.startsWith('checkout.session.') || !takesIn(livemode)) return ignored;
+      const translation = translate(data?.object, {
+        account: account ?? config.STRIPE_ACCOUNT_ID,
+        apiVersion: api_version ?? undefined,
+        second: created,
+        eventId: id,
+        type,
+      });
+      if (!translation) {
+        log.warn({ event: id, type }, 'ignored an event without a Checkout Session that can be held');
+        return ignored;
+      }
+      return apply(translation, {
+        id,
+        type,
+        account: account ?? null,
+        livemode: livemode ?? null,
+        apiVersion: api_version ?? null,
+        created,
+      });
+    },
+
+    /** Takes in an object that was asked for. */
+    async snapshot(snapshot: Snapshot): Promise<Ingested> {
+      const translation = translated(snapshot);
+      return translation ? apply(translation) : ignored;
+    },
+
+    /** Takes in many objects, no two of the same session; what became of each, in their order. */
+    async snapshots(list: readonly Snapshot[]): Promise<Ingested[]> {
+      const translations = list.map(translated);
+      const states = translations.flatMap((translation) => (translation ? [translation.state] : []));
+      const applied = states.length > 0 ? await mirror.applyAll(states) : [];
+      return translations.map((translation) => {
+        if (!translation) return ignored;
+        const outcome = applied[states.indexOf(translation.state)] as Outcome;
+        note(translation, outcome);
+        return { outcome, session: translation.state.id };
+      });
+    },
+  };
+}
+
+/** The envelope of an event, as far as it matters here. */
+export interface EventBody {
+  readonly id: string;
+  readonly type: string;
+  readonly created: number;
+  readonly account?: string | null;
+  readonly livemode?: boolean | null;
+  readonly api_version?: string | null;
+  readonly data?: { readonly object?: unknown } | null;
+}
+
+/** Why a JSON value is no event, or undefined when it is one. */
+export function eventFault(body: unknown): string | undefined {
+  if (body === null || typeof body !== 'object') return 'is not an object';
+  const { id, type, created, account, livemode, api_version } = body as Record<string, unknown>;
+  if (typeof id !== 'string' || id === '' || id.length > 255 || textFault(id)) return 'has no id';
+  if (typeof type !== 'string' || textFault(type)) return 'has no type';
+  if (!Number.isSafeInteger(created)) return 'has no created';
+  for (const text of [account, api_version]) {
+    if (text !== undefined && text !== null && (typeof text !== 'string' || textFault(text))) return 'is not an event';
+  }
+  if (livemode !== undefined && livemode !== null && typeof livemode !== 'boolean') return 'is not an event';
+  return undefined;
+}

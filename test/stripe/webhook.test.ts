@@ -1,0 +1,302 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { expectSession } from '../support/contract.js';
+import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
+import {
+  deliver,
+  fixtures,
+  type RawEvent,
+  rawEvent,
+  rawSession,
+  signatureOf,
+  webhookSecret,
+} from '../support/stripe.js';
+
+const environment = { STRIPE_WEBHOOK_SECRETS: `whsec_before_rotation, ${webhookSecret}` };
+const { api, database } = await startService({ environment });
+
+let number = 0;
+function newId(): string {
+  number += 1;
+  return `cs_test_webhook_${number}`;
+}
+
+async function stored(id: string) {
+  const [row] = await database.query<Record<string, unknown>>({
+    text: `SELECT id, livemode, mode, submit_type, billing_address_collection, customer, payment_intent, status,
+        payment_status, metadata::text, display_items::text, payment_method_types::text, stripe_data::text,
+        stripe_progress, stripe_second::text, stripe_event_id, version
+      FROM checkout_session WHERE id = $1`,
+    values: [id],
+  });
+  return row;
+}
+
+async function outcomeOf(event: unknown): Promise<string> {
+  const { body } = await deliver(api, event).expect(200);
+  return body.outcome;
+}
+
+describe('an event', () => {
+  test('creates its session, whole, without the secret of the browser', async () => {
+    const id = newId();
+    const session = rawSession({ id, customer: 'cus_1', metadata: { order: '1' } });
+    const { body } = await deliver(api, rawEvent(session)).expect(200);
+    expect(body).toEqual({ outcome: 'applied', session: id });
+
+    const read = await api.get(`${sessionsPath}/${id}`).expect(200);
+    expectSession(read.body);
+    expect(read.body).toMatchObject({
+      id,
+      billing_address_collection: 'auto',
+      submit_type: 'auto',
+      mode: 'payment',
+      livemode: false,
+      created: '2026-01-31T12:00:00+00:00',
+      customer: 'cus_1',
+      metadata: { order: '1' },
+      payment_method_types: { '0': 'card', '1': 'link' },
+      cancel_url: '',
+      success_url: 'https://example.com/success',
+    });
+    const row = await stored(id);
+    const { client_secret, ...raw } = session;
+    expect(JSON.parse(row?.stripe_data as string)).toEqual(raw);
+    expect(row).toMatchObject({ status: 'open', payment_status: 'unpaid' });
+  });
+
+  test('delivered again is a duplicate and changes nothing, tag and time included', async () => {
+    const event = rawEvent(rawSession({ id: newId() }));
+    const path = `${sessionsPath}/${event.data.object.id}`;
+    expect(await outcomeOf(event)).toBe('applied');
+    const before = await api.get(path).expect(200);
+    expect(await outcomeOf(event)).toBe('duplicate');
+    const after = await api.get(path).expect(200);
+    expect(after.headers.etag).toBe(before.headers.etag);
+    expect(after.body).toEqual(before.body);
+  });
+
+  test('delivered many times at once is applied once', async () => {
+    const event = rawEvent(rawSession({ id: newId() }));
+    const outcomes = await Promise.all(Array.from({ length: 20 }, () => outcomeOf(event)));
+    expect(outcomes.filter((outcome) => outcome === 'applied')).toHaveLength(1);
+    expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(19);
+  });
+
+  test('older than the state that is stored is stale', async () => {
+    const id = newId();
+    const paid = rawEvent(rawSession({ id, status: 'complete', payment_status: 'paid' }), { created: 2000 });
+    const opened = rawEvent(rawSession({ id }), { created: 1000 });
+    expect(await outcomeOf(paid)).toBe('applied');
+    const before = await stored(id);
+    expect(await outcomeOf(opened)).toBe('stale');
+    expect(await stored(id)).toEqual(before);
+  });
+
+  test('of a session that was deleted here leaves it deleted', async () => {
+    const id = newId();
+    await deliver(api, rawEvent(rawSession({ id }))).expect(200);
+    await api.delete(`${sessionsPath}/${id}`).expect(204);
+    const late = rawEvent(rawSession({ id, status: 'complete', payment_status: 'paid' }));
+    expect(await outcomeOf(late)).toBe('deleted');
+    expect(await outcomeOf(late)).toBe('duplicate');
+    await api.get(`${sessionsPath}/${id}`).expect(404);
+  });
+
+  test('leaves what it does not carry, and a write of ours leaves what only Stripe knows', async () => {
+    const id = newId();
+    await api
+      .post(sessionsPath)
+      .send(sessionBody({ id, description: 'ours', display_items: { '0': 'ours' } }))
+      .expect(201);
+    await deliver(api, rawEvent(rawSession({ id, status: 'complete', payment_status: 'paid' }))).expect(200);
+    const { body } = await api.patch(`${sessionsPath}/${id}`).send({ customer: 'cus_ours' }).expect(200);
+    expect(body).toMatchObject({ description: 'ours', display_items: { '0': 'ours' }, customer: 'cus_ours' });
+    expect(await stored(id)).toMatchObject({ status: 'complete', payment_status: 'paid' });
+  });
+
+  test('takes no number of the sequence when its session exists', async () => {
+    const [first, second, third] = [newId(), newId(), newId()];
+    const create = async (id: string): Promise<number> => {
+      await deliver(api, rawEvent(rawSession({ id }))).expect(200);
+      const { body } = await api.get(`${sessionsPath}/${id}`).expect(200);
+      return body.djstripe_id;
+    };
+    const before = await create(first);
+    for (let created = 1; created <= 5; created += 1) {
+      await deliver(api, rawEvent(rawSession({ id: first }), { created: 1_800_000_000 + created })).expect(200);
+    }
+    expect(await create(second)).toBe(before + 1);
+    expect(await create(third)).toBe(before + 2);
+  });
+
+  test('of another type or without a session is received and ignored', async () => {
+    for (const event of [
+      rawEvent(rawSession({ id: newId() }), { type: 'customer.created' }),
+      rawEvent({ id: 'cus_1', object: 'customer' }),
+      rawEvent(rawSession({ id: 'x'.repeat(256) })),
+    ]) {
+      const { body } = await deliver(api, event).expect(200);
+      expect(body).toEqual({ outcome: 'ignored' });
+    }
+  });
+
+  test('with what PostgreSQL cannot hold, or the contract not, is kept all the same', async () => {
+    const id = newId();
+    const session = rawSession({
+      id,
+      metadata: { note: 'a\0b', half: '\ud800' },
+      submit_type: 'subscribe',
+      customer_email: `${'x'.repeat(300)}@example.com`,
+    });
+    expect(await outcomeOf(rawEvent(session))).toBe('applied');
+    const { body } = await api.get(`${sessionsPath}/${id}`).expect(200);
+    expectSession(body);
+    expect(body).toMatchObject({
+      submit_type: 'auto',
+      customer_email: '',
+      metadata: { note: 'a\uFFFDb', half: '\uFFFD' },
+    });
+    const raw = JSON.parse((await stored(id))?.stripe_data as string);
+    expect(raw).toMatchObject({ submit_type: 'subscribe', customer_email: session.customer_email });
+  });
+});
+
+describe('in any order and with any repetition', () => {
+  // Of a whole second and of the same, with and without going on from open.
+  const history = (id: string): RawEvent[] => {
+    const at = (
+      created: number,
+      eventId: string,
+      fields: Record<string, unknown>,
+      type = 'checkout.session.completed',
+    ) => rawEvent(rawSession({ id, ...fields }), { id: `${eventId}_${id}`, created, type });
+    return [
+      at(100, 'evt_a', { metadata: { step: 'open' } }),
+      at(200, 'evt_c', { status: 'complete', metadata: { step: 'complete' }, customer: 'cus_1' }),
+      at(
+        200,
+        'evt_b',
+        { status: 'complete', metadata: { step: 'same second' } },
+        'checkout.session.async_payment_failed',
+      ),
+      at(150, 'evt_d', { status: 'complete', payment_status: 'paid', metadata: { step: 'paid' } }),
+    ];
+  };
+
+  test('the same row comes out, one after the other and all at once', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.shuffledSubarray([0, 1, 2, 3, 0, 1, 2, 3], { minLength: 8 }),
+        fc.boolean(),
+        async (order, atOnce) => {
+          const id = newId();
+          const events = history(id);
+          const sends = order.map((index) => () => deliver(api, events[index]).expect(200));
+          if (atOnce) await Promise.all(sends.map((send) => send()));
+          else for (const send of sends) await send();
+          expect(await stored(id)).toMatchObject({
+            metadata: '{"step": "paid"}',
+            customer: null,
+            payment_status: 'paid',
+            stripe_progress: 2,
+            stripe_second: '150',
+            stripe_event_id: `evt_d_${id}`,
+          });
+          const [ledger] = await database.query<{ count: number }>({
+            text: 'SELECT count(*)::integer AS count FROM stripe_event WHERE session_id = $1',
+            values: [id],
+          });
+          expect(ledger?.count).toBe(4);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('every recorded event', () => {
+  const events = fixtures('events');
+
+  test('was found', () => {
+    expect(events.length).toBeGreaterThan(0);
+  });
+
+  test.each(events)('$name is taken in and reads back valid', async ({ name, object }) => {
+    const event = structuredClone(object) as unknown as RawEvent;
+    const id = `cs_fixture_${name.replace('.json', '')}`;
+    event.id = `evt_${name}`;
+    event.data.object.id = id;
+    expect(await outcomeOf(event)).toBe('applied');
+    expectSession((await api.get(`${sessionsPath}/${id}`).expect(200)).body);
+    const { client_secret, ...raw } = event.data.object;
+    expect(JSON.parse((await stored(id))?.stripe_data as string)).toEqual(raw);
+  });
+});
+
+describe('what is not from Stripe is refused, and nothing is stored', () => {
+  const payload = JSON.stringify(rawEvent(rawSession({ id: 'cs_test_forged' })));
+  const now = Math.floor(Date.now() / 1000);
+  const post = (header: string | undefined, body = payload) => {
+    const request = api.post('/webhooks/stripe').set('content-type', 'application/json');
+    return (header === undefined ? request : request.set('stripe-signature', header)).send(body);
+  };
+
+  test.each([
+    ['no signature', undefined],
+    ['an empty one', ''],
+    ['nonsense', 'v1=abc'],
+    ['another secret', signatureOf(payload, 'whsec_other')],
+    ['an old one', signatureOf(payload, webhookSecret, now - 400)],
+    ['one from the future', signatureOf(payload, webhookSecret, now + 400)],
+    ['another scheme', signatureOf(payload).replace('v1=', 'v0=')],
+    ['the signature of another body', signatureOf(`${payload} `)],
+  ])('%s', async (_, header) => {
+    expectProblem(await post(header), 400, 'invalid-signature');
+    expect(await stored('cs_test_forged')).toBeUndefined();
+  });
+
+  test.each(['', 'no json', '[]', '{}', '{"id":"evt_1"}', '{"id":"evt_1","type":"checkout.session.completed"}'])(
+    'signed, but no event: %j',
+    async (body) => {
+      const response = await post(body ? signatureOf(body) : 't=1,v1=00', body);
+      expect(response.status).toBe(400);
+    },
+  );
+
+  test('the secret before the rotation still holds', async () => {
+    await deliver(api, rawEvent(rawSession({ id: newId() })), 'whsec_before_rotation').expect(200);
+  });
+});
+
+describe('other configurations', async () => {
+  const unset = await startService();
+  const liveOnly = await startService({ environment: { ...environment, STRIPE_LIVEMODE: 'live', API_KEYS: 'key' } });
+
+  test('without a secret the answer is 503 and names the variable', async () => {
+    const problem = expectProblem(
+      await deliver(unset.api, rawEvent(rawSession({ id: 'cs_1' }))),
+      503,
+      'stripe-not-configured',
+    );
+    expect(problem.detail).toContain('STRIPE_WEBHOOK_SECRETS');
+  });
+
+  test('the mode that is not taken in is ignored; no API key is asked for', async () => {
+    const test = await deliver(liveOnly.api, rawEvent(rawSession({ id: 'cs_test_1' }))).expect(200);
+    expect(test.body).toEqual({ outcome: 'ignored' });
+    const session = rawSession({ id: 'cs_live_1', livemode: true });
+    const live = await deliver(liveOnly.api, rawEvent(session, { livemode: true })).expect(200);
+    expect(live.body).toEqual({ outcome: 'applied', session: 'cs_live_1' });
+  });
+
+  test('a database that fails is a 5xx, so that Stripe repeats', async () => {
+    const failing = await startService({ environment });
+    await failing.database.query({ text: 'DROP TABLE stripe_event', values: [] });
+    const response = await deliver(failing.api, rawEvent(rawSession({ id: 'cs_1' })));
+    expectProblem(response, 500, 'internal');
+    expect(response.text).not.toContain('stripe_event');
+    const rows = await failing.database.query({ text: 'SELECT id FROM checkout_session', values: [] });
+    expect(rows).toEqual([]);
+  });
+});
