@@ -7,20 +7,25 @@ import type { Database } from './database/database.js';
 import { enumStore } from './database/enums.js';
 import { mirrorStore } from './database/mirror.js';
 import { sessionStore } from './database/sessions.js';
-import { invalid, Problem, type ProblemCode } from './errors.js';
+import { stripeEventStore } from './database/stripe-events.js';
+import { Problem, type ProblemCode } from './errors.js';
 import { examples } from './model/examples.js';
-import { validator } from './model/validator.js';
 import { accessCheck } from './plugins/access.js';
 import errorHandler, { handleError, problemType } from './plugins/error-handler.js';
+import gracefulClose from './plugins/graceful-close.js';
 import { takeJsonOnly } from './plugins/json-body.js';
 import { collectMethods } from './plugins/method-not-allowed.js';
 import openapi from './plugins/openapi.js';
 import requestLog from './plugins/request-log.js';
+import { requestValidator } from './plugins/validation.js';
 import { enumRoutes } from './routes/enums.js';
 import { healthRoutes } from './routes/health.js';
+import { sessionStripeRoutes } from './routes/session-stripe.js';
 import { sessionRoutes } from './routes/sessions.js';
+import { stripeEventRoutes } from './routes/stripe-events.js';
 import { webhookRoutes } from './routes/webhooks.js';
 import { createIngest } from './stripe/ingest.js';
+import { createRefresh } from './stripe/refresh.js';
 
 export interface Dependencies {
   database: Database;
@@ -45,15 +50,19 @@ export async function buildApp(config: Config, { database, logger }: Dependencie
   });
   // Answers are JSON already, or small: compiled serializers would only cost start-up.
   app.setSerializerCompiler(() => JSON.stringify);
-  // Bodies, queries and preconditions are read by the model, which knows more than a schema can say.
-  app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'params' ? pathValidator(schema) : () => true));
+  app.setValidatorCompiler(requestValidator());
   takeJsonOnly(app);
 
   await app.register(errorHandler);
   await app.register(requestLog);
+  await app.register(gracefulClose);
   const refuseOtherMethods = collectMethods(app);
   await app.register(openapi, { publicUrl: config.PUBLIC_URL, examples });
   await app.register(healthRoutes, { database });
+  const sessions = sessionStore(database);
+  const ingest = createIngest(mirrorStore(database), config, app.log);
+  const refresh = createRefresh(ingest, config, sessions.accountOf);
+  const publicUrl = config.PUBLIC_URL;
   await app.register(
     async (api) => {
       const checkAccess = accessCheck(config);
@@ -61,23 +70,16 @@ export async function buildApp(config: Config, { database, logger }: Dependencie
         reply.header('cache-control', 'private, no-cache');
         checkAccess(request);
       });
-      await api.register(sessionRoutes, { sessions: sessionStore(database), publicUrl: config.PUBLIC_URL });
+      await api.register(sessionRoutes, { sessions, publicUrl });
+      await api.register(sessionStripeRoutes, { sessions, refresh });
+      await api.register(stripeEventRoutes, { events: stripeEventStore(database), publicUrl });
       await api.register(enumRoutes, { enums: enumStore(database) });
     },
     { prefix: '/api' },
   );
-  const ingest = createIngest(mirrorStore(database), config, app.log);
   await app.register(webhookRoutes, { ingest, config });
   refuseOtherMethods();
   return app;
-}
-
-function pathValidator(schema: object) {
-  const faultsOf = validator(schema, 'path');
-  return (value: unknown) => {
-    const faults = faultsOf(value);
-    return faults.length > 0 ? { error: invalid(faults) } : { value };
-  };
 }
 
 const problemBySocketError: Readonly<Record<string, ProblemCode>> = {

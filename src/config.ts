@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { envSchema } from 'env-schema';
 import { type Static, Type } from 'typebox';
+import { OperatorError } from './errors.js';
 
 /** The environment is the only configuration: one schema, parsed once, passed on as a frozen value. */
 
@@ -103,7 +104,7 @@ const secrets = [
 ] as const;
 
 /** Every fault of the environment in one message. */
-export class ConfigError extends Error {
+export class ConfigError extends OperatorError {
   constructor(readonly faults: readonly string[]) {
     super(`The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
     this.name = 'ConfigError';
@@ -120,10 +121,10 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
   // Compose files pass a variable that is not set as an empty one.
   const set = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''));
   for (const name of secrets) readSecretFile(name, set, faults);
-  const config = validate(set, faults);
-  if (config) faults.push(...contradictions(config));
-  if (!config || faults.length > 0) throw new ConfigError(faults);
-  return Object.freeze(config);
+  const config = Object.freeze(parseEach(set, faults));
+  faults.push(...contradictions(config));
+  if (faults.length > 0) throw new ConfigError(faults);
+  return config;
 }
 
 function readSecretFile(name: string, set: Record<string, string | undefined>, faults: string[]): void {
@@ -131,38 +132,48 @@ function readSecretFile(name: string, set: Record<string, string | undefined>, f
   if (path === undefined) return;
   if (set[name] !== undefined) faults.push(`${name} and ${name}_FILE are both set: keep one`);
   try {
-    set[name] = readFileSync(path, 'utf8').trim();
+    const secret = readFileSync(path, 'utf8').trim();
+    if (secret === '') faults.push(`${name}_FILE holds nothing`);
+    set[name] = secret;
   } catch (error) {
     faults.push(`${name}_FILE cannot be read: ${(error as Error).message}`);
   }
 }
 
-function validate(data: Record<string, string | undefined>, faults: string[]): Environment | undefined {
-  try {
-    const parsed = envSchema<Environment>({ schema: environment, data, env: false });
-    const clean = (entries: string[]) => entries.map((entry) => entry.trim()).filter(Boolean);
-    return {
-      ...parsed,
-      API_KEYS: clean(parsed.API_KEYS),
-      API_READ_KEYS: clean(parsed.API_READ_KEYS),
-      TRUST_PROXY: clean(parsed.TRUST_PROXY),
-      STRIPE_WEBHOOK_SECRETS: clean(parsed.STRIPE_WEBHOOK_SECRETS),
-      STRIPE_API_KEYS: clean(parsed.STRIPE_API_KEYS),
-    };
-  } catch (error) {
-    const { errors } = error as { errors?: { instancePath: string; message?: string; params: unknown }[] };
-    if (!errors) throw error;
-    for (const { instancePath, message, params } of errors) {
-      const allowed = (params as { allowedValues?: string[] }).allowedValues;
-      faults.push(`${instancePath.slice(1)} ${message}${allowed ? `: ${allowed.join(', ')}` : ''}`);
+/** Each variable by itself, so that a fault in one does not hide what contradicts another. */
+function parseEach(data: Readonly<Record<string, string | undefined>>, faults: string[]): Environment {
+  const entries = Object.entries(environment.properties).map(([name, schema]) => {
+    try {
+      const one = Type.Object({ [name]: schema });
+      const value = envSchema<Record<string, unknown>>({ schema: one, data: { [name]: data[name] }, env: false })[name];
+      return [name, Array.isArray(value) ? Object.freeze(value.map((entry) => entry.trim()).filter(Boolean)) : value];
+    } catch (error) {
+      faults.push(`${name} ${faultOf(error)}`);
+      return [name, (schema as { default?: unknown }).default];
     }
-    return undefined;
-  }
+  });
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+}
+
+function faultOf(error: unknown): string {
+  const { errors } = error as { errors?: { message?: string; params: { allowedValues?: string[] } }[] };
+  const [first] = errors ?? [];
+  if (!first) throw error;
+  const { message, params } = first;
+  return `${message}${params.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''}`;
 }
 
 /** What each variable alone allows and all together do not. */
 function contradictions(config: Environment): string[] {
   const faults: string[] = [];
+  for (const name of ['DATABASE_URL', 'DATABASE_DIRECT_URL', 'PUBLIC_URL', 'STRIPE_API_BASE'] as const) {
+    const url = config[name];
+    // Not the value: it may hold a password.
+    if (url !== undefined && !URL.canParse(url)) faults.push(`${name} is not a URL`);
+  }
+  for (const entry of config.TRUST_PROXY) {
+    if (!isNetwork(entry)) faults.push(`TRUST_PROXY takes addresses and networks, and ${entry} is neither`);
+  }
   const keys = [...config.API_KEYS, ...config.API_READ_KEYS];
   if (keys.length > 0 && config.ALLOW_ANONYMOUS) {
     faults.push('ALLOW_ANONYMOUS is true and there are API keys: keep one of the two');
@@ -185,6 +196,14 @@ function contradictions(config: Environment): string[] {
     if (!/^[\x21-\x7e]+$/.test(key)) faults.push('API_KEYS and API_READ_KEYS take visible ASCII characters only');
   }
   return faults;
+}
+
+/** `10.0.0.1`, `10.0.0.0/8`, or one of the names that proxy-addr knows. */
+function isNetwork(entry: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(entry)) return true;
+  const [, address = '', prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
+  const version = isIP(address);
+  return version !== 0 && Number(prefix ?? 0) <= (version === 4 ? 32 : 128);
 }
 
 /** Whether an address to listen on is reached from this machine alone. */

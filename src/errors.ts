@@ -49,6 +49,11 @@ export const catalogue = {
     title: 'There is no such Checkout Session',
     description: 'No session with this id is in the mirror.',
   },
+  'stripe-data-not-found': {
+    status: 404,
+    title: 'Nothing came from Stripe for this session',
+    description: 'The session was written through this API only; refresh it to fetch it from Stripe.',
+  },
   'method-not-allowed': {
     status: 405,
     title: 'This path does not take the method',
@@ -220,6 +225,14 @@ const problemBySqlStateClass: Readonly<Record<string, ProblemCode>> = {
 };
 
 const problemByDriverCode: Readonly<Record<string, ProblemCode>> = {
+  // Prisma's own (https://www.prisma.io/docs/orm/reference/error-reference).
+  P1000: 'database-unavailable', // authentication failed
+  P1001: 'database-unavailable', // cannot be reached
+  P1002: 'database-unavailable', // timed out
+  P1003: 'database-unavailable', // does not exist
+  P1008: 'query-timeout',
+  P1017: 'database-unavailable', // closed the connection
+  P2024: 'database-unavailable', // no connection within the limit
   ECONNREFUSED: 'database-unavailable',
   ECONNRESET: 'database-unavailable',
   EHOSTUNREACH: 'database-unavailable',
@@ -236,3 +249,36 @@ const problemByDriverMessage: readonly [RegExp, ProblemCode][] = [
   [/timeout exceeded when trying to connect/, 'database-unavailable'],
   [/Connection terminated|Client has encountered a connection error/, 'database-unavailable'],
 ];
+
+/** A fault that the person who starts the service can mend: its message is all there is to say. */
+export class OperatorError extends Error {}
+
+/** What to tell the person who started the service, where a failure is theirs to mend; else undefined. */
+export function operatorMessage(error: unknown): string | undefined {
+  if (error instanceof OperatorError) return error.message;
+  const { code, address, port } = error as { code?: string; address?: string; port?: number };
+  if (code === 'EADDRINUSE') return `PORT ${port} of HOST ${address} is in use: stop what uses it, or choose another.`;
+  if (code === 'EACCES' && port) return `PORT ${port} of HOST ${address} may not be used by this user: choose another.`;
+  if (code === 'EADDRNOTAVAIL') return `HOST ${address} is no address of this machine.`;
+  const problem = databaseProblem(error);
+  return problem && `The database cannot be used: ${(error as Error).message || code}. See DATABASE_URL.`;
+}
+
+/**
+ * A failure as the log may have it: the fields of database errors that hold rows, parameters or statements, and the
+ * messages that quote values (SQLSTATE classes 22 and 23), are customers' data.
+ */
+export function loggable(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { type: typeof error };
+  const { code, table, constraint } = error as { code?: unknown; table?: unknown; constraint?: unknown };
+  const quotesValues = typeof code === 'string' && /^2[23]/.test(code);
+  return {
+    type: error.name,
+    message: quotesValues ? 'left out: it quotes values' : error.message,
+    code,
+    table,
+    constraint,
+    stack: error.stack?.match(/^ {4}at .*$/gm)?.join('\n'),
+    ...(error.cause instanceof Error && { cause: loggable(error.cause) }),
+  };
+}

@@ -1,11 +1,15 @@
 import closeWithGrace from 'close-with-grace';
 import pino from 'pino';
 import { buildApp } from './app.js';
-import { type Config, ConfigError, parseConfig } from './config.js';
+import { type Config, parseConfig } from './config.js';
 import type { Database } from './database/database.js';
-import { DirectoryInUse } from './database/directory-lock.js';
 import { migrate, pendingMigrations } from './database/migrate.js';
+import { mirrorStore } from './database/mirror.js';
 import { openDatabase } from './database/open.js';
+import { OperatorError, operatorMessage } from './errors.js';
+import { stripeClients } from './stripe/client.js';
+import { createIngest } from './stripe/ingest.js';
+import { startSchedule } from './stripe/schedule.js';
 
 /** The process: configuration → database → migrations → app → listen, and back again on a signal. */
 
@@ -29,7 +33,7 @@ async function prepareDatabase(config: Config, database: Database, log: pino.Log
   }
   const pending = await pendingMigrations(database);
   if (pending.length > 0) {
-    throw new Error(
+    throw new OperatorError(
       `The database lacks migrations (${pending.join(', ')}) and MIGRATE_ON_START is false: run npm run migrate.`,
     );
   }
@@ -41,9 +45,18 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
     await prepareDatabase(config, database, log);
     const app = await buildApp(config, { database, logger: log });
     const address = await app.listen({ host: config.HOST, port: config.PORT });
+    const schedule = startSchedule({
+      database,
+      ingest: createIngest(mirrorStore(database), config, log),
+      log,
+      clients: stripeClients(config),
+      catchUpInterval: config.CATCH_UP_INTERVAL_MINUTES * 60_000,
+      eventRetentionDays: config.STRIPE_EVENT_RETENTION_DAYS,
+    });
     closeWithGrace({ delay: config.SHUTDOWN_TIMEOUT_MS, logger: log }, async ({ signal, err }) => {
       if (err) log.fatal({ err }, 'the process failed');
       else log.info({ signal }, 'stopping');
+      await schedule.stop();
       await app.close();
       await database.close();
       log.info('stopped');
@@ -71,15 +84,11 @@ Try:
 `);
 }
 
-/** Faults that the person who starts it can mend: their message is all there is to say. */
-function isForOperator(error: unknown): error is Error {
-  return error instanceof ConfigError || error instanceof DirectoryInUse;
-}
-
 try {
   const config = parseConfig(process.env);
   await start(config, await createLogger(config.LOG_LEVEL));
 } catch (error) {
-  process.stderr.write(`${isForOperator(error) ? error.message : ((error as Error).stack ?? error)}\n`);
-  process.exitCode = 1;
+  process.stderr.write(`${operatorMessage(error) ?? (error as Error).stack ?? error}\n`);
+  // Not by the exit code alone: what a library left behind may keep the process for seconds.
+  process.exit(1);
 }

@@ -1,10 +1,10 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import pino from 'pino';
-import { type Config, ConfigError, parseConfig } from '../config.js';
+import { type Config, parseConfig } from '../config.js';
 import type { Database } from '../database/database.js';
-import { DirectoryInUse } from '../database/directory-lock.js';
 import { migrate } from '../database/migrate.js';
 import { openDatabase } from '../database/open.js';
+import { OperatorError, operatorMessage } from '../errors.js';
 
 /** What every command of the command line shares: help, configuration, database, progress, exit code. */
 
@@ -16,6 +16,8 @@ export interface Command<Taken extends Options> {
   readonly options: Taken;
   /** Whether arguments without a name are taken. */
   readonly allowPositionals?: boolean;
+  /** Whether the database is brought up to date first, where the configuration allows it. */
+  readonly migrates?: boolean;
 }
 
 type Values<Taken extends Options> = ReturnType<typeof parseArgs<{ options: Taken }>>['values'];
@@ -30,7 +32,7 @@ export interface Context<Taken extends Options> {
 }
 
 /** A fault of how the command was called: its message is all there is to say. */
-export class UsageError extends Error {}
+export class UsageError extends OperatorError {}
 
 /**
  * Runs a command of the command line.
@@ -38,7 +40,7 @@ export class UsageError extends Error {}
  * @param work returns the exit code: 0 only when all that was asked for was done.
  */
 export async function runCommand<Taken extends Options>(
-  { help, options, allowPositionals = false }: Command<Taken>,
+  { help, options, allowPositionals = false, migrates = true }: Command<Taken>,
   work: (context: Context<Taken>) => Promise<number>,
 ): Promise<void> {
   try {
@@ -52,16 +54,18 @@ export async function runCommand<Taken extends Options>(
     const log = pino({ level: config.LOG_LEVEL, base: null }, pino.destination(2));
     const database = await openDatabase(config);
     try {
-      if (config.MIGRATE_ON_START) await migrate(database);
+      if (migrates && config.MIGRATE_ON_START) await migrate(database);
       const progress = new Progress();
       process.exitCode = await work({ config, database, log, values: values as Values<Taken>, positionals, progress });
     } finally {
       await database.close();
     }
   } catch (error) {
-    process.stderr.write(`${isForOperator(error) ? error.message : ((error as Error).stack ?? String(error))}\n`);
+    process.stderr.write(`${operatorMessage(error) ?? (error as Error).stack ?? error}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;
   }
+  // What a library left behind may keep the process for seconds; what was written is out first.
+  process.stdout.write('', () => process.exit());
 }
 
 function parseArguments(options: Options, allowPositionals: boolean) {
@@ -70,10 +74,6 @@ function parseArguments(options: Options, allowPositionals: boolean) {
   } catch (error) {
     throw new UsageError(`${(error as Error).message}\nSee --help.`);
   }
-}
-
-function isForOperator(error: unknown): error is Error {
-  return error instanceof UsageError || error instanceof ConfigError || error instanceof DirectoryInUse;
 }
 
 /** Where a long run stands: one line that is rewritten on a terminal, elsewhere a plain line now and then. */

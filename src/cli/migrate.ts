@@ -1,12 +1,14 @@
-import { parseConfig } from '../config.js';
 import { migrate } from '../database/migrate.js';
-import { openDatabase } from '../database/open.js';
+import { runCommand } from './command.js';
 
-/** `npm run migrate`: brings the database up to date, for those who start with MIGRATE_ON_START=false. */
-const database = await openDatabase(parseConfig(process.env));
-try {
+const help = `Usage: npm run migrate
+
+Brings the database up to date, for those who start the service with MIGRATE_ON_START=false.
+Safe to run while replicas of the release before are running, and by several at once.
+`;
+
+await runCommand({ help, options: {}, migrates: false }, async ({ database }) => {
   const applied = await migrate(database);
   process.stdout.write(applied.length > 0 ? `Applied ${applied.join(', ')}.\n` : 'Nothing to migrate.\n');
-} finally {
-  await database.close();
-}
+  return 0;
+});

@@ -1,5 +1,5 @@
-import type { Condition } from '../model/list.js';
-import type { ColumnKind, ColumnName } from '../model/session.js';
+import type { Condition } from '../model/filters.js';
+import type { ColumnKind } from '../model/session.js';
 import { Prisma } from './generated/client.js';
 
 /** PostgreSQL's type for each kind of column, for the casts of parameters. */
@@ -12,8 +12,8 @@ export const sqlTypes: Readonly<Record<ColumnKind, string>> = {
   map: 'jsonb',
 };
 
-/** The name of a column of the model, quoted. */
-export function identifier(column: ColumnName): Prisma.Sql {
+/** The name of a column, quoted: never a client's word. */
+export function identifier(column: string): Prisma.Sql {
   return Prisma.raw(`"${column}"`);
 }
 
@@ -21,6 +21,9 @@ export function identifier(column: ColumnName): Prisma.Sql {
 export function parameter(kind: ColumnKind, value: unknown): Prisma.Sql {
   return Prisma.sql`${value}::${Prisma.raw(sqlTypes[kind])}`;
 }
+
+/** For comparing whatever the case: the "C" of the ids knows only that of ASCII. */
+const folding = Prisma.raw('COLLATE "default"');
 
 const comparisons = { exact: '=', gt: '>', gte: '>=', lt: '<', lte: '<=' } as const;
 
@@ -40,9 +43,9 @@ export function conditionSql({ column, kind, lookup, value, key }: Condition): P
     case 'startswith':
       return Prisma.sql`${name} LIKE ${`${literal(value as string)}%`}::text`;
     case 'iexact':
-      return Prisma.sql`lower(${name}) = lower(${value}::text)`;
+      return Prisma.sql`lower(${name} ${folding}) = lower(${value}::text ${folding})`;
     case 'icontains':
-      return Prisma.sql`${name} ILIKE ${`%${literal(value as string)}%`}::text`;
+      return Prisma.sql`${name} ${folding} ILIKE ${`%${literal(value as string)}%`}::text`;
     case 'contains':
       return Prisma.sql`EXISTS (SELECT FROM jsonb_each_text(${name}) AS entry WHERE entry.value = ${value}::text)`;
     case 'key':
@@ -69,13 +72,7 @@ function keySql(name: Prisma.Sql, key: string, value: string): Prisma.Sql {
 }
 
 /** The columns with a partial index, and the bytes of the values that are in it (see the migration). */
-const partiallyIndexed: readonly ColumnName[] = [
-  'customer',
-  'payment_intent',
-  'subscription',
-  'client_reference_id',
-  'customer_email',
-];
+const partiallyIndexed = ['customer', 'payment_intent', 'subscription', 'client_reference_id', 'customer_email'];
 const indexedBytes = 1024;
 
 /** What a condition implies and a partial index asks for: without it the planner may not use the index. */

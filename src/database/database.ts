@@ -8,6 +8,11 @@ export interface Statement {
   readonly values: readonly unknown[];
 }
 
+/** Asks whether the database answers and has the tables. */
+export async function ping(database: Database): Promise<void> {
+  await database.query({ name: 'ping', text: 'SELECT FROM checkout_session LIMIT 0', values: [] });
+}
+
 /** What the service asks of a database, PostgreSQL and the embedded one alike. */
 export interface Database {
   /** For people: where the data is, without credentials. */

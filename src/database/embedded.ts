@@ -30,7 +30,7 @@ export async function openEmbedded(directory: string): Promise<Database> {
 /** Opens PGlite with whatever keeps its data: a folder, memory, a dump. */
 export async function openPGlite(options: PGliteOptions): Promise<Database> {
   const pglite = await PGlite.create(options);
-  const adapter = new PrismaPGlite(pglite);
+  const adapter = new MigrationAdapter(pglite);
   const queryOn =
     (connection: Pick<PGlite, 'query'>): Database['query'] =>
     async <Row>({ text, values }: Statement) => {
@@ -45,4 +45,22 @@ export async function openPGlite(options: PGliteOptions): Promise<Database> {
     migrating: (work) => work(adapter),
     close: () => pglite.close(),
   };
+}
+
+/** Prisma's adapter with its scripts awaited: its own reports a script that fails as done (0.7). */
+class MigrationAdapter extends PrismaPGlite {
+  readonly #pglite: PGlite;
+
+  constructor(pglite: PGlite) {
+    super(pglite);
+    this.#pglite = pglite;
+  }
+
+  override async connect() {
+    const adapter = await super.connect();
+    adapter.executeScript = async (script) => {
+      await this.#pglite.exec(script);
+    };
+    return adapter;
+  }
 }

@@ -56,7 +56,8 @@ export async function withSchemaEngine<Result>(
   adapter: SqlMigrationAwareDriverAdapterFactory,
   work: (engine: SchemaEngine) => Promise<Result>,
 ): Promise<Result> {
-  const { SchemaEngine } = await loadSchemaEngine();
+  loading ??= loadSchemaEngine();
+  const { SchemaEngine } = await loading;
   const datamodel: [string, string] = ['schema.prisma', await readFile(`${prismaDirectory}/schema.prisma`, 'utf8')];
   const engine = await SchemaEngine.new(
     { datamodels: [datamodel] },
@@ -78,6 +79,9 @@ declare const WebAssembly: {
 type Bindings = typeof import('@prisma/schema-engine-wasm/schema_engine_bg') & {
   __wbg_set_wasm(exports: object): void;
 };
+
+/** Once per process: its JavaScript keeps views of the first instance's memory. */
+let loading: Promise<Bindings> | undefined;
 
 /** Instantiates the engine by hand: Node 20 and 22 cannot import `.wasm`, which its own entry point does. */
 async function loadSchemaEngine(): Promise<Bindings> {

@@ -2,7 +2,7 @@ import { type Column, type SessionWrite, writableColumns } from '../model/sessio
 import type { SessionState, StripeEvent } from '../model/stripe.js';
 import { sqlTypes } from './conditions.js';
 import type { Database } from './database.js';
-import { encode, lockSession } from './sessions.js';
+import { encode, lockSession, touchedWhere } from './sessions.js';
 
 /** What became of a state: stored; older than what is stored; delivered before; of a session that was deleted. */
 export type Outcome = 'applied' | 'stale' | 'duplicate' | 'deleted';
@@ -27,7 +27,7 @@ const privateValues = [
   ['stripe_api_version', 'text'],
 ] as const;
 
-const [idParameter, dataParameter, , , ...stampParameters] = privateValues.map(
+const [idParameter = '', dataParameter = '', , , ...stampParameters] = privateValues.map(
   ([, type], index) => `$${index + 1}::${type}`,
 );
 const [progress, second, eventId] = stampParameters;
@@ -44,7 +44,12 @@ const isNewer = `(s.stripe_progress IS NULL
 const isLogged = `EXISTS (SELECT FROM stripe_event AS e WHERE e.session_id = ${idParameter} AND e.id = ${eventId})`;
 const exists = `EXISTS (SELECT FROM checkout_session AS c WHERE c.id = ${idParameter})`;
 const isDeleted = `EXISTS (SELECT FROM checkout_session_tombstone AS t WHERE t.id = ${idParameter})`;
-const touched = 'version = s.version + 1, djstripe_updated = now()';
+
+/** Holds where a state differs from what is stored: one that does not moves the stamp alone. */
+function isChanged(carried: readonly Column[], values: readonly (string | undefined)[], data: string): string {
+  const stored = ['s.stripe_data', ...carried.map(({ name }) => `s."${name}"`)];
+  return `(${stored.join(', ')}) IS DISTINCT FROM (${[data, ...values].join(', ')})`;
+}
 
 const insertedColumns = writableColumns.filter(({ name }) => name !== 'id');
 
@@ -75,7 +80,7 @@ function updateSql(carried: readonly Column[], hasEvent: boolean): string {
   const assignments = [
     ...carried.map(({ name }, index) => `"${name}" = ${parameters[index]}`),
     ...privateValues.slice(1).map(([name, type], index) => `${name} = $${index + 2}::${type}`),
-    touched,
+    ...touchedWhere(isChanged(carried, parameters, dataParameter)),
   ];
   return `WITH written AS (
     UPDATE checkout_session AS s SET ${assignments.join(', ')}
@@ -95,7 +100,13 @@ function insertSql(carried: readonly Column[], hasEvent: boolean): string {
   const assignments = [
     ...carried.map(({ name }) => `"${name}" = EXCLUDED."${name}"`),
     ...privateValues.slice(1).map(([name]) => `${name} = EXCLUDED.${name}`),
-    touched,
+    ...touchedWhere(
+      isChanged(
+        carried,
+        carried.map(({ name }) => `EXCLUDED."${name}"`),
+        'EXCLUDED.stripe_data',
+      ),
+    ),
   ];
   return `WITH written AS (
     INSERT INTO checkout_session AS s (${names.join(', ')}) SELECT ${values.join(', ')}

@@ -1,38 +1,25 @@
 import { Problem } from '../errors.js';
 import type { Precondition } from '../model/etag.js';
-import { type Cursor, cursorAt, type ListQuery } from '../model/list.js';
-import {
-  type Column,
-  type ColumnKind,
-  columns,
-  type Session,
-  type SessionWrite,
-  writableColumns,
-} from '../model/session.js';
+import type { ListQuery } from '../model/list.js';
+import { type ColumnKind, columns, type SessionWrite, writableColumns } from '../model/session.js';
 import type { Change } from '../model/session-request.js';
-import { conditionSql, identifier, indexPredicate, parameter, sqlTypes } from './conditions.js';
-import type { Database } from './database.js';
-import { Prisma } from './generated/client.js';
+import { sqlTypes } from './conditions.js';
+import type { Database, Statement } from './database.js';
+import { type ListTable, listPage } from './list.js';
 
 /** A session as it is stored: its response, ready to send, and its tag. */
-export interface StoredSession {
-  /** The JSON of the contract's properties, made by PostgreSQL. */
-  readonly document: string;
+export type StoredSession = Stored<string>;
+
+interface Stored<Document> {
+  /** JSON made by PostgreSQL. */
+  readonly document: Document;
   /** The strong entity tag, with its quotes. */
   readonly etag: string;
 }
 
-/** A page of a list: the documents in order, and where the neighbouring pages begin. */
-export interface StoredPage {
-  readonly documents: readonly string[];
-  readonly next: Cursor | undefined;
-  readonly previous: Cursor | undefined;
-  readonly count: number | null;
-}
-
 /**
- * Serialises deleting an id with Stripe's creating it, until the end of the transaction: an event that found
- * neither session nor tombstone must not create what was created and deleted meanwhile.
+ * Serialises creating and deleting an id until the end of the transaction. Who creates takes it in a statement
+ * before, so that the statement that creates sees every tombstone there is.
  */
 export function lockSession(id: string): string {
   return `pg_advisory_xact_lock(hashtextextended(${id}, 0))`;
@@ -46,8 +33,17 @@ const names = writableColumns.map(({ name }) => `"${name}"`).join(', ');
 const placeholders = writableColumns.map(({ kind }, index) => `$${index + 1}::${sqlTypes[kind]}`);
 const idPlaceholder = placeholders[writableColumns.findIndex(({ name }) => name === 'id')];
 
-/** What every statement that changes a row sets besides. */
-const touched = ['version = s.version + 1', 'djstripe_updated = now()'];
+/** What every statement that changes a row sets besides. The time of the change: a statement may have waited. */
+const touched = ['version = s.version + 1', 'djstripe_updated = greatest(clock_timestamp(), s.djstripe_updated)'];
+
+/** The same, where a condition on the row holds. */
+export function touchedWhere(condition: string): string[] {
+  return [
+    `version = CASE WHEN ${condition} THEN s.version + 1 ELSE s.version END`,
+    `djstripe_updated = CASE WHEN ${condition} THEN greatest(clock_timestamp(), s.djstripe_updated)
+      ELSE s.djstripe_updated END`,
+  ];
+}
 
 function setList(value: (index: number, name: string) => string | undefined): string {
   const assignments = writableColumns.flatMap(({ name }, index) =>
@@ -62,7 +58,25 @@ function tagsSatisfy(match: string, noneMatch: string): string {
     AND (${noneMatch}::text[] IS NULL OR ${etag} <> ALL(${noneMatch}::text[]))`;
 }
 
+/** The document with the property `payment` added. */
+const documentWithPayment = `left(s.document, -1) || ',"payment":'
+  || coalesce(checkout_session_payment(s.id, s.livemode, s.stripe_data), 'null') || '}'`;
+
 const find = `SELECT ${returning} FROM checkout_session AS s WHERE s.id = $1`;
+const findWithPayment = `SELECT ${documentWithPayment} AS document, ${etag} AS etag FROM checkout_session AS s WHERE s.id = $1`;
+
+// What Stripe knows of a session; null where nothing came from Stripe.
+const findPayment = `SELECT checkout_session_payment(s.id, s.livemode, s.stripe_data) AS document, ${etag} AS etag
+  FROM checkout_session AS s WHERE s.id = $1`;
+const findStripeData = `SELECT s.stripe_data::text AS document, ${etag} AS etag FROM checkout_session AS s WHERE s.id = $1`;
+
+/** How the list reads: from which table, and what it passes through. */
+export const sessionTable: ListTable = {
+  name: 'checkout_session',
+  nullable: ['created'],
+  kinds: Object.fromEntries(columns.map(({ name, kind }) => [name, kind])),
+  document: (include) => (include === 'payment' ? documentWithPayment : 's.document'),
+};
 
 // A value of the sequence is taken only when a row is to be inserted: djstripe_id must stay below 2^31.
 const insert = `WITH revived AS (DELETE FROM checkout_session_tombstone WHERE id = ${idPlaceholder})
@@ -107,9 +121,18 @@ export type SessionStore = ReturnType<typeof sessionStore>;
 
 /** Reads and writes of the sessions. Each write is one statement, committed when its promise resolves. */
 export function sessionStore(database: Database) {
-  async function one(name: string, text: string, values: unknown[]): Promise<StoredSession | undefined> {
-    const [row] = await database.query<StoredSession>({ name, text, values });
+  async function one<Document extends string | null = string>(name: string, text: string, values: unknown[]) {
+    const [row] = await database.query<Stored<Document>>({ name, text, values });
     return row;
+  }
+
+  /** Runs the creation of an id while nobody else creates or deletes it, so that it sees every tombstone. */
+  function locked<Row>(id: string, statement: Statement): Promise<Row | undefined> {
+    return database.transaction(async (query) => {
+      await query({ name: 'lock', text: `SELECT ${lockSession('$1')}`, values: [id] });
+      const [row] = await query<Row>(statement);
+      return row;
+    });
   }
 
   /** Why a write found no row to change. */
@@ -119,11 +142,26 @@ export function sessionStore(database: Database) {
   }
 
   const store = {
-    /** The session with an id, or undefined. */
-    find: (id: string) => one('find', find, [id]),
+    /** The session with an id, or undefined; with `payment` added when asked for. */
+    find: (id: string, include?: 'payment') =>
+      include ? one('find-payment', findWithPayment, [id]) : one('find', find, [id]),
+
+    /** Whether a session is paid, and how much: from the raw object, null where there is none. */
+    payment: (id: string) => one<string | null>('payment', findPayment, [id]),
+
+    /** The raw Stripe object of a session's newest state, null where there is none. */
+    stripeData: (id: string) => one<string | null>('stripe-data', findStripeData, [id]),
+
+    /** The account that owns a session, as far as it is known. */
+    async accountOf(id: string): Promise<string | undefined> {
+      const text = 'SELECT djstripe_owner_account AS account FROM checkout_session WHERE id = $1';
+      const [row] = await database.query<{ account: string | null }>({ name: 'account', text, values: [id] });
+      return row?.account ?? undefined;
+    },
 
     /** Stores a new session, or returns undefined when its id exists. */
-    create: (write: SessionWrite) => one('create', insert, valuesOf(write)),
+    create: (write: SessionWrite) =>
+      locked<StoredSession>(write.id, { name: 'create', text: insert, values: valuesOf(write) }),
 
     /**
      * Stores a session in the place of what its id has, or anew.
@@ -133,7 +171,8 @@ export function sessionStore(database: Database) {
     async replace(write: SessionWrite, precondition: Precondition): Promise<StoredSession & { created: boolean }> {
       const values = valuesOf(write);
       if (refusesAnyRow(precondition)) {
-        const created = await store.create(write);
+        // If-Match asks for a session, and this for none.
+        const created = precondition.match === undefined ? await store.create(write) : undefined;
         if (!created) throw new Problem('precondition-failed');
         return { ...created, created: true };
       }
@@ -141,7 +180,7 @@ export function sessionStore(database: Database) {
       if (updated) return { ...updated, created: false };
       const problem = await unchanged(write.id, precondition);
       if (problem.code === 'precondition-failed') throw problem;
-      const [row] = await database.query<StoredSession & { created: boolean }>({
+      const row = await locked<StoredSession & { created: boolean }>(write.id, {
         name: 'upsert',
         text: upsert,
         values,
@@ -185,91 +224,7 @@ export function sessionStore(database: Database) {
       if (!gone) throw await unchanged(id, precondition);
     },
     /** A page of the sessions that a query asks for. */
-    async list(query: ListQuery): Promise<StoredPage> {
-      const [{ documents, more }, count] = await Promise.all([page(query), countOf(query)]);
-      const { cursor, ordering } = query;
-      const neighbour = (side: Cursor['side'], document: string | undefined): Cursor | undefined => {
-        if (document !== undefined) return cursorAt(JSON.parse(document) as Session, ordering, side);
-        return cursor && { ...cursor, side };
-      };
-      const backward = cursor?.side === 'before';
-      return {
-        documents,
-        next: more || backward ? neighbour('after', documents.at(-1)) : undefined,
-        previous: backward
-          ? more
-            ? neighbour('before', documents[0])
-            : undefined
-          : cursor && neighbour('before', documents[0]),
-        count,
-      };
-    },
+    list: (query: ListQuery) => listPage(database, sessionTable, query),
   };
-
-  /** The documents of a page, and whether there are more beyond it in the direction of travel. */
-  async function page(query: ListQuery): Promise<{ documents: string[]; more: boolean }> {
-    const documents: string[] = [];
-    for (const statement of pageStatements(query)) {
-      const missing = query.limit + 1 - documents.length;
-      if (missing === 0) break;
-      const rows = await database.query<{ document: string }>(statement(missing));
-      documents.push(...rows.map((row) => row.document));
-    }
-    const more = documents.length > query.limit;
-    if (more) documents.pop();
-    if (query.cursor?.side === 'before') documents.reverse();
-    return { documents, more };
-  }
-
-  async function countOf({ count, conditions }: ListQuery): Promise<number | null> {
-    if (!count) return null;
-    const matching = Prisma.sql`FROM checkout_session AS s WHERE ${all(conditions.map(conditionSql))}`;
-    if (count === 'exact') {
-      const [row] = await database.query<{ count: string }>(Prisma.sql`SELECT count(*)::text AS count ${matching}`);
-      return Number(row?.count);
-    }
-    const [row] = await database.query<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
-      Prisma.sql`EXPLAIN (FORMAT JSON) SELECT ${matching}`,
-    );
-    return row?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? null;
-  }
   return store;
-}
-
-function all(conditions: readonly Prisma.Sql[]): Prisma.Sql {
-  return conditions.length === 0 ? Prisma.sql`true` : Prisma.join(conditions, ' AND ');
-}
-
-/**
- * The statements of a page, one after the other until it is full: nulls come last whatever the direction, and a
- * condition that speaks of values and nulls at once would read the whole index, so each is a range of its own.
- */
-export function pageStatements({ conditions, ordering, cursor }: ListQuery): ((limit: number) => Prisma.Sql)[] {
-  const { nullable, kind } = columns.find(({ name }) => name === ordering.column) as Column;
-  const name = identifier(ordering.column);
-  const backward = cursor?.side === 'before';
-  const descending = ordering.descending !== backward;
-  const direction = Prisma.raw(descending ? 'DESC' : 'ASC');
-  const beyond = Prisma.raw(descending ? '<' : '>');
-  const filters = conditions.flatMap((condition) => [conditionSql(condition), indexPredicate(condition) ?? []].flat());
-
-  const values = (position: Cursor | undefined): Prisma.Sql[] => [
-    ...(nullable ? [Prisma.sql`${name} IS NOT NULL`] : []),
-    ...(position
-      ? [Prisma.sql`(${name}, id) ${beyond} (${parameter(kind, position.value)}, ${position.id}::text)`]
-      : []),
-  ];
-  const nulls = (position: Cursor | undefined): Prisma.Sql[] => [
-    Prisma.sql`${name} IS NULL`,
-    ...(position ? [Prisma.sql`id ${beyond} ${position.id}::text`] : []),
-  ];
-  const statement = (range: Prisma.Sql[]) => (limit: number) =>
-    Prisma.sql`SELECT s.document FROM checkout_session AS s WHERE ${all([...range, ...filters])}
-      ORDER BY ${name} ${direction}, id ${direction} LIMIT ${limit}::bigint`;
-
-  if (!nullable) return [statement(values(cursor))];
-  const amongNulls = cursor?.value === null;
-  if (backward)
-    return amongNulls ? [statement(nulls(cursor)), statement(values(undefined))] : [statement(values(cursor))];
-  return amongNulls ? [statement(nulls(cursor))] : [statement(values(cursor)), statement(nulls(undefined))];
 }

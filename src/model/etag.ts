@@ -9,7 +9,7 @@ export interface Precondition {
   noneMatch: readonly string[] | '*' | undefined;
 }
 
-const tags = /^\s*(?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*"(?:\s*,\s*(?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*")*\s*$/;
+const tag = /^(?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*"$/;
 
 /**
  * Reads an If-Match or If-None-Match header.
@@ -21,10 +21,13 @@ const tags = /^\s*(?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*"(?:\s*,\s*(?:W\/)?"[\x21\
 function parseTags(name: string, header: string | undefined): readonly string[] | '*' | undefined {
   if (header === undefined) return undefined;
   if (header.trim() === '*') return '*';
-  if (!tags.test(header)) {
+  // A tag may hold commas. The elements of a list may be empty (RFC 9110, section 5.6.1.2).
+  const tags = header.match(/(?:W\/)?"[^"]*"|[^\s,"]+/g) ?? [];
+  const commas = header.replace(/"[^"]*"/g, '').split(',').length - 1;
+  if (tags.length === 0 || !tags.every((element) => tag.test(element)) || tags.length > commas + 1) {
     throw invalid([{ in: 'header', pointer: `/${name}`, detail: 'must be * or a list of quoted entity tags' }]);
   }
-  return header.match(/"[^"]*"/g) ?? [];
+  return tags.map((element) => element.replace(/^W\//, ''));
 }
 
 /** Reads both headers of a request. */

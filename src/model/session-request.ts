@@ -53,7 +53,9 @@ function faultsOf(
   validate: (value: unknown) => Fault[],
   pathId: string | undefined,
 ): Fault[] {
-  const faults = [...storageFaults(fields), ...validate(fields)];
+  const unstorable = storageFaults(fields);
+  // What is no text cannot be spoken of either.
+  const faults = unstorable.length > 0 ? unstorable : validate(fields);
   if (pathId !== undefined && Object.hasOwn(fields, 'id') && fields.id !== pathId) {
     faults.push({ in: 'body', pointer: '/id', detail: 'must equal the id in the path' });
   }

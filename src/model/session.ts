@@ -204,31 +204,5 @@ export const SessionPatch = Type.Object(
   },
 );
 
-export const SessionPage = Type.Object(
-  {
-    count: Type.Unsafe<number | null>({
-      type: 'integer',
-      nullable: true,
-      description: 'How many sessions match: only when `count=exact` or `count=estimated` asks for it.',
-    }),
-    next: Type.Unsafe<string | null>({
-      type: 'string',
-      format: 'uri',
-      nullable: true,
-      description: 'The URL of the next page, or null on the last.',
-    }),
-    previous: Type.Unsafe<string | null>({
-      type: 'string',
-      format: 'uri',
-      nullable: true,
-      description: 'The URL of the page before, or null on the first.',
-    }),
-    results: Type.Array(reference(Session), { description: 'The sessions of this page, in the order asked for.' }),
-  },
-  { $id: 'PaginatedDjStripeCheckoutSessionList', description: 'A page of sessions.' },
-);
-
-export type SessionPage = Static<typeof SessionPage>;
-
 /** What the OpenAPI document publishes of this file, by `$id`. */
-export const sessionComponents = [Session, SessionRequest, SessionPatch, SessionPage];
+export const sessionComponents = [Session, SessionRequest, SessionPatch];

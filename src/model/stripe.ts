@@ -1,4 +1,6 @@
 import { Type } from 'typebox';
+import type { ListColumn } from './filters.js';
+import { defineList, pageOf } from './list.js';
 import type { SessionWrite } from './session.js';
 
 /** What is known of Stripe's states of a session, whatever path they came by. */
@@ -76,5 +78,99 @@ const StripeWebhookResult = Type.Object(
   { $id: 'StripeWebhookResult', description: 'What was done with an event.' },
 );
 
+const nullableText = (description: string, example: string) =>
+  Type.Unsafe<string | null>({ type: 'string', nullable: true, description, examples: [example] });
+
+const amount = (description: string) =>
+  Type.Unsafe<number | null>({ type: 'integer', format: 'int64', nullable: true, description, examples: [2198] });
+
+const CheckoutSessionPayment = Type.Object(
+  {
+    id: Type.String({ description: 'The id of the session.', examples: ['cs_test_1'] }),
+    status: nullableText('open, complete or expired; null in API versions before 2021.', 'complete'),
+    payment_status: nullableText('paid, unpaid or no_payment_required.', 'paid'),
+    amount_subtotal: amount('Before discounts and taxes, in the smallest unit of the currency.'),
+    amount_total: amount('After discounts and taxes, in the smallest unit of the currency.'),
+    currency: nullableText('ISO 4217, in lower case.', 'usd'),
+    expires_at: Type.Unsafe<string | null>({
+      type: 'string',
+      format: 'date-time',
+      nullable: true,
+      description: 'When the session expires.',
+      examples: ['2026-02-01T12:00:00Z'],
+    }),
+    livemode: Type.Unsafe<boolean | null>({
+      type: 'boolean',
+      nullable: true,
+      description: 'Whether it is live, or a test; null when unknown.',
+      examples: [true],
+    }),
+  },
+  { $id: 'CheckoutSessionPayment', description: 'Is it paid, and how much?' },
+);
+
+const StripeCheckoutSession = Type.Unsafe<Record<string, unknown>>({
+  $id: 'StripeCheckoutSession',
+  type: 'object',
+  additionalProperties: {},
+  description:
+    'A Checkout Session as Stripe has it, in the shape of the API version that it was sent in (https://docs.stripe.com/api/checkout/sessions/object).',
+});
+
+/** The columns of the ledger, which is filtered by each of them. */
+export const eventColumns: readonly ListColumn[] = [
+  { name: 'id', kind: 'text', nullable: false },
+  { name: 'type', kind: 'text', nullable: false },
+  { name: 'account', kind: 'text', nullable: true },
+  { name: 'livemode', kind: 'boolean', nullable: true },
+  { name: 'api_version', kind: 'text', nullable: true },
+  { name: 'created', kind: 'timestamp', nullable: false },
+  { name: 'received_at', kind: 'timestamp', nullable: false },
+  { name: 'session_id', kind: 'text', nullable: false },
+  { name: 'outcome', kind: 'text', nullable: false, values: ['applied', 'stale', 'deleted'] },
+];
+
+/** The list of the ledger. */
+export const eventList = defineList({
+  columns: eventColumns,
+  orderings: ['received_at'],
+  defaultOrdering: '-received_at',
+  hasMetadata: false,
+  includes: [],
+});
+
+const LedgerEvent = Type.Object(
+  {
+    id: Type.String({ description: "Stripe's id of the event.", examples: ['evt_1MtwBwLkdIwHu7ix28a3tqPb'] }),
+    type: Type.String({ description: 'Its type.', examples: ['checkout.session.completed'] }),
+    account: nullableText('The connected account that it is of.', 'acct_1032D82eZvKYlo2C'),
+    livemode: Type.Unsafe<boolean | null>({
+      type: 'boolean',
+      nullable: true,
+      description: 'Whether it is live, or a test.',
+      examples: [true],
+    }),
+    api_version: nullableText('The API version that it is shaped by.', '2026-10-28.endive'),
+    created: Type.String({ format: 'date-time', description: 'When Stripe created it.' }),
+    received_at: Type.String({ format: 'date-time', description: 'When it was committed here.' }),
+    session_id: Type.String({ description: 'The session that it carries.', examples: ['cs_test_1'] }),
+    outcome: Type.String({
+      enum: ['applied', 'stale', 'deleted'],
+      description: 'What it did: see the webhook.',
+      examples: ['applied'],
+    }),
+  },
+  { $id: 'StripeEvent', description: "One of Stripe's events that arrived." },
+);
+
+const StripeEventPage = pageOf(LedgerEvent, 'PaginatedStripeEventList', 'A page of events.');
+
 /** What the OpenAPI document publishes of this file, by `$id`. */
-export const stripeComponents = [StripeEventRequest, StripeWebhookResult];
+export const stripeComponents = [
+  StripeEventRequest,
+  StripeWebhookResult,
+  CheckoutSessionPayment,
+  StripeCheckoutSession,
+  LedgerEvent,
+  StripeEventPage,
+];

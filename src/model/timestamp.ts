@@ -17,8 +17,9 @@ export function parseTimestamp(text: string): string | undefined {
   if (!groups) return undefined;
   const { date = '', fraction = '', sign } = groups;
   const [hour, minute, second] = [Number(groups.hour), Number(groups.minute), Number(groups.second)];
-  const offset = 60 * Number(groups.offsetHour ?? 0) + Number(groups.offsetMinute ?? 0);
-  if (hour > 23 || minute > 59 || second > 60 || offset > 23 * 60 + 59) return undefined;
+  const [offsetHour, offsetMinute] = [Number(groups.offsetHour ?? 0), Number(groups.offsetMinute ?? 0)];
+  if (hour > 23 || minute > 59 || second > 60 || offsetHour > 23 || offsetMinute > 59) return undefined;
+  const offset = 60 * offsetHour + offsetMinute;
   const midnight = Date.parse(`${date}T00:00:00Z`);
   // Date.parse takes February 30th for March 2nd.
   if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== date) return undefined;

@@ -3,6 +3,13 @@ import type { FastifyRequest } from 'fastify';
 import { type Config, isLoopback } from '../config.js';
 import { Problem } from '../errors.js';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Not for keys that only read. */
+    needsFullAccess?: boolean;
+  }
+}
+
 /**
  * Who may use the API: holders of a key; without keys, programs on this machine; anyone only when
  * ALLOW_ANONYMOUS says so.
@@ -21,14 +28,15 @@ const readMethods = ['GET', 'HEAD'];
 function keyCheck({ API_KEYS, API_READ_KEYS }: Config): (request: FastifyRequest) => void {
   const full = API_KEYS.map(digest);
   const read = API_READ_KEYS.map(digest);
-  return ({ headers, method }) => {
+  return ({ headers, method, routeOptions }) => {
     const [, key] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
     const given = digest(key ?? '');
     if (key !== undefined && holds(full, given)) return;
     if (key === undefined || !holds(read, given)) {
       throw new Problem('unauthorized', { headers: { 'www-authenticate': 'Bearer' } });
     }
-    if (!readMethods.includes(method)) throw new Problem('forbidden', { detail: 'This key only reads.' });
+    if (!readMethods.includes(method) || routeOptions.config.needsFullAccess)
+      throw new Problem('forbidden', { detail: 'This key reads sessions and nothing else.' });
   };
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
-import { catalogue, databaseProblem, Problem, type ProblemCode } from '../errors.js';
+import { catalogue, databaseProblem, loggable, Problem, type ProblemCode } from '../errors.js';
 
 export const problemType = 'application/problem+json';
 
@@ -27,7 +27,10 @@ function asProblem(error: FastifyError): Problem {
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const problem = asProblem(error);
   if (problem.statusCode >= 500) {
-    request.log.error({ err: problem.cause ?? problem, problem: problem.code }, catalogue[problem.code].title);
+    request.log.error(
+      { err: loggable(problem.cause ?? problem), problem: problem.code },
+      catalogue[problem.code].title,
+    );
   }
   void sendProblem(problem, request, reply);
 }

@@ -9,6 +9,8 @@ import { Problem } from '../errors.js';
 export function parseJson(app: FastifyInstance): FastifyBodyParser<Buffer> {
   const parse = app.getDefaultJsonParser('error', 'error');
   return (request, body, done) => {
+    // Many clients send the type where there is no body to send, on DELETE above all.
+    if (body.length === 0 && !request.routeOptions.schema?.body) return done(null, undefined);
     if (!isUtf8(body)) return done(new Problem('malformed-request', { detail: 'The body is not UTF-8.' }));
     return parse(request, body.toString(), done);
   };

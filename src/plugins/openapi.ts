@@ -7,6 +7,7 @@ import { type TSchema, Type } from 'typebox';
 import { catalogue, type ProblemCode } from '../errors.js';
 import { enumComponents } from '../model/enums.js';
 import { sessionComponents } from '../model/session.js';
+import { SessionPage } from '../model/session-list.js';
 import { stripeComponents } from '../model/stripe.js';
 import { problemType } from './error-handler.js';
 
@@ -57,6 +58,11 @@ const ProblemComponent = Type.Object(
   { $id: 'Problem', description: 'An error: a problem document of RFC 9457.' },
 );
 
+/** A published component by its name. */
+export function reference(name: string): TSchema {
+  return Type.Ref(`${name}#`);
+}
+
 /** A response with a JSON body, for the `response` of a route's schema. */
 export function json(description: string, schema: TSchema, headers?: Record<string, TSchema>) {
   return { description, content: { 'application/json': { schema } }, ...(headers && { headers }) };
@@ -83,7 +89,7 @@ export function problems(...codes: ProblemCode[]): Record<number, object> {
 }
 
 /** The components by `$id`; the names of the generated clients. */
-const components = [...enumComponents, ...sessionComponents, ...stripeComponents, Fault, ProblemComponent];
+const components = [...enumComponents, ...sessionComponents, SessionPage, ...stripeComponents, Fault, ProblemComponent];
 
 export interface OpenApiOptions {
   /** Base of the API, from PUBLIC_URL. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import type { Database } from '../database/database.js';
+import { type Database, ping } from '../database/database.js';
 import { json, problems } from '../plugins/openapi.js';
 
 const Status = Type.Object({ status: Type.String({ enum: ['ok'], description: 'Always `ok`: else it is an error.' }) });
@@ -36,7 +36,7 @@ export async function healthRoutes(app: FastifyInstance, { database }: { databas
       },
     },
     async () => {
-      await database.query({ name: 'ready', text: 'SELECT FROM checkout_session LIMIT 0', values: [] });
+      await ping(database);
       return ok;
     },
   );

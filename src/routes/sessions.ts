@@ -1,14 +1,27 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Type } from 'typebox';
-import type { SessionStore, StoredPage, StoredSession } from '../database/sessions.js';
-import { invalid, Problem } from '../errors.js';
+import { type TSchema, Type } from 'typebox';
+import type { SessionStore, StoredSession } from '../database/sessions.js';
+import { Problem } from '../errors.js';
 import { isNotModified, parsePrecondition } from '../model/etag.js';
-import { encodeCursor, ListParameters, type ListQuery, parseListQuery } from '../model/list.js';
+import type { ListQuery } from '../model/list.js';
 import { SessionId } from '../model/session.js';
-import { type Parsed, parsePatch, parseSession } from '../model/session-request.js';
+import { sessionList } from '../model/session-list.js';
+import { parsePatch, parseSession } from '../model/session-request.js';
 import { parseJson } from '../plugins/json-body.js';
-import { empty, json, problems } from '../plugins/openapi.js';
+import { empty, json, problems, reference } from '../plugins/openapi.js';
+import { requestValidator } from '../plugins/validation.js';
+import {
+  accepted,
+  always,
+  baseUrl,
+  bodies,
+  etagHeader,
+  failures,
+  pageJson,
+  sendSession,
+  sessionsPath,
+} from './answers.js';
 
 export interface SessionRoutesOptions {
   sessions: SessionStore;
@@ -16,15 +29,8 @@ export interface SessionRoutesOptions {
   publicUrl: string | undefined;
 }
 
-const path = '/checkout-sessions';
 const tags = ['checkout-sessions'];
-const always = ['malformed-request', 'unauthorized', 'forbidden', 'misdirected-request'] as const;
-const failures = ['internal', 'database-unavailable', 'query-timeout'] as const;
-const bodies = ['invalid-request', 'payload-too-large', 'unsupported-media-type', 'request-timeout'] as const;
-
 const params = Type.Object({ id: SessionId });
-const Reference = (name: string) => Type.Ref(`${name}#`);
-const etagHeader = { ETag: Type.String({ description: 'The tag of this state, for If-Match and If-None-Match.' }) };
 const ifMatch = Type.Optional(
   Type.String({ description: 'Act only on a session whose ETag is listed; `*` on any that exists.' }),
 );
@@ -33,22 +39,21 @@ const ifNoneMatch = (description: string) => Type.Optional(Type.String({ descrip
 /** The Checkout Sessions: create, retrieve, replace, merge-patch, delete, list. */
 export async function sessionRoutes(instance: FastifyInstance, { sessions, publicUrl }: SessionRoutesOptions) {
   const app = instance.withTypeProvider<TypeBoxTypeProvider>();
-  const baseOf = (request: FastifyRequest) => publicUrl?.replace(/\/$/, '') ?? `${request.protocol}://${request.host}`;
+  const baseOf = (request: FastifyRequest) => baseUrl(request, publicUrl);
 
   app.get(
-    path,
+    sessionsPath,
     {
-      // The parser of the query knows more than a schema can say: lookups, cursors, the nearest name.
-      validatorCompiler: () => (query) => listQuery(query),
+      validatorCompiler: requestValidator(sessionList.parse),
       schema: {
         operationId: 'checkout_sessions_list',
         summary: 'List sessions',
         description:
           'A page of the sessions that satisfy all filters. Follow `next` for the pages after it: its cost does not grow with the depth, and sessions that others create meanwhile are neither skipped nor repeated.',
         tags,
-        querystring: ListParameters,
+        querystring: sessionList.parameters,
         response: {
-          200: json('A page of sessions.', Reference('PaginatedDjStripeCheckoutSessionList')),
+          200: json('A page of sessions.', reference('PaginatedDjStripeCheckoutSessionList')),
           ...problems(...always, 'invalid-request', ...failures),
         },
       },
@@ -60,16 +65,16 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
   );
 
   app.post(
-    path,
+    sessionsPath,
     {
       schema: {
         operationId: 'checkout_sessions_create',
         summary: 'Create a session',
         description: 'Stores a session. An id that was deleted may be created again.',
         tags,
-        body: Reference('DjStripeCheckoutSessionRequest'),
+        body: reference('DjStripeCheckoutSessionRequest'),
         response: {
-          201: json('The session as stored.', Reference('DjStripeCheckoutSession'), {
+          201: json('The session as stored.', reference('DjStripeCheckoutSession'), {
             Location: Type.String({ description: 'The URL of the session.' }),
             ...etagHeader,
           }),
@@ -86,26 +91,28 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
   );
 
   app.get(
-    `${path}/:id`,
+    `${sessionsPath}/:id`,
     {
+      validatorCompiler: requestValidator(sessionList.parseOne),
       schema: {
         operationId: 'checkout_sessions_retrieve',
         summary: 'Retrieve a session',
         description: "One session by Stripe's id.",
         tags,
         params,
+        querystring: Type.Object({ include: Type.Optional(sessionList.parameters.properties.include as TSchema) }),
         headers: Type.Object({
           'If-None-Match': ifNoneMatch('Answer 304 without a body while the ETag is one of these.'),
         }),
         response: {
-          200: json('The session.', Reference('DjStripeCheckoutSession'), etagHeader),
+          200: json('The session.', reference('DjStripeCheckoutSession'), etagHeader),
           304: empty('The session is as the client has it.', etagHeader),
           ...problems(...always, 'invalid-request', 'session-not-found', ...failures),
         },
       },
     },
     async (request, reply) => {
-      const stored = await sessions.find(request.params.id);
+      const stored = await sessions.find(request.params.id, request.query.include as 'payment' | undefined);
       if (!stored) throw new Problem('session-not-found');
       if (request.headers['if-none-match'] && isNotModified(parsePrecondition(request.headers), stored.etag)) {
         return reply.code(304).header('etag', stored.etag).send();
@@ -115,7 +122,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
   );
 
   app.put(
-    `${path}/:id`,
+    `${sessionsPath}/:id`,
     {
       schema: {
         operationId: 'checkout_sessions_update',
@@ -128,10 +135,10 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
           'If-Match': ifMatch,
           'If-None-Match': ifNoneMatch('`*`: create only. With tags: act only on a session that has none of them.'),
         }),
-        body: Reference('DjStripeCheckoutSessionRequest'),
+        body: reference('DjStripeCheckoutSessionRequest'),
         response: {
-          200: json('The session as it replaced the one before.', Reference('DjStripeCheckoutSession'), etagHeader),
-          201: json('The session, which is new.', Reference('DjStripeCheckoutSession'), {
+          200: json('The session as it replaced the one before.', reference('DjStripeCheckoutSession'), etagHeader),
+          201: json('The session, which is new.', reference('DjStripeCheckoutSession'), {
             Location: Type.String({ description: 'The URL of the session.' }),
             ...etagHeader,
           }),
@@ -151,7 +158,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
     const scope = patching.withTypeProvider<TypeBoxTypeProvider>();
     scope.addContentTypeParser('application/merge-patch+json', { parseAs: 'buffer' }, parseJson(scope));
     scope.patch(
-      `${path}/:id`,
+      `${sessionsPath}/:id`,
       {
         schema: {
           operationId: 'checkout_sessions_partial_update',
@@ -165,9 +172,9 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
             'If-None-Match': ifNoneMatch('Act only on a session that has none of these tags.'),
           }),
           consumes: ['application/json', 'application/merge-patch+json'],
-          body: Reference('PatchedDjStripeCheckoutSessionRequest'),
+          body: reference('PatchedDjStripeCheckoutSessionRequest'),
           response: {
-            200: json('The session with the changes.', Reference('DjStripeCheckoutSession'), etagHeader),
+            200: json('The session with the changes.', reference('DjStripeCheckoutSession'), etagHeader),
             ...problems(...always, ...bodies, 'session-not-found', 'precondition-failed', ...failures),
           },
         },
@@ -182,7 +189,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
   });
 
   app.delete(
-    `${path}/:id`,
+    `${sessionsPath}/:id`,
     {
       schema: {
         operationId: 'checkout_sessions_destroy',
@@ -208,34 +215,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
   );
 }
 
-/** What a body or query was read as; its faults are the answer otherwise. */
-function accepted<Value>(parsed: Parsed<Value>): Value {
-  if (parsed.faults) throw invalid(parsed.faults);
-  return parsed.value;
-}
-
-function listQuery(query: Record<string, string>): { value: ListQuery } | { error: Error } {
-  const parsed = parseListQuery(query);
-  return parsed.faults ? { error: invalid(parsed.faults) } : { value: parsed.value };
-}
-
-function sendSession(reply: FastifyReply, { document, etag }: StoredSession): FastifyReply {
-  return reply.header('etag', etag).type('application/json').send(document);
-}
-
 function sendCreated(reply: FastifyReply, stored: StoredSession, base: string, id: string): FastifyReply {
-  reply.code(201).header('location', `${base}/api${path}/${encodeURIComponent(id)}`);
+  reply.code(201).header('location', `${base}/api${sessionsPath}/${encodeURIComponent(id)}`);
   return sendSession(reply, stored);
-}
-
-/** The envelope of a page around documents that are JSON already. */
-function pageJson({ documents, next, previous, count }: StoredPage, url: string): string {
-  const link = (cursor: StoredPage['next']) => {
-    if (!cursor) return null;
-    const target = new URL(url);
-    target.searchParams.set('cursor', encodeCursor(cursor));
-    return target.href;
-  };
-  const envelope = JSON.stringify({ count, next: link(next), previous: link(previous) }).slice(0, -1);
-  return `${envelope},"results":[${documents.join(',')}]}`;
 }

@@ -11,15 +11,11 @@ export interface StripeClient {
 
 type ClientConfig = Pick<Config, 'STRIPE_API_KEYS' | 'STRIPE_API_BASE' | 'STRIPE_LIVEMODE'>;
 
-/**
- * A client for each configured key whose mode is taken in.
- *
- * @param retries how often the SDK repeats a call that failed or was throttled, with backoff.
- */
-export function stripeClients(config: ClientConfig, retries: number): StripeClient[] {
+/** A client for each configured key whose mode is taken in. It repeats nothing by itself. */
+export function stripeClients(config: ClientConfig): StripeClient[] {
   return config.STRIPE_API_KEYS.map((key) => ({
     mode: key.slice(3).startsWith('live_') ? ('live' as const) : ('test' as const),
-    stripe: new Stripe(key, { ...addressOf(config.STRIPE_API_BASE), maxNetworkRetries: retries, telemetry: false }),
+    stripe: new Stripe(key, { ...addressOf(config.STRIPE_API_BASE), maxNetworkRetries: 0, telemetry: false }),
   })).filter(({ mode }) => config.STRIPE_LIVEMODE === 'both' || config.STRIPE_LIVEMODE === mode);
 }
 

@@ -292,7 +292,7 @@ describe('other configurations', async () => {
 
   test('a database that fails is a 5xx, so that Stripe repeats', async () => {
     const failing = await startService({ environment });
-    await failing.database.query({ text: 'DROP TABLE stripe_event', values: [] });
+    await failing.database.query({ text: 'DROP TABLE stripe_event CASCADE', values: [] });
     const response = await deliver(failing.api, rawEvent(rawSession({ id: 'cs_1' })));
     expectProblem(response, 500, 'internal');
     expect(response.text).not.toContain('stripe_event');

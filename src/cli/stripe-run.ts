@@ -1,0 +1,59 @@
+import Stripe from 'stripe';
+import type { Config } from '../config.js';
+import { OperatorError } from '../errors.js';
+import { type StripeClient, stripeClients } from '../stripe/client.js';
+import type { Progress } from './command.js';
+
+/** What the commands that read from Stripe have in common. */
+
+/** The clients of the configured keys: at least one. */
+export function configuredClients(config: Config): StripeClient[] {
+  const clients = stripeClients(config);
+  if (clients.length > 0) return clients;
+  throw new OperatorError('Set STRIPE_API_KEYS to a key of the Stripe API whose mode STRIPE_LIVEMODE takes in.');
+}
+
+/** Whose sessions a run reads, for its lines. */
+export function runName({ client, account }: { client: StripeClient; account: string | undefined }): string {
+  return account === undefined ? client.mode : `${client.mode} ${account}`;
+}
+
+/**
+ * Does a run and prints what came of it, also when it fails. What Stripe refuses ends this run alone.
+ *
+ * @returns whether it did all that it was to do.
+ */
+export async function attempt<Totals extends object>(
+  name: string,
+  progress: Progress,
+  work: (onPage: (totals: Totals) => void) => Promise<{ totals: Totals; isDone: boolean }>,
+): Promise<boolean> {
+  let last: Totals | undefined;
+  try {
+    const { totals, isDone } = await work((now) => {
+      last = now;
+      progress.report(`${name}: ${describe(now)}`);
+    });
+    progress.end();
+    print(`${name}: ${describe(totals)}`);
+    return isDone;
+  } catch (error) {
+    progress.end();
+    print(`${name}: not finished: ${describe(last)}`);
+    if (!(error instanceof Stripe.errors.StripeError)) throw error;
+    process.stderr.write(`${name}: Stripe: ${error.message}\nRun the same command again to go on.\n`);
+    return false;
+  }
+}
+
+/** One line, such as `pages 3, seen 250, applied 250`. */
+function describe(totals: object | undefined): string {
+  if (!totals) return 'nothing';
+  return Object.entries(totals)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ');
+}
+
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

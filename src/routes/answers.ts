@@ -1,0 +1,52 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import type { StoredPage } from '../database/list.js';
+import type { StoredSession } from '../database/sessions.js';
+import { invalid } from '../errors.js';
+import { encodeCursor } from '../model/cursor.js';
+import type { Parsed } from '../model/session-request.js';
+
+/** What the routes have in common: the problems that belong to all, and the forms of their answers. */
+
+export const sessionsPath = '/checkout-sessions';
+
+/** Problems of every route of the API. */
+export const always = ['malformed-request', 'unauthorized', 'forbidden', 'misdirected-request'] as const;
+
+/** Problems of every route that asks the database. */
+export const failures = ['internal', 'database-unavailable', 'query-timeout'] as const;
+
+/** Problems of every route that takes a body. */
+export const bodies = ['invalid-request', 'payload-too-large', 'unsupported-media-type', 'request-timeout'] as const;
+
+export const etagHeader = {
+  ETag: Type.String({ description: 'The tag of this state, for If-Match and If-None-Match.' }),
+};
+
+/** What a body was read as; its faults are the answer otherwise. */
+export function accepted<Value>(parsed: Parsed<Value>): Value {
+  if (parsed.faults) throw invalid(parsed.faults);
+  return parsed.value;
+}
+
+/** The base of URLs in answers: the configured one, or as the request came. */
+export function baseUrl(request: FastifyRequest, publicUrl: string | undefined): string {
+  return publicUrl?.replace(/\/$/, '') ?? `${request.protocol}://${request.host}`;
+}
+
+/** Answers with a session as it is stored. */
+export function sendSession(reply: FastifyReply, { document, etag }: StoredSession): FastifyReply {
+  return reply.header('etag', etag).type('application/json').send(document);
+}
+
+/** The envelope of a page around documents that are JSON already. `url` is the request's own. */
+export function pageJson({ documents, next, previous, count }: StoredPage, url: string): string {
+  const link = (cursor: StoredPage['next']) => {
+    if (!cursor) return null;
+    const target = new URL(url);
+    target.searchParams.set('cursor', encodeCursor(cursor));
+    return target.href;
+  };
+  const envelope = JSON.stringify({ count, next: link(next), previous: link(previous) }).slice(0, -1);
+  return `${envelope},"results":[${documents.join(',')}]}`;
+}

@@ -1,0 +1,110 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import type { SessionStore } from '../database/sessions.js';
+import { Problem } from '../errors.js';
+import { SessionId } from '../model/session.js';
+import { json, problems, reference } from '../plugins/openapi.js';
+import { requestValidator } from '../plugins/validation.js';
+import type { Refresh } from '../stripe/refresh.js';
+import { always, etagHeader, failures, sendSession, sessionsPath } from './answers.js';
+
+export interface SessionStripeRoutesOptions {
+  sessions: SessionStore;
+  refresh: Refresh;
+}
+
+const tags = ['checkout-sessions'];
+const params = Type.Object({ id: SessionId });
+const account = Type.Optional(
+  Type.String({
+    pattern: '^acct_[A-Za-z0-9]+$',
+    description: 'The connected account that has the session, where it is not known yet.',
+  }),
+);
+
+/** What Stripe knows of a session beyond the contract: is it paid, the raw object, the newest state. */
+export async function sessionStripeRoutes(instance: FastifyInstance, options: SessionStripeRoutesOptions) {
+  const { sessions, refresh } = options;
+  const app = instance.withTypeProvider<TypeBoxTypeProvider>();
+
+  app.get(
+    `${sessionsPath}/:id/payment`,
+    {
+      schema: {
+        operationId: 'checkout_sessions_payment',
+        summary: 'Is it paid, and how much?',
+        description: "The payment of a session, from Stripe's newest state of it.",
+        tags,
+        params,
+        response: {
+          200: json('The payment.', reference('CheckoutSessionPayment'), etagHeader),
+          ...problems(...always, 'invalid-request', 'session-not-found', 'stripe-data-not-found', ...failures),
+        },
+      },
+    },
+    async (request, reply) => sendSession(reply, fromStripe(await sessions.payment(request.params.id))),
+  );
+
+  app.get(
+    `${sessionsPath}/:id/stripe-data`,
+    {
+      config: { needsFullAccess: true },
+      schema: {
+        operationId: 'checkout_sessions_stripe_data',
+        summary: 'Retrieve the raw Stripe object',
+        description:
+          "Stripe's newest state of a session, whole and as it was sent, but for `client_secret`. It holds customer data: keys that only read do not get it.",
+        tags,
+        params,
+        response: {
+          200: json('The Checkout Session object of Stripe.', reference('StripeCheckoutSession'), etagHeader),
+          ...problems(...always, 'invalid-request', 'session-not-found', 'stripe-data-not-found', ...failures),
+        },
+      },
+    },
+    async (request, reply) => sendSession(reply, fromStripe(await sessions.stripeData(request.params.id))),
+  );
+
+  app.post(
+    `${sessionsPath}/:id/refresh`,
+    {
+      validatorCompiler: requestValidator(parseAccount),
+      schema: {
+        operationId: 'checkout_sessions_refresh',
+        summary: 'Fetch a session from Stripe now',
+        description:
+          'For the page that customers return to, when the webhook may not have arrived: fetches the session from Stripe, stores it unless a newer state is stored, and answers with it.',
+        tags,
+        params,
+        querystring: Type.Object({ account }),
+        response: {
+          200: json('The session as it is now.', reference('DjStripeCheckoutSession'), etagHeader),
+          ...problems(...always, 'invalid-request', 'session-not-found'),
+          ...problems('stripe-unavailable', 'stripe-not-configured', ...failures),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      await refresh(id, request.query.account);
+      const stored = await sessions.find(id);
+      if (!stored) throw new Problem('session-not-found', { detail: 'The session was deleted here, and stays so.' });
+      return sendSession(reply, stored);
+    },
+  );
+}
+
+/** What came from Stripe, or the problem that says what there is not. */
+function fromStripe(stored: { document: string | null; etag: string } | undefined) {
+  if (!stored) throw new Problem('session-not-found');
+  const { document, etag } = stored;
+  if (document === null) throw new Problem('stripe-data-not-found');
+  return { document, etag };
+}
+
+function parseAccount(query: Readonly<Record<string, string>>) {
+  const given = query.account;
+  if (given === undefined || /^acct_[A-Za-z0-9]+$/.test(given)) return { value: query };
+  return { faults: [{ in: 'query' as const, pointer: '/account', detail: "must be a Stripe account's id, acct_…" }] };
+}

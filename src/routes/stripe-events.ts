@@ -1,0 +1,40 @@
+import type { FastifyInstance } from 'fastify';
+import type { StripeEventStore } from '../database/stripe-events.js';
+import type { ListQuery } from '../model/list.js';
+import { eventList } from '../model/stripe.js';
+import { json, problems, reference } from '../plugins/openapi.js';
+import { requestValidator } from '../plugins/validation.js';
+import { always, baseUrl, failures, pageJson } from './answers.js';
+
+export interface StripeEventRoutesOptions {
+  events: StripeEventStore;
+  /** Base of the URLs in answers; from the request when absent. */
+  publicUrl: string | undefined;
+}
+
+/** The ledger of Stripe's events: did it arrive, and what did it do? */
+export async function stripeEventRoutes(app: FastifyInstance, { events, publicUrl }: StripeEventRoutesOptions) {
+  app.get(
+    '/stripe-events',
+    {
+      validatorCompiler: requestValidator(eventList.parse),
+      schema: {
+        operationId: 'stripe_events_list',
+        summary: 'List the events that arrived',
+        description:
+          'The events of Checkout Sessions that Stripe delivered and what each did, newest first. Filters and pages as of the sessions.',
+        tags: ['stripe'],
+        querystring: eventList.parameters,
+        response: {
+          200: json('A page of events.', reference('PaginatedStripeEventList')),
+          ...problems(...always, 'invalid-request', ...failures),
+        },
+      },
+    },
+    async (request, reply) => {
+      const page = await events.list(request.query as ListQuery);
+      const url = `${baseUrl(request, publicUrl)}${request.url}`;
+      return reply.type('application/json').send(pageJson(page, url));
+    },
+  );
+}

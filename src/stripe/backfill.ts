@@ -1,0 +1,190 @@
+import { isDeepStrictEqual } from 'node:util';
+import Stripe from 'stripe';
+import type { Database } from '../database/database.js';
+import { type ColumnName, columns } from '../model/session.js';
+import type { SessionState } from '../model/stripe.js';
+import { secondBeforeNow } from './client.js';
+import type { Ingest } from './ingest.js';
+import { callOptions, completeSession, pageSize, patiently, progressOf, type Reading } from './reading.js';
+import { translate } from './translate.js';
+
+/** Which sessions, by when they were created: epoch seconds, the first in it and the last not. */
+export interface Range {
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+}
+
+/** The ids between which everything was taken in, both included. */
+interface Position {
+  readonly newest: string;
+  readonly oldest: string;
+}
+
+interface Page {
+  readonly sessions: readonly unknown[];
+  /** The whole second before the page was asked for. */
+  readonly second: number;
+  /** Where the run is once the page is taken in. */
+  readonly position: Position;
+}
+
+/** The sessions of a range, newest first; from a position first what is newer than it, then what is older. */
+async function* sessionPages(reading: Reading, range: Range, from?: Position): AsyncGenerator<Page> {
+  let position = from;
+  let upward = position !== undefined;
+  for (;;) {
+    const cursor = position && (upward ? { ending_before: position.newest } : { starting_after: position.oldest });
+    let page: Awaited<ReturnType<typeof listSessions>>;
+    try {
+      page = await listSessions(reading, range, cursor);
+    } catch (error) {
+      // Where an earlier run stopped is no longer there: test data, or another account's key.
+      if (!position || position !== from || !isMissing(error)) throw error;
+      position = undefined;
+      upward = false;
+      continue;
+    }
+    const { data, has_more, second } = page;
+    const [first, last] = [data[0], data.at(-1)];
+    if (first && last) {
+      position = {
+        newest: upward || !position ? first.id : position.newest,
+        oldest: upward && position ? position.oldest : last.id,
+      };
+      const sessions: unknown[] = [];
+      for (const session of data) sessions.push(await completeSession(reading, session));
+      yield { sessions, second, position };
+    }
+    if (first && has_more) continue;
+    if (!upward) return;
+    upward = false;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Stripe.errors.StripeInvalidRequestError && error.code === 'resource_missing';
+}
+
+function listSessions(reading: Reading, { since, until }: Range, cursor?: Stripe.PaginationParams) {
+  const created = { ...(since !== undefined && { gte: since }), ...(until !== undefined && { lt: until }) };
+  return patiently(reading, async () => {
+    const second = secondBeforeNow();
+    const { data, has_more } = await reading.client.stripe.checkout.sessions.list(
+      { created, limit: pageSize, expand: ['data.line_items'], ...cursor },
+      callOptions(reading),
+    );
+    return { data, has_more, second };
+  });
+}
+
+export interface BackfillTotals {
+  pages: number;
+  seen: number;
+  applied: number;
+  stale: number;
+  deleted: number;
+  ignored: number;
+}
+
+interface Backfill extends Reading, Range {
+  readonly database: Database;
+  readonly ingest: Ingest;
+  /** Told when it goes on where an interrupted run of the same parameters stopped. */
+  readonly onResume?: () => void;
+  /** Told after each page that is committed. */
+  readonly onPage?: (totals: Readonly<BackfillTotals>) => void;
+}
+
+/**
+ * Takes in what Stripe has: every session of a range, page by page. Where it is stays in the database until it is
+ * through, so that the same run, started again, goes on from there.
+ */
+export async function backfill(run: Backfill): Promise<BackfillTotals> {
+  const { client, account, since, until, ingest, database, onResume, onPage } = run;
+  const progress = progressOf<Position>(database, ['backfill', client.mode, account, since, until].join(':'));
+  const apiVersion = client.stripe.getApiField('version');
+  const totals: BackfillTotals = { pages: 0, seen: 0, applied: 0, stale: 0, deleted: 0, ignored: 0 };
+  const from = await progress.load();
+  if (from) onResume?.();
+  for await (const { sessions, second, position } of sessionPages(run, run, from)) {
+    const taken = await ingest.snapshots(sessions.map((object) => ({ object, account, apiVersion, second })));
+    await progress.save(position);
+    totals.pages += 1;
+    totals.seen += taken.length;
+    for (const { outcome } of taken) if (outcome !== 'duplicate') totals[outcome] += 1;
+    onPage?.({ ...totals });
+    run.signal?.throwIfAborted();
+  }
+  await progress.remove();
+  return totals;
+}
+
+/** How the mirror differs from Stripe in one session. */
+export interface Difference {
+  readonly id: string;
+  readonly kind: 'missing' | 'differs' | 'deleted';
+  /** The columns that differ. */
+  readonly columns: readonly string[];
+}
+
+export interface ComparisonTotals {
+  pages: number;
+  seen: number;
+  same: number;
+  missing: number;
+  differs: number;
+  deleted: number;
+  ignored: number;
+}
+
+interface Comparison extends Reading, Range {
+  readonly database: Database;
+  /** The owner of sessions that are read without an account. */
+  readonly owner?: string | undefined;
+  readonly onDifference: (difference: Difference) => void;
+  /** Told after each page. */
+  readonly onPage?: (totals: Readonly<ComparisonTotals>) => void;
+}
+
+/** Compares the mirror with what Stripe has of a range, and writes nothing. */
+export async function compare(run: Comparison): Promise<ComparisonTotals> {
+  const { database, account = run.owner, onDifference, onPage } = run;
+  const totals: ComparisonTotals = { pages: 0, seen: 0, same: 0, missing: 0, differs: 0, deleted: 0, ignored: 0 };
+  for await (const { sessions, second } of sessionPages(run, run)) {
+    const states = sessions.flatMap((object) => translate(object, { account, second, eventId: '' })?.state ?? []);
+    const differences = await differencesOf(database, states);
+    totals.pages += 1;
+    totals.seen += sessions.length;
+    totals.ignored += sessions.length - states.length;
+    totals.same += states.length - differences.length;
+    for (const difference of differences) {
+      totals[difference.kind] += 1;
+      onDifference(difference);
+    }
+    onPage?.({ ...totals });
+  }
+  return totals;
+}
+
+async function differencesOf({ prisma }: Database, states: readonly SessionState[]): Promise<Difference[]> {
+  const where = { id: { in: states.map(({ id }) => id) } };
+  const select = { id: true, document: true, status: true, payment_status: true } as const;
+  const rows = new Map((await prisma.checkout_session.findMany({ where, select })).map((row) => [row.id, row]));
+  const tombstones = await prisma.checkout_session_tombstone.findMany({ where });
+  const deleted = new Set(tombstones.map(({ id }) => id));
+  return states.flatMap(({ id, carried, status, paymentStatus }): Difference[] => {
+    const row = rows.get(id);
+    if (!row) return [{ id, kind: deleted.has(id) ? 'deleted' : 'missing', columns: [] }];
+    const stored = { ...JSON.parse(row.document), status: row.status, payment_status: row.payment_status };
+    const expected = { ...carried, status, payment_status: paymentStatus };
+    const differing = Object.entries(expected).filter(([name, value]) => !isSame(name, value, stored[name]));
+    return differing.length > 0 ? [{ id, kind: 'differs', columns: differing.map(([name]) => name) }] : [];
+  });
+}
+
+const timestamps = new Set<ColumnName>(columns.filter(({ kind }) => kind === 'timestamp').map(({ name }) => name));
+
+function isSame(name: string, one: unknown, other: unknown): boolean {
+  if (!timestamps.has(name as ColumnName)) return isDeepStrictEqual(one, other);
+  return Date.parse(String(one)) === Date.parse(String(other));
+}

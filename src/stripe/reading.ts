@@ -1,0 +1,115 @@
+import { setTimeout } from 'node:timers/promises';
+import Stripe from 'stripe';
+import type { Database } from '../database/database.js';
+import type { StripeClient } from './client.js';
+
+/** What reading from Stripe's API has in common: patience, pages, where a run left off. */
+
+/** How many of a list Stripe gives at most in one page. */
+export const pageSize = 100;
+
+/** Whose side of Stripe is read, and with how much patience. */
+export interface Reading {
+  readonly client: StripeClient;
+  /** The connected account; the key's own when undefined. */
+  readonly account?: string | undefined;
+  /** How often a call that failed or was throttled is repeated. */
+  readonly retries: number;
+  /** Ends the run: waiting at once, work after the step that it is in. */
+  readonly signal?: AbortSignal;
+}
+
+const baseDelay = 500;
+const maxDelay = 32_000;
+
+/**
+ * Calls Stripe, and again with exponential backoff while it is throttled, fails or cannot be reached. The SDK's own
+ * retries leave out 429 and never look at `Retry-After` (stripe-node 23.1, `RequestSender._shouldRetry`).
+ */
+export async function patiently<Answer>(
+  { retries, signal }: Pick<Reading, 'retries' | 'signal'>,
+  call: () => Promise<Answer>,
+): Promise<Answer> {
+  for (let attempt = 0; ; attempt += 1) {
+    signal?.throwIfAborted();
+    try {
+      return await unlessAborted(call(), signal);
+    } catch (error) {
+      if (attempt >= retries || !isPassing(error)) throw error;
+      await setTimeout(delayAfter(error, attempt), undefined, signal ? { signal } : {});
+    }
+  }
+}
+
+function isPassing(error: unknown): error is InstanceType<typeof Stripe.errors.StripeError> {
+  if (error instanceof Stripe.errors.StripeConnectionError || error instanceof Stripe.errors.StripeRateLimitError) {
+    return true;
+  }
+  // Without a status it was no JSON: a proxy's error page.
+  return error instanceof Stripe.errors.StripeAPIError && (error.statusCode ?? 500) >= 500;
+}
+
+function delayAfter({ headers }: { headers?: Record<string, string> }, attempt: number): number {
+  const backoff = Math.min(baseDelay * 2 ** attempt, maxDelay) * (1 - Math.random() / 2);
+  const seconds = Number(headers?.['retry-after']);
+  return Math.max(backoff, 1000 * (seconds || 0));
+}
+
+function unlessAborted<Value>(promise: Promise<Value>, signal?: AbortSignal): Promise<Value> {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+/** The SDK's options of a call: {@link patiently} repeats, so the SDK need not. */
+export function callOptions({ account }: Reading): Stripe.RequestOptions {
+  return { maxNetworkRetries: 0, ...(account !== undefined && { stripeAccount: account }) };
+}
+
+/** What a task keeps between its runs. */
+export function progressOf<State extends object>({ prisma }: Database, task: string) {
+  const where = { task };
+  return {
+    async load(): Promise<State | undefined> {
+      return (await prisma.stripe_progress.findUnique({ where }))?.state as State | undefined;
+    },
+    async save(state: State): Promise<void> {
+      await prisma.stripe_progress.upsert({
+        where,
+        create: { task, state },
+        update: { state, updated_at: new Date() },
+      });
+    },
+    async remove(): Promise<void> {
+      await prisma.stripe_progress.deleteMany({ where });
+    },
+  };
+}
+
+/** A session as Stripe's JSON has it, with all its line items: the expansion ends after ten. */
+export async function completeSession(reading: Reading, session: Stripe.Checkout.Session): Promise<unknown> {
+  const items = session.line_items;
+  if (!items?.has_more) return asJson(session);
+  const data = [...items.data];
+  for (let more = true; more; ) {
+    const after = data.at(-1)?.id;
+    const page = await patiently(reading, () =>
+      reading.client.stripe.checkout.sessions.listLineItems(
+        session.id,
+        { limit: pageSize, ...(after !== undefined && { starting_after: after }) },
+        callOptions(reading),
+      ),
+    );
+    data.push(...page.data);
+    more = page.has_more && page.data.length > 0;
+  }
+  return asJson({ ...session, line_items: { ...items, data, has_more: false } });
+}
+
+/** The SDK makes objects of decimal strings such as `unit_amount_decimal`; as JSON they are strings again. */
+function asJson(value: object): unknown {
+  return JSON.parse(JSON.stringify(value));
+}

@@ -1,0 +1,118 @@
+import { setTimeout } from 'node:timers/promises';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Database } from '../database/database.js';
+import { catchUp } from './catch-up.js';
+import type { StripeClient } from './client.js';
+import type { Ingest } from './ingest.js';
+
+/** What the service does by itself, beside answering requests. */
+
+export interface ScheduleOptions {
+  readonly database: Database;
+  readonly ingest: Ingest;
+  readonly log: FastifyBaseLogger;
+  /** Whose events are caught up with: without a key nobody's. */
+  readonly clients: readonly StripeClient[];
+  /** Milliseconds between catch-ups; 0 for none. */
+  readonly catchUpInterval: number;
+  /** Days that the ledger keeps an event. */
+  readonly eventRetentionDays: number;
+}
+
+export interface Schedule {
+  /** Ends what is running after the step that it is in, and resolves when nothing runs any more. */
+  stop(): Promise<void>;
+}
+
+const retentionInterval = 3_600_000;
+const retries = 8;
+/** What Node's timers hold; beyond it they would not wait at all. */
+const maxInterval = 2 ** 31 - 1;
+
+/** Starts the periodic work: at once, and again an interval after it was done, so no two runs are at the same time. */
+export function startSchedule(options: ScheduleOptions): Schedule {
+  const { database, ingest, log, clients, catchUpInterval, eventRetentionDays } = options;
+  const ending = new AbortController();
+  const { signal } = ending;
+
+  async function attempt(name: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!signal.aborted) log.error({ err: error }, `${name} failed`);
+    }
+  }
+
+  async function repeat(interval: number, work: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      await work();
+      const pause = setTimeout(Math.min(interval, maxInterval), undefined, { ref: false, signal });
+      await pause.catch(() => undefined);
+    }
+  }
+
+  async function catchUpAll(): Promise<void> {
+    for (const client of clients) {
+      await attempt('catch-up', async () => {
+        const { mode } = client;
+        const onGap = (last: Date) =>
+          log.warn({ mode, last }, 'Stripe has not kept all events since the last catch-up: run the backfill');
+        const totals = await catchUp({ client, retries, signal, ingest, database, onGap });
+        log.info({ mode, ...totals }, 'caught up');
+      });
+    }
+  }
+
+  const removeOld = () =>
+    attempt('removing old events', async () => {
+      const removed = await removeOldEvents(database, eventRetentionDays, signal);
+      if (removed > 0) log.info({ removed }, 'removed old events');
+    });
+
+  const running = [repeat(retentionInterval, removeOld)];
+  if (catchUpInterval > 0 && clients.length > 0) running.push(repeat(catchUpInterval, catchUpAll));
+  return {
+    async stop() {
+      ending.abort();
+      await Promise.all(running);
+    },
+  };
+}
+
+const batchSize = 10_000;
+/** A hundred years: more than PostgreSQL's calendar is asked for. */
+const maxRetentionDays = 36_500;
+
+/**
+ * Removes what the ledger has kept for long enough, a batch at a time.
+ *
+ * @returns how many events.
+ */
+export async function removeOldEvents(database: Database, days: number, signal?: AbortSignal): Promise<number> {
+  for (let removed = 0; ; ) {
+    const count = await removeBatch(database, Math.min(days, maxRetentionDays));
+    removed += count;
+    if (count < batchSize || signal?.aborted) return removed;
+  }
+}
+
+/** Of several replicas one removes and the others find nothing to do: two at once could lock each other's rows. */
+function removeBatch(database: Database, days: number): Promise<number> {
+  return database.transaction(async (query) => {
+    const [lock] = await query<{ taken: boolean }>({
+      text: `SELECT pg_try_advisory_xact_lock(hashtextextended('stripe_event retention', 0)) AS taken`,
+      values: [],
+    });
+    if (!lock?.taken) return 0;
+    const [row] = await query<{ count: number }>({
+      text: `WITH gone AS (
+          DELETE FROM stripe_event WHERE (session_id, id) IN (
+            SELECT session_id, id FROM stripe_event WHERE received_at < now() - make_interval(days => $1::integer)
+            ORDER BY received_at, id LIMIT $2::integer
+          ) RETURNING id
+        ) SELECT count(*)::integer AS count FROM gone`,
+      values: [days, batchSize],
+    });
+    return row?.count ?? 0;
+  });
+}

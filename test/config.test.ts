@@ -1,0 +1,203 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { ConfigError, parseConfig } from '../src/config.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'checkout-session-config-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** The path of a file with a content. */
+function secretFile(name: string, content: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+/** What an environment is refused for. */
+function faultsOf(environment: Record<string, string>): readonly string[] {
+  try {
+    parseConfig(environment);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).faults;
+  }
+  return [];
+}
+
+test('an empty environment is the defaults: loopback, the embedded database, no keys', () => {
+  expect(parseConfig({})).toMatchObject({
+    HOST: '127.0.0.1',
+    PORT: 3000,
+    DATA_DIR: './data',
+    DATABASE_POOL_SIZE: 10,
+    DATABASE_STATEMENT_TIMEOUT_MS: 5000,
+    DATABASE_PREPARED_STATEMENTS: true,
+    MIGRATE_ON_START: true,
+    API_KEYS: [],
+    API_READ_KEYS: [],
+    ALLOW_ANONYMOUS: false,
+    TRUST_PROXY: [],
+    SHUTDOWN_TIMEOUT_MS: 10_000,
+    LOG_LEVEL: 'info',
+    BODY_LIMIT: 1_048_576,
+  });
+  for (const name of ['DATABASE_URL', 'DATABASE_DIRECT_URL', 'PUBLIC_URL']) {
+    expect(parseConfig({})).not.toHaveProperty(name);
+  }
+});
+
+test('what is set is taken, with its type; variables of others are not', () => {
+  const config = parseConfig({
+    PATH: '/usr/bin',
+    HOST: '::1',
+    PORT: '8080',
+    DATABASE_URL: 'postgresql://someone@db:6432/sessions',
+    DATABASE_PREPARED_STATEMENTS: 'false',
+    PUBLIC_URL: 'https://sessions.example.com/base',
+    LOG_LEVEL: 'warn',
+  });
+  expect(config).toMatchObject({
+    HOST: '::1',
+    PORT: 8080,
+    DATABASE_URL: 'postgresql://someone@db:6432/sessions',
+    DATABASE_PREPARED_STATEMENTS: false,
+    PUBLIC_URL: 'https://sessions.example.com/base',
+    LOG_LEVEL: 'warn',
+  });
+  expect(config).not.toHaveProperty('PATH');
+});
+
+test('an empty variable is one that is not set, as compose files pass them', () => {
+  expect(parseConfig({ PORT: '', DATABASE_URL: '', API_KEYS: '', API_KEYS_FILE: '', LOG_LEVEL: '' })).toEqual(
+    parseConfig({}),
+  );
+});
+
+test('lists are split at commas, trimmed, without empty entries', () => {
+  const { API_KEYS, API_READ_KEYS, TRUST_PROXY } = parseConfig({
+    API_KEYS: ' one , two,,three,',
+    API_READ_KEYS: ',',
+    TRUST_PROXY: '10.0.0.0/8, ::1',
+  });
+  expect(API_KEYS).toEqual(['one', 'two', 'three']);
+  expect(API_READ_KEYS).toEqual([]);
+  expect(TRUST_PROXY).toEqual(['10.0.0.0/8', '::1']);
+});
+
+test('the configuration is frozen', () => {
+  const config = parseConfig({}) as { PORT: number };
+  expect(() => {
+    config.PORT = 1;
+  }).toThrow(TypeError);
+  expect(config.PORT).toBe(3000);
+});
+
+test.each([
+  ['PORT', 'http'],
+  ['PORT', '80.5'],
+  ['PORT', '-1'],
+  ['PORT', '65536'],
+  ['DATABASE_POOL_SIZE', '0'],
+  ['DATABASE_STATEMENT_TIMEOUT_MS', '5s'],
+  ['SHUTDOWN_TIMEOUT_MS', '0'],
+  ['BODY_LIMIT', '1MB'],
+  ['MIGRATE_ON_START', 'yes'],
+  ['ALLOW_ANONYMOUS', 'TRUE'],
+  ['DATABASE_PREPARED_STATEMENTS', 'off'],
+  ['LOG_LEVEL', 'verbose'],
+  ['DATABASE_URL', 'mysql://root@db/sessions'],
+  ['DATABASE_DIRECT_URL', 'db:5432'],
+  ['DATABASE_URL', 'postgresql://user:pa#ss@db/sessions'],
+  ['PUBLIC_URL', 'sessions.example.com'],
+  ['PUBLIC_URL', 'ftp://sessions.example.com'],
+  ['PUBLIC_URL', 'https://sessions.example.com/?a=b'],
+  ['PUBLIC_URL', 'https://[sessions'],
+  ['TRUST_PROXY', 'nginx'],
+  ['TRUST_PROXY', '10.0.0.0/99'],
+])('%s=%s is refused by its name', (name, value) => {
+  const faults = faultsOf({ [name]: value });
+  expect(faults).toHaveLength(1);
+  expect(faults[0]).toContain(name);
+});
+
+test('the values that an enum allows are listed', () => {
+  expect(faultsOf({ LOG_LEVEL: 'loud' })[0]).toContain('fatal, error, warn, info, debug, trace, silent');
+});
+
+test('every fault is in one message', () => {
+  const environment = {
+    PORT: 'http',
+    LOG_LEVEL: 'loud',
+    MIGRATE_ON_START: 'perhaps',
+    DATABASE_URL: 'mysql://root:hunter2@db/x',
+    API_KEYS_FILE: '/nowhere/keys',
+  };
+  expect(faultsOf(environment)).toHaveLength(5);
+  const message = new ConfigError(faultsOf(environment)).message;
+  for (const name of Object.keys(environment)) expect(message).toContain(name);
+  expect(message).not.toContain('hunter2');
+});
+
+test('a wrong value does not hide what contradicts another', () => {
+  const faults = faultsOf({ PORT: 'http', HOST: '0.0.0.0' });
+  expect(faults.join('\n')).toContain('PORT');
+  expect(faults.join('\n')).toContain('API_KEYS');
+});
+
+test.each(['DATABASE_URL', 'DATABASE_DIRECT_URL', 'API_KEYS', 'API_READ_KEYS'] as const)(
+  '%s can come from a file, its last line break apart',
+  (name) => {
+    const value = name.startsWith('API') ? 'key-of-a-file' : 'postgresql://someone:secret@db/sessions';
+    const config = parseConfig({ [`${name}_FILE`]: secretFile(name, `${value}\n`) });
+    expect([config[name]].flat()).toEqual([value]);
+  },
+);
+
+test('a secret file that is missing is named, with its variable', () => {
+  const path = join(directory, 'missing');
+  const faults = faultsOf({ API_KEYS_FILE: path });
+  expect(faults).toHaveLength(1);
+  expect(faults[0]).toContain('API_KEYS_FILE');
+  expect(faults[0]).toContain(path);
+});
+
+test('a secret and its file together are refused, and neither is shown', () => {
+  const faults = faultsOf({ API_KEYS: 'first-secret', API_KEYS_FILE: secretFile('both', 'second-secret') });
+  expect(faults).toHaveLength(1);
+  expect(faults[0]).toContain('API_KEYS and API_KEYS_FILE');
+  expect(faults[0]).not.toContain('secret');
+});
+
+test('a file of keys that holds none is refused: else everybody would be let in', () => {
+  expect(faultsOf({ API_KEYS_FILE: secretFile('empty', '\n') }).join()).toContain('API_KEYS_FILE');
+});
+
+test.each(['0.0.0.0', '::', '192.168.1.5', 'sessions.internal', '127.0.0.1.example.com'])(
+  'the address %s without a key is refused, with both remedies',
+  (HOST) => {
+    const faults = faultsOf({ HOST });
+    expect(faults).toHaveLength(1);
+    for (const word of ['HOST', HOST, 'API_KEYS', 'ALLOW_ANONYMOUS=true']) expect(faults[0]).toContain(word);
+    expect(faultsOf({ HOST, API_KEYS: 'key' })).toEqual([]);
+    expect(faultsOf({ HOST, API_READ_KEYS: 'key' })).toEqual([]);
+    expect(faultsOf({ HOST, ALLOW_ANONYMOUS: 'true' })).toEqual([]);
+  },
+);
+
+test.each(['127.0.0.1', '127.8.9.10', '::1', 'localhost'])('the address %s needs no key', (HOST) => {
+  expect(parseConfig({ HOST }).HOST).toBe(HOST);
+});
+
+test.each(['API_KEYS', 'API_READ_KEYS'])('%s and ALLOW_ANONYMOUS contradict each other', (name) => {
+  const faults = faultsOf({ [name]: 'secret-key', ALLOW_ANONYMOUS: 'true' });
+  expect(faults).toHaveLength(1);
+  expect(faults[0]).toContain('ALLOW_ANONYMOUS');
+  expect(faults[0]).not.toContain('secret-key');
+});
+
+test.each(['schlüssel', 'two words', 'tab\there'])('the key %j cannot be sent in a header, and is refused', (key) => {
+  const faults = faultsOf({ API_KEYS: key });
+  expect(faults).toHaveLength(1);
+  expect(faults[0]).not.toContain(key);
+});

@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, realpath, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { DirectoryInUse, lockDirectory } from '../../src/database/directory-lock.js';
+
+async function temporaryDirectory(...below: string[]): Promise<string> {
+  const root = await realpath(await mkdtemp(join(tmpdir(), 'lock-')));
+  onTestFinished(() => rm(root, { recursive: true, force: true }));
+  const directory = join(root, ...below);
+  await mkdir(directory, { recursive: true });
+  return directory;
+}
+
+/** Another process that tries to lock a folder. It writes `locked` and stays, or the name of the error and ends. */
+async function otherProcess(directory: string, cwd = tmpdir()): Promise<{ child: ChildProcess; answer: string }> {
+  const module = new URL('../../dist/database/directory-lock.js', import.meta.url);
+  const script = `import { lockDirectory } from ${JSON.stringify(module.href)};
+    try {
+      await lockDirectory(${JSON.stringify(directory)});
+      setInterval(() => {}, 1000);
+      console.log('locked');
+    } catch (error) {
+      console.log(error.name + ' ' + (error.code ?? ''));
+    }`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => kill(child));
+  const [answer] = await once(child.stdout.setEncoding('utf8'), 'data');
+  return { child, answer: answer.trim() };
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+/** Locks a folder until the test is finished. */
+async function lock(directory: string): Promise<void> {
+  const unlock = await lockDirectory(directory);
+  onTestFinished(unlock);
+}
+
+test('a folder is held by one at a time, and free again once it is let go of', async () => {
+  const directory = await temporaryDirectory();
+  const unlock = await lockDirectory(directory);
+  await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
+  await unlock();
+  await lock(directory);
+});
+
+test('the refusal names the folder and the ways out', async () => {
+  const directory = await temporaryDirectory();
+  await lock(directory);
+  const error: Error = await lockDirectory(directory).then(
+    () => new Error('locked twice'),
+    (reason) => reason,
+  );
+  for (const word of [directory, 'DATA_DIR', 'DATABASE_URL']) expect(error.message).toContain(word);
+});
+
+test('a trial that is refused leaves the lock as it is', async () => {
+  const directory = await temporaryDirectory();
+  await lock(directory);
+  for (let trial = 0; trial < 3; trial += 1) await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
+});
+
+test('different folders do not hold each other up', async () => {
+  await lock(await temporaryDirectory());
+  await lock(await temporaryDirectory());
+});
+
+test('another process is refused too', async () => {
+  const directory = await temporaryDirectory();
+  await lock(directory);
+  expect((await otherProcess(directory)).answer).toContain('DirectoryInUse');
+});
+
+test('what a killed process left is taken over at once', async () => {
+  const directory = await temporaryDirectory();
+  const { child, answer } = await otherProcess(directory);
+  expect(answer).toBe('locked');
+  await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
+  await kill(child);
+  expect((await stat(join(directory, 'lock'))).isSocket()).toBe(true);
+  await lock(directory);
+  await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
+});
+
+test.each([1, 2, 3])(
+  'of several that find what was left, one takes it, the others are refused and end (%i)',
+  async () => {
+    const directory = await temporaryDirectory();
+    await kill((await otherProcess(directory)).child);
+    const others = await Promise.all([1, 2, 3, 4].map(() => otherProcess(directory)));
+    const answers = others.map(({ answer }) => answer).sort();
+    expect(answers.filter((answer) => answer === 'locked')).toHaveLength(1);
+    expect(answers.filter((answer) => answer.startsWith('DirectoryInUse'))).toHaveLength(3);
+    const refused = others.filter(({ answer }) => answer !== 'locked');
+    for (const { child } of refused) await expect.poll(() => child.exitCode, { timeout: 3000 }).toBe(0);
+    // Those who ended have not taken the lock with them.
+    await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
+  },
+);
+
+const long = ['a'.repeat(100), 'b'.repeat(100), 'c'.repeat(100)];
+
+test('a path too long for a socket is locked all the same', async () => {
+  const directory = await temporaryDirectory(...long);
+  const unlock = await lockDirectory(directory);
+  await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
+  await lock(await temporaryDirectory(...long));
+  await unlock();
+  await lock(directory);
+});
+
+test('a long path is one lock, wherever the processes were started', async () => {
+  const directory = await temporaryDirectory(...long);
+  const { answer } = await otherProcess(directory, directory);
+  expect(answer).toBe('locked');
+  await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
+});
+
+test('after a kill a long path is taken over too', async () => {
+  const directory = await temporaryDirectory(...long);
+  await kill((await otherProcess(directory)).child);
+  await lock(directory);
+});

@@ -1,0 +1,164 @@
+import { createHash } from 'node:crypto';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { PrismaPGlite } from 'pglite-prisma-adapter';
+import { expect, onTestFinished, test } from 'vitest';
+import {
+  migrate,
+  noFilters,
+  pendingMigrations,
+  prismaDirectory,
+  readMigrations,
+  withSchemaEngine,
+} from '../../src/database/migrate.js';
+import { columns } from '../../src/model/session.js';
+import { onPostgres, testDatabase } from '../support/database.js';
+
+const names = (await readMigrations()).migrationDirectories.map(({ path }) => path);
+const empty = await testDatabase('empty');
+const failing = await testDatabase('empty');
+const repeated = await testDatabase('empty');
+const connected = await testDatabase('empty');
+const migrated = await testDatabase();
+const rows = <Row>(database: typeof empty, text: string, values: unknown[] = []) =>
+  database.query<Row>({ text, values });
+
+test('an empty database gets every migration, in order; the next start finds nothing to do', async () => {
+  expect(await pendingMigrations(empty)).toEqual(names);
+  expect(await migrate(empty)).toEqual(names);
+  expect(await pendingMigrations(empty)).toEqual([]);
+  expect(await migrate(empty)).toEqual([]);
+  expect(await rows(empty, 'SELECT id FROM checkout_session')).toEqual([]);
+});
+
+test("Prisma's own table agrees with the files", async () => {
+  const applied = await rows<{ name: string; checksum: string; finished: boolean; applied_steps_count: number }>(
+    migrated,
+    `SELECT migration_name AS name, checksum, finished_at IS NOT NULL AS finished, applied_steps_count
+      FROM _prisma_migrations WHERE rolled_back_at IS NULL ORDER BY migration_name`,
+  );
+  const expected = names.map(async (name) => ({
+    name,
+    checksum: createHash('sha256')
+      .update(await readFile(join(prismaDirectory, 'migrations', name, 'migration.sql')))
+      .digest('hex'),
+    finished: true,
+    applied_steps_count: 1,
+  }));
+  expect(applied).toEqual(await Promise.all(expected));
+});
+
+test.runIf(onPostgres)('once migrated, nothing of it stays connected', async () => {
+  const database = connected;
+  expect(await migrate(database)).toEqual(names);
+  const others = `SELECT application_name AS name, query FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+      AND application_name <> 'checkout-session-service'`;
+  await expect.poll(() => rows(database, others), { timeout: 2000 }).toEqual([]);
+});
+
+/** What the schema engine would add to the migrations to arrive at a schema. */
+async function drift(schema: string): Promise<{ exitCode: number; stdout: string | null }> {
+  const pglite = await PGlite.create();
+  onTestFinished(() => pglite.close());
+  const migrations = await readMigrations();
+  return withSchemaEngine(new PrismaPGlite(pglite), (engine) =>
+    engine.diff({
+      from: { tag: 'migrations', ...migrations },
+      to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },
+      script: true,
+      exitCode: true,
+      filters: noFilters,
+    }),
+  );
+}
+
+const schema = await readFile(join(prismaDirectory, 'schema.prisma'), 'utf8');
+
+test('the migrations arrive at schema.prisma', async () => {
+  const { exitCode, stdout } = await drift(schema);
+  expect(stdout).toContain('empty migration');
+  expect(exitCode).toBe(0);
+});
+
+test.each([
+  ['a column', '  payment_status     String?\n', 'ADD COLUMN     "forgotten" TEXT', '  forgotten String?\n'],
+  ['an index', '  @@index([created, id])\n', 'CREATE INDEX', '  @@index([locale])\n'],
+])('%s that no migration makes would be noticed', async (_, place, statement, addition) => {
+  expect(schema).toContain(place);
+  const { exitCode, stdout } = await drift(schema.replace(place, `${place}${addition}`));
+  expect(stdout).toContain(statement);
+  expect(exitCode).toBe(2);
+});
+
+/** The real migrations and one more. */
+async function withMigration(sql: string): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'checkout-session-migrations-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  await cp(join(prismaDirectory, 'migrations'), join(directory, 'migrations'), { recursive: true });
+  const added = join(directory, 'migrations', '99990101000000_added');
+  await mkdir(added);
+  await writeFile(join(added, 'migration.sql'), sql);
+  return directory;
+}
+
+const exists = async (database: typeof empty, table: string) =>
+  (await rows<{ found: boolean }>(database, 'SELECT to_regclass($1) IS NOT NULL AS found', [table]))[0]?.found;
+
+test('a migration that fails leaves nothing of itself, and no start goes on after it', async () => {
+  const directory = await withMigration(
+    'CREATE TABLE half_done (id int);\nSELECT 1 / 0;\nCREATE TABLE never (id int);\n',
+  );
+  await expect(migrate(failing, directory)).rejects.toThrow(/99990101000000_added/);
+  expect(await exists(failing, 'half_done')).toBe(false);
+  expect(await exists(failing, 'never')).toBe(false);
+  expect(await exists(failing, 'checkout_session')).toBe(true);
+  await expect(migrate(failing, directory)).rejects.toThrow(/99990101000000_added/);
+  expect(await pendingMigrations(failing, directory)).toContain('99990101000000_added');
+  // Nor does the release that lacks it: half of something may be there.
+  await expect(migrate(failing)).rejects.toThrow();
+});
+
+test('a new migration is applied alone, and an older release runs on beside it', async () => {
+  expect(await migrate(repeated)).toEqual(names);
+  const directory = await withMigration(
+    'CREATE TABLE added (id int);\nCREATE FUNCTION two() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; RETURN 2; END $$;\n',
+  );
+  expect(await migrate(repeated, directory)).toEqual(['99990101000000_added']);
+  expect(await exists(repeated, 'added')).toBe(true);
+  expect(await migrate(repeated)).toEqual([]);
+});
+
+/** Inserts a session in a session of the database with a time zone. */
+async function documentIn(timeZone: string, id: string): Promise<Record<string, unknown>> {
+  const [row] = await rows<{ document: string; zone: string }>(
+    migrated,
+    `WITH setting AS MATERIALIZED (SELECT set_config('TimeZone', $1, true) AS zone)
+      INSERT INTO checkout_session (id, billing_address_collection, mode, submit_type, created, payment_method_types,
+        djstripe_created, djstripe_updated)
+      SELECT $2, 'auto', 'payment', 'pay', '2024-01-02T03:04:05.678901Z', '{"0": "card"}', '2024-01-02T00:00:00Z',
+        '2024-07-02T00:00:00Z' FROM setting WHERE zone IS NOT NULL
+      RETURNING document, current_setting('TimeZone') AS zone`,
+    [timeZone, id],
+  );
+  expect(row?.zone).toBe(timeZone);
+  return JSON.parse(row?.document as string);
+}
+
+test.each(['UTC', 'Asia/Kolkata', 'America/New_York'])(
+  "the row's document has the model's columns in order and its times in UTC, in the time zone %s",
+  async (timeZone) => {
+    const document = await documentIn(timeZone, `cs_test_${timeZone}`);
+    expect(Object.keys(document)).toEqual(columns.map(({ name }) => name));
+    expect(document).toMatchObject({
+      created: '2024-01-02T03:04:05.678901+00:00',
+      djstripe_created: '2024-01-02T00:00:00+00:00',
+      djstripe_updated: '2024-07-02T00:00:00+00:00',
+      payment_method_types: { '0': 'card' },
+      metadata: null,
+      cancel_url: '',
+    });
+  },
+);

@@ -1,0 +1,161 @@
+import { readFile } from 'node:fs/promises';
+import { STATUS_CODES } from 'node:http';
+import pg from 'pg';
+import { afterAll, expect, inject, test } from 'vitest';
+import type { Database } from '../src/database/database.js';
+import { openPGlite } from '../src/database/embedded.js';
+import { openPostgres } from '../src/database/postgres.js';
+import { catalogue, databaseProblem, invalid, Problem } from '../src/errors.js';
+import { postgresDatabase } from './support/database.js';
+import { expectProblem, sessionBody, sessionsPath, startService } from './support/service.js';
+
+const entries = Object.entries(catalogue);
+const template = inject('template');
+
+const connection = (url: string, statementTimeout: number) =>
+  openPostgres({ url, poolSize: 2, statementTimeout, preparedStatements: true });
+
+/** A database for a test to close. */
+async function ownDatabase(): Promise<Database> {
+  if (template.kind === 'embedded') return openPGlite({ loadDataDir: new Blob([await readFile(template.dump)]) });
+  return connection((await postgresDatabase(template.url, template.name)).url, 10_000);
+}
+
+const closing = await startService({ database: await ownDatabase() });
+const broken = await startService();
+const unreachable = connection('postgresql://postgres:hunter2@127.0.0.1:1/nowhere', 1000);
+const { api: offline } = await startService({ database: unreachable });
+afterAll(() => unreachable.close());
+
+test.each(entries)('%s has a status, a title and a description that ends its sentence', (code, kind) => {
+  expect(code).toMatch(/^[a-z]+(-[a-z]+)*$/);
+  expect(STATUS_CODES).toHaveProperty(String(kind.status));
+  expect(kind.status).toBeGreaterThanOrEqual(400);
+  expect(kind.title).toMatch(/^[A-Z].*[^.]$/);
+  expect(kind.description).toMatch(/^[A-Z].*\.$/);
+});
+
+test('no two problems share a title', () => {
+  expect(new Set(entries.map(([, { title }]) => title)).size).toBe(entries.length);
+});
+
+test('a problem is a document of RFC 9457 and says nothing of its cause', () => {
+  const problem = new Problem('internal', { cause: new Error('the password is hunter2') });
+  expect(problem.document('/api/x', 'an-id')).toEqual({
+    type: 'urn:problem:internal',
+    title: catalogue.internal.title,
+    status: 500,
+    detail: catalogue.internal.description,
+    instance: '/api/x',
+    request_id: 'an-id',
+  });
+});
+
+test('one fault is the detail, several are counted; all are in errors', () => {
+  const faults = ['/mode', '/id'].map((pointer) => ({ in: 'body' as const, pointer, detail: 'is required' }));
+  expect(invalid(faults.slice(0, 1)).document('', '')).toMatchObject({
+    status: 400,
+    detail: 'mode: is required',
+    errors: faults.slice(0, 1),
+  });
+  expect(invalid(faults).document('', '')).toMatchObject({ detail: expect.stringContaining('2'), errors: faults });
+});
+
+function failure(message: string, code?: string): Error {
+  return Object.assign(new Error(message), code === undefined ? {} : { code });
+}
+
+test.each([
+  ['08006', 'database-unavailable'],
+  ['28P01', 'database-unavailable'],
+  ['3D000', 'database-unavailable'],
+  ['53300', 'database-unavailable'],
+  ['54000', 'payload-too-large'],
+  ['57014', 'query-timeout'],
+  ['57P01', 'database-unavailable'],
+  ['57P03', 'database-unavailable'],
+  ['58030', 'database-unavailable'],
+  ['ECONNREFUSED', 'database-unavailable'],
+  ['ECONNRESET', 'database-unavailable'],
+  ['ENOTFOUND', 'database-unavailable'],
+  ['ETIMEDOUT', 'database-unavailable'],
+])('the code %s of the database means %s', (code, expected) => {
+  const error = failure('internal text', code);
+  const problem = databaseProblem(error);
+  expect(problem?.code).toBe(expected);
+  expect(problem?.cause).toBe(error);
+  expect(problem?.message).not.toContain('internal text');
+});
+
+test.each([
+  'timeout exceeded when trying to connect',
+  'Connection terminated unexpectedly',
+  'Connection terminated due to connection timeout',
+  'Client has encountered a connection error and is not queryable',
+])('the driver that says "%s" without a code means that the database is not available', (message) => {
+  expect(databaseProblem(failure(message))?.code).toBe('database-unavailable');
+});
+
+test.each([
+  failure('duplicate key', '23505'),
+  failure('no such column', '42703'),
+  failure('anything'),
+  'a string',
+  null,
+  undefined,
+])('what is in neither table is a fault of ours: %s', (error) => {
+  expect(databaseProblem(error)).toBeUndefined();
+});
+
+test('when the database is closed, requests fail without internal text', async () => {
+  const { api, database } = closing;
+  await database.close();
+  const body = sessionBody();
+  for (const request of [api.get(sessionsPath), api.get(`${sessionsPath}/x`), api.post(sessionsPath).send(body)]) {
+    const response = await request;
+    expect([500, 503]).toContain(response.status);
+    expectProblem(response, response.status, response.status === 503 ? 'database-unavailable' : 'internal');
+    expect(response.text).not.toMatch(/pool|pglite|closed|SELECT|INSERT|\.[jt]s\b/i);
+  }
+});
+
+test('a failure that nothing maps is a 500 that shows neither statement nor message', async () => {
+  const { api, database } = broken;
+  await database.query({ text: 'ALTER TABLE checkout_session RENAME COLUMN document TO lost_document', values: [] });
+  const response = await api.get(`${sessionsPath}?customer=jane`);
+  const { detail, instance } = expectProblem(response, 500, 'internal');
+  expect(detail).toBe(catalogue.internal.description);
+  expect(instance).toBe(sessionsPath);
+  expect(response.text).not.toMatch(/document|column|SELECT|42703|jane/);
+});
+
+test.each([sessionsPath, `${sessionsPath}/x`, '/api/enums', '/api/enums/mode', '/health/ready'])(
+  'without a database to reach, %s is 503 database-unavailable',
+  async (path) => {
+    const response = await offline.get(path);
+    expectProblem(response, 503, 'database-unavailable');
+    expect(response.text).not.toMatch(/hunter2|nowhere|127\.0\.0\.1:1|ECONNREFUSED/);
+  },
+);
+
+if (template.kind === 'postgres') {
+  const { url } = await postgresDatabase(template.url, template.name);
+  const impatient = connection(url, 300);
+  const { api } = await startService({ database: impatient });
+  afterAll(() => impatient.close());
+
+  test('a statement past its time is 503 query-timeout, and the service goes on', async () => {
+    // Whoever waits for the lock of another is as slow as it gets, every time.
+    const holder = new pg.Client({ connectionString: url });
+    await holder.connect();
+    try {
+      await holder.query('BEGIN');
+      await holder.query('LOCK TABLE checkout_session');
+      expectProblem(await api.get(`${sessionsPath}/cs_test_1`), 503, 'query-timeout');
+      expectProblem(await api.get(sessionsPath).query({ locale__icontains: 'x' }), 503, 'query-timeout');
+    } finally {
+      await holder.end();
+    }
+    await api.get(sessionsPath).expect(200);
+  });
+}

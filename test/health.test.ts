@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, expect, inject, test } from 'vitest';
+import { openPostgres } from '../src/database/postgres.js';
+import { administrate, databaseUrl } from './support/postgres.js';
+import { expectProblem, startService } from './support/service.js';
+
+const connection = (url: string) =>
+  openPostgres({ url, poolSize: 2, statementTimeout: 5000, preparedStatements: true });
+
+const template = inject('template');
+const { api } = await startService();
+const emptied = await startService();
+const unreachable = connection('postgresql://postgres:hunter2@127.0.0.1:1/nowhere');
+const { api: offline } = await startService({ database: unreachable });
+afterAll(() => unreachable.close());
+
+test.each(['/health/live', '/health/ready', '/health/ready/'])('%s is 200 with a database', async (path) => {
+  const { body } = await api
+    .get(path)
+    .expect(200)
+    .expect('content-type', /^application\/json/);
+  expect(body).toEqual({ status: 'ok' });
+});
+
+test('without its database the service is alive and not ready', async () => {
+  await offline.get('/health/live').expect(200);
+  const response = await offline.get('/health/ready');
+  expectProblem(response, 503, 'database-unavailable');
+  expect(response.text).not.toMatch(/nowhere|hunter2|ECONNREFUSED/);
+});
+
+test('on a database without the tables it is alive and not ready', async () => {
+  await emptied.database.query({ text: 'DROP TABLE checkout_session', values: [] });
+  await emptied.api.get('/health/live').expect(200);
+  const { status } = await emptied.api.get('/health/ready');
+  expect(status).toBeGreaterThanOrEqual(500);
+});
+
+if (template.kind === 'postgres') {
+  const { url, name: original } = template;
+  const [name, away] = [`checkout_session_test_${randomUUID()}`, `checkout_session_test_${randomUUID()}`];
+  await administrate(url, `CREATE DATABASE "${name}" TEMPLATE "${original}"`);
+  const database = connection(databaseUrl(url, name));
+  afterAll(async () => {
+    await database.close();
+    for (const one of [name, away]) await administrate(url, `DROP DATABASE IF EXISTS "${one}" WITH (FORCE)`);
+  });
+  const { api } = await startService({ database });
+
+  test('it stops being ready when its database goes, and is ready once it is back', async () => {
+    await api.get('/health/ready').expect(200);
+    const pids = `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${name}'`;
+    await administrate(url, pids);
+    await administrate(url, `ALTER DATABASE "${name}" RENAME TO "${away}"`);
+    expectProblem(await api.get('/health/ready'), 503, 'database-unavailable');
+    await api.get('/health/live').expect(200);
+
+    await administrate(url, `ALTER DATABASE "${away}" RENAME TO "${name}"`);
+    await api.get('/health/ready').expect(200);
+  });
+}

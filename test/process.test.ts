@@ -1,0 +1,259 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import supertest from 'supertest';
+import { expect, inject, test } from 'vitest';
+import { postgresDatabase } from './support/database.js';
+import { databaseUrl } from './support/postgres.js';
+import { type Exit, logLines, runToExit, startProcess, takenPort, temporaryDirectory } from './support/process.js';
+import { sessionBody, sessionsPath } from './support/service.js';
+
+const template = inject('template');
+const stackTrace = /^\s+at /m;
+
+/** The environment of a service on a database of its own, empty at first. */
+async function freshDatabase(): Promise<Record<string, string>> {
+  if (template.kind === 'embedded') return { DATA_DIR: await temporaryDirectory() };
+  return { DATABASE_URL: unused.pop() as string };
+}
+
+// Databases are made before the tests, as their removal is a hook of the file.
+const unused: string[] = [];
+if (template.kind === 'postgres') {
+  for (let count = 0; count < 14; count += 1) unused.push((await postgresDatabase(template.url, 'template0')).url);
+}
+
+/** Expects a start that failed for a reason its operator can mend: the reason, and nothing of the program. */
+function expectRefused({ code, stdout, stderr }: Exit, ...words: string[]): void {
+  expect(code).toBe(1);
+  for (const word of words) expect(stderr).toContain(word);
+  expect(stderr).not.toMatch(stackTrace);
+  expect(stdout).not.toContain('listening');
+}
+
+test('it listens, takes a session, ends on SIGTERM with 0, and has the session after a restart', async () => {
+  const environment = await freshDatabase();
+  const body = sessionBody();
+  const first = await startProcess(environment);
+  await supertest(first.url).post(sessionsPath).send(body).expect(201);
+  await supertest(first.url).get('/health/ready').expect(200);
+  first.kill('SIGTERM');
+  expect(await first.exited).toMatchObject({ code: 0, signal: null, stderr: '' });
+
+  const second = await startProcess(environment);
+  const { body: found } = await supertest(second.url).get(`${sessionsPath}/${body.id}`).expect(200);
+  expect(found).toMatchObject(body);
+  expect(second.output()).not.toContain('migrated');
+  second.kill('SIGINT');
+  expect(await second.exited).toMatchObject({ code: 0, stderr: '' });
+});
+
+test('after kill -9 it starts at once, with everything it acknowledged', async () => {
+  const environment = await freshDatabase();
+  const bodies = Array.from({ length: 20 }, () => sessionBody());
+  const first = await startProcess(environment);
+  for (const body of bodies) await supertest(first.url).post(sessionsPath).send(body).expect(201);
+  first.kill('SIGKILL');
+  expect(await first.exited).toMatchObject({ signal: 'SIGKILL' });
+
+  const { url } = await startProcess(environment);
+  for (const { id } of bodies) await supertest(url).get(`${sessionsPath}/${id}`).expect(200);
+  await supertest(url).post(sessionsPath).send(sessionBody()).expect(201);
+});
+
+test('every line of the log is one JSON object with its time, level and message', async () => {
+  const service = await startProcess({ ...(await freshDatabase()), LOG_LEVEL: 'trace' });
+  await supertest(service.url).get(`${sessionsPath}?customer=cus_secret`).expect(200);
+  await supertest(service.url).post(sessionsPath).send({}).expect(400);
+  service.kill('SIGTERM');
+  const { stdout } = await service.exited;
+  const lines = logLines(stdout);
+  for (const { time, level, msg } of lines) {
+    expect(new Date(time as string).toISOString()).toBe(time);
+    expect(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).toContain(level);
+    expect(msg).toEqual(expect.any(String));
+  }
+  expect(lines.map(({ msg }) => msg)).toEqual(
+    expect.arrayContaining(['migrated', 'listening', 'request', 'stopping', 'stopped']),
+  );
+  expect(stdout).not.toContain('cus_secret');
+});
+
+/** A POST whose body has not come yet, though the service has taken its headers. */
+async function halfSent(url: string, body: string, connection: 'close' | 'keep-alive' = 'close') {
+  const { port, host } = new URL(url);
+  const socket = connect(Number(port), '127.0.0.1').setEncoding('utf8');
+  const received = { text: '' };
+  socket.on('error', () => {});
+  socket.on('data', (text: string) => {
+    received.text += text;
+  });
+  socket.write(
+    `POST ${sessionsPath} HTTP/1.1\r\nHost: ${host}\r\nConnection: ${connection}\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nExpect: 100-continue\r\n\r\n`,
+  );
+  await once(socket, 'data');
+  expect(received.text).toMatch(/^HTTP\/1\.1 100 /);
+  return { socket, received };
+}
+
+test('a request in flight during SIGTERM is finished and stored', async () => {
+  const environment = await freshDatabase();
+  const body = sessionBody();
+  const service = await startProcess(environment);
+  const { socket, received } = await halfSent(service.url, JSON.stringify(body));
+  service.kill('SIGTERM');
+  await service.until('"msg":"stopping"');
+  socket.write(JSON.stringify(body));
+  await once(socket, 'close');
+  expect(received.text).toMatch(/\r\n\r\nHTTP\/1\.1 201 /);
+  expect(await service.exited).toMatchObject({ code: 0 });
+
+  const { url } = await startProcess(environment);
+  await supertest(url).get(`${sessionsPath}/${body.id}`).expect(200);
+});
+
+test('a client that keeps its connection does not hold up the end once it has its answer', async () => {
+  const body = JSON.stringify(sessionBody());
+  const service = await startProcess(await freshDatabase());
+  const { socket, received } = await halfSent(service.url, body, 'keep-alive');
+  service.kill('SIGTERM');
+  await service.until('"msg":"stopping"');
+  socket.write(body);
+  expect(await service.exited).toMatchObject({ code: 0 });
+  expect(received.text).toMatch(/\r\n\r\nHTTP\/1\.1 201 /);
+});
+
+test('a connection that is idle does not hold up the end', async () => {
+  const service = await startProcess(await freshDatabase());
+  const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+  socket.write(`GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  await once(socket, 'data');
+  service.kill('SIGTERM');
+  expect(await service.exited).toMatchObject({ code: 0 });
+});
+
+test('while stopping it takes no new connection', async () => {
+  const service = await startProcess(await freshDatabase());
+  const { socket } = await halfSent(service.url, '{}');
+  service.kill('SIGTERM');
+  await service.until('"msg":"stopping"');
+  const attempt = () =>
+    fetch(`${service.url}/health/live`).then(
+      () => 'answered',
+      ({ cause }) => cause.code,
+    );
+  await expect.poll(attempt).toBe('ECONNREFUSED');
+  socket.destroy();
+  expect(await service.exited).toMatchObject({ code: 0 });
+});
+
+test('a request that never ends holds it no longer than SHUTDOWN_TIMEOUT_MS', async () => {
+  const service = await startProcess({ ...(await freshDatabase()), SHUTDOWN_TIMEOUT_MS: '300' });
+  await halfSent(service.url, '{}');
+  const began = Date.now();
+  service.kill('SIGTERM');
+  const { code, stdout } = await service.exited;
+  expect(code).toBe(1);
+  expect(Date.now() - began).toBeGreaterThanOrEqual(300);
+  expect(Date.now() - began).toBeLessThan(5000);
+  expect(stdout).toContain('timeout');
+});
+
+test('a wrong configuration ends it with 1 and every fault, without a stack trace', async () => {
+  const exit = await runToExit({ PORT: 'http', LOG_LEVEL: 'loud', DATABASE_URL: 'mysql://root:hunter2@db/x' });
+  expectRefused(exit, 'PORT', 'LOG_LEVEL', 'DATABASE_URL');
+  expect(exit.stderr).not.toContain('hunter2');
+  expect(exit.stdout).toBe('');
+});
+
+test('an address that others can reach and no key end it with 1 and both remedies', async () => {
+  expectRefused(await runToExit({ HOST: '0.0.0.0' }), 'HOST', 'API_KEYS', 'ALLOW_ANONYMOUS');
+});
+
+test('a port in use ends it with 1 and names the port', async () => {
+  const port = await takenPort();
+  const exit = await runToExit({ ...(await freshDatabase()), PORT: String(port) });
+  expectRefused(exit, 'PORT', String(port));
+});
+
+test('with MIGRATE_ON_START=false it does not start on a database that is behind', async () => {
+  const exit = await runToExit({ ...(await freshDatabase()), MIGRATE_ON_START: 'false' });
+  expectRefused(exit, 'npm run migrate', 'MIGRATE_ON_START');
+});
+
+test('who types npm start is shown the addresses and two requests, which work', async () => {
+  const service = await startProcess({ ...(await freshDatabase()), npm_lifecycle_event: 'start' });
+  await service.until('cs_test_1\n');
+  const output = service.output();
+  expect(output).toContain(`${service.url}${sessionsPath}\n`);
+  expect(output).toContain(`${service.url}/docs\n`);
+  await supertest(service.url).get('/docs').redirects(1).expect(200);
+
+  const [post = '', get = ''] = output.split('\n').filter((line) => line.trim().startsWith('curl '));
+  const body = JSON.parse(/-d "(.*)"$/.exec(post)?.[1]?.replaceAll('\\"', '"') ?? '');
+  expect(post).toContain(`${service.url}${sessionsPath} `);
+  await supertest(service.url).post(sessionsPath).send(body).expect(201);
+  const address = get.trim().split(' ').at(-1) as string;
+  expect(address).toContain(service.url);
+  await supertest(address).get('').expect(200);
+});
+
+test('started otherwise it says nothing but its log', async () => {
+  const service = await startProcess(await freshDatabase());
+  service.kill('SIGTERM');
+  expect(() => logLines(service.output())).not.toThrow();
+  expect((await service.exited).stdout).not.toContain('curl');
+});
+
+if (template.kind === 'embedded') {
+  test('a second process on the same DATA_DIR is refused, says why, and the first goes on', async () => {
+    const DATA_DIR = await temporaryDirectory();
+    const { url } = await startProcess({ DATA_DIR });
+    const exit = await runToExit({ DATA_DIR });
+    expectRefused(exit, DATA_DIR, 'DATA_DIR', 'DATABASE_URL');
+    expect(exit.stderr.trim().split('\n')).toHaveLength(1);
+    await supertest(url).post(sessionsPath).send(sessionBody()).expect(201);
+  });
+
+  test('of two that start at once after a kill, one serves and the other is refused', async () => {
+    const DATA_DIR = await temporaryDirectory();
+    const killed = await startProcess({ DATA_DIR });
+    killed.kill('SIGKILL');
+    await killed.exited;
+    const settled = await Promise.allSettled([startProcess({ DATA_DIR }), startProcess({ DATA_DIR })]);
+    const serving = settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+    const refused = settled.flatMap((one) => (one.status === 'rejected' ? String(one.reason) : []));
+    expect(serving).toHaveLength(1);
+    expect(refused.join()).toContain('DATA_DIR');
+    for (const { url } of serving) await supertest(url).post(sessionsPath).send(sessionBody()).expect(201);
+  });
+}
+
+if (template.kind === 'postgres') {
+  const { url: shared, database } = await postgresDatabase(template.url, 'template0');
+
+  test('four that start at once on an empty database all serve, and it is migrated once', async () => {
+    const services = await Promise.all([1, 2, 3, 4].map(() => startProcess({ DATABASE_URL: shared })));
+    for (const { url } of services) await supertest(url).post(sessionsPath).send(sessionBody()).expect(201);
+    const applied = await database.query<{ migration_name: string; finished: boolean }>({
+      text: `SELECT migration_name, finished_at IS NOT NULL AND rolled_back_at IS NULL AS finished
+        FROM _prisma_migrations`,
+      values: [],
+    });
+    expect(applied.length).toBeGreaterThan(0);
+    expect(applied.every(({ finished }) => finished)).toBe(true);
+    expect(new Set(applied.map((row) => row.migration_name)).size).toBe(applied.length);
+    expect(services.filter((service) => service.output().includes('"msg":"migrated"'))).toHaveLength(1);
+  });
+
+  const withPassword = (url: string) => url.replace(/\/\/([^@/]*)@/, '//$1:hunter2@');
+
+  test.each([
+    ['a database that does not exist', databaseUrl(template.url, 'checkout_session_absent'), 'checkout_session_absent'],
+    ['a server that does not listen', 'postgresql://postgres@127.0.0.1:1/sessions', '127.0.0.1:1'],
+  ])('%s ends it with 1, named, and without the password', async (_, url, name) => {
+    const exit = await runToExit({ DATABASE_URL: withPassword(url) });
+    expect(`${exit.stdout}${exit.stderr}`).not.toContain('hunter2');
+    expectRefused(exit, name);
+  });
+}

@@ -1,0 +1,145 @@
+import { expect, test } from 'vitest';
+import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
+
+const { api, database } = await startService();
+const guarded = await startService({ database, environment: { API_KEYS: 'full-key', API_READ_KEYS: 'read-key' } });
+
+const pathOf = (id: string) => `${sessionsPath}/${encodeURIComponent(id)}`;
+
+async function createSession(fields: Record<string, unknown> = {}) {
+  const sent = sessionBody(fields);
+  const { body, headers } = await api.post(sessionsPath).send(sent).expect(201);
+  return { path: pathOf(sent.id), sent, body, etag: headers.etag as string };
+}
+
+const tombstonesOf = (id: string) =>
+  database.query<Record<string, unknown>>({
+    text: 'SELECT * FROM checkout_session_tombstone WHERE id = $1',
+    values: [id],
+  });
+
+test('a deleted session is gone: 204 without a body, then 404', async () => {
+  const { path, sent } = await createSession();
+  const response = await api.delete(path).expect(204);
+  expect(response.text).toBe('');
+  expect(response.headers).not.toHaveProperty('content-type');
+  expectProblem(await api.get(path), 404, 'session-not-found');
+  const { body: list } = await api.get(sessionsPath).query({ id: sent.id }).expect(200);
+  expect(list.results).toEqual([]);
+});
+
+test('no other session is touched', async () => {
+  const [gone, kept] = [await createSession(), await createSession()];
+  await api.delete(gone.path).expect(204);
+  expect((await api.get(kept.path).expect(200)).headers.etag).toBe(kept.etag);
+});
+
+test('what is not there is a 404, a second time too, and leaves no tombstone', async () => {
+  const { path } = await createSession();
+  await api.delete(path).expect(204);
+  expectProblem(await api.delete(path), 404, 'session-not-found');
+  expectProblem(await api.delete(pathOf('cs_test_never')), 404, 'session-not-found');
+  expect(await tombstonesOf('cs_test_never')).toEqual([]);
+});
+
+test('the tombstone holds the id and the time alone', async () => {
+  const { path, sent } = await createSession({ customer: 'cus_forget_me', customer_email: 'me@example.com' });
+  await api.delete(path).expect(204);
+  const [tombstone, ...more] = await tombstonesOf(sent.id);
+  expect(more).toEqual([]);
+  expect(Object.keys(tombstone ?? {}).sort()).toEqual(['deleted_at', 'id']);
+  expect(tombstone?.id).toBe(sent.id);
+  expect(Math.abs(Number(tombstone?.deleted_at) - Date.now())).toBeLessThan(60_000);
+});
+
+test.each([
+  ['POST', (id: string) => api.post(sessionsPath).send(sessionBody({ id }))],
+  ['PUT', (id: string) => api.put(pathOf(id)).send(sessionBody({ id }))],
+  [
+    'PUT with If-None-Match: *',
+    (id: string) => api.put(pathOf(id)).set('if-none-match', '*').send(sessionBody({ id })),
+  ],
+])('%s brings the id back as a new session, and the tombstone is gone', async (_, create) => {
+  const { path, sent, body: first, etag } = await createSession({ customer: 'cus_before' });
+  await api.delete(path).expect(204);
+  const { body, headers } = await create(sent.id).expect(201);
+  expect(body.djstripe_id).toBeGreaterThan(first.djstripe_id);
+  expect(body.customer).toBeNull();
+  expect(headers.etag).not.toBe(etag);
+  expect(await tombstonesOf(sent.id)).toEqual([]);
+  await api.delete(path).expect(204);
+  expect(await tombstonesOf(sent.id)).toHaveLength(1);
+});
+
+test('what is refused does not bring the id back', async () => {
+  const { path, sent } = await createSession();
+  await api.delete(path).expect(204);
+  await api.patch(path).send({ locale: 'en' }).expect(404);
+  await api.put(path).set('if-match', '*').send(sent).expect(412);
+  await api
+    .post(sessionsPath)
+    .send({ ...sent, mode: 'gift' })
+    .expect(400);
+  expect(await tombstonesOf(sent.id)).toHaveLength(1);
+  await api.get(path).expect(404);
+});
+
+test.each([
+  ['the tag', (etag: string) => etag],
+  ['the tag weakened by a proxy', (etag: string) => `W/${etag}`],
+  ['a list that has it', (etag: string) => `"other", ${etag}`],
+  ['*', () => '*'],
+])('If-Match with %s deletes', async (_, header) => {
+  const { path, etag } = await createSession();
+  await api.delete(path).set('if-match', header(etag)).expect(204);
+  await api.get(path).expect(404);
+});
+
+test('preconditions that do not hold are a 412 and delete nothing', async () => {
+  const { path, sent, etag: stale } = await createSession();
+  const { headers } = await api.patch(path).send({ locale: 'en' }).expect(200);
+  const etag = headers.etag as string;
+  for (const [name, value] of [
+    ['if-match', stale],
+    ['if-match', '"other", W/"more"'],
+    ['if-none-match', '*'],
+    ['if-none-match', etag],
+  ] as const) {
+    expectProblem(await api.delete(path).set(name, value), 412, 'precondition-failed');
+  }
+  expect((await api.get(path).expect(200)).headers.etag).toBe(etag);
+  expect(await tombstonesOf(sent.id)).toEqual([]);
+});
+
+test('If-Match on a missing id is a 412', async () => {
+  for (const header of ['*', '"1-1"']) {
+    expectProblem(await api.delete(pathOf('cs_test_never')).set('if-match', header), 412, 'precondition-failed');
+  }
+});
+
+test('a malformed If-Match deletes nothing', async () => {
+  const { path } = await createSession();
+  const problem = expectProblem(await api.delete(path).set('if-match', 'x'), 400, 'invalid-request');
+  expect(problem.errors).toMatchObject([{ in: 'header', pointer: '/if-match' }]);
+  await api.get(path).expect(200);
+});
+
+test('a trailing slash and an odd id delete as well', async () => {
+  const { path } = await createSession({ id: 'delete/ä %2F' });
+  await api.delete(`${path}/`).expect(204);
+  await api.get(path).expect(404);
+});
+
+test('the content type that many clients send with every request does no harm', async () => {
+  const { path } = await createSession();
+  await api.delete(path).set('content-type', 'application/json').expect(204);
+});
+
+test('without a key that writes nothing is deleted, and no page of another site deletes', async () => {
+  const { path } = await createSession();
+  expectProblem(await guarded.api.delete(path), 401, 'unauthorized');
+  expectProblem(await guarded.api.delete(path).set('authorization', 'Bearer read-key'), 403, 'forbidden');
+  expectProblem(await api.delete(path).set('origin', 'https://evil.example'), 403, 'forbidden');
+  await api.get(path).expect(200);
+  await guarded.api.delete(path).set('authorization', 'Bearer full-key').expect(204);
+});

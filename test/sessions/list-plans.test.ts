@@ -1,0 +1,233 @@
+import { describe, expect, test } from 'vitest';
+import { pageStatements } from '../../src/database/list.js';
+import { sessionTable } from '../../src/database/sessions.js';
+import { type Cursor, cursorAt, encodeCursor } from '../../src/model/cursor.js';
+import type { ListQuery } from '../../src/model/list.js';
+import type { Session } from '../../src/model/session.js';
+import { sessionList } from '../../src/model/session-list.js';
+import { onPostgres, testDatabase } from '../support/database.js';
+
+const database = await testDatabase();
+
+// Plans tell something at a size where a wrong one is slow; the embedded database shows the answers alone.
+const total = onPostgres ? 100_000 : 2_000;
+const batch = onPostgres ? 20_000 : 2_000;
+const query = <Row>(text: string, values: unknown[] = []) => database.query<Row>({ text, values });
+
+// Every fifth session is of the hot customer, every twentieth has no `created`; the orders are not each other's.
+for (let from = 1; from <= total; from += batch) {
+  await query(
+    `INSERT INTO checkout_session (id, billing_address_collection, mode, submit_type, payment_method_types, created,
+       djstripe_created, djstripe_updated, metadata, client_reference_id, customer_email, customer, payment_intent,
+       subscription)
+     SELECT 'cs_test_' || md5(n::text), 'auto', 'payment', 'pay', '{"0": "card"}',
+       CASE WHEN n % 20 > 0 THEN timestamptz '2024-01-01Z' + (n::bigint * 7919 % 100003) * interval '1 minute' END,
+       timestamptz '2024-01-01Z' + (n::bigint * 104729 % 100003) * interval '1 second',
+       timestamptz '2025-01-01Z' + (n::bigint * 15485863 % 100003) * interval '1 second',
+       jsonb_build_object('order', n::text, 'shop', (n % 500)::text,
+         'plan', CASE n % 2 WHEN 0 THEN 'basic' ELSE 'gold' END),
+       'cart-' || n, 'buyer' || n % 30000 || '@example.com',
+       CASE WHEN n % 5 = 0 THEN 'cus_hot' ELSE 'cus_' || n % 20000 END,
+       CASE WHEN n % 3 > 0 THEN 'pi_' || n END, CASE WHEN n % 3 = 0 THEN 'sub_' || n % 9000 END
+     FROM generate_series($1::int, $2::int) AS n`,
+    [from, from + batch - 1],
+  );
+}
+await query('ANALYZE checkout_session');
+
+type Parameters = Record<string, string>;
+
+function parsed(parameters: Parameters): ListQuery {
+  const result = sessionList.parse(parameters);
+  if (result.faults) throw new Error(JSON.stringify(result.faults));
+  return result.value;
+}
+
+/** The documents that a page's statements give, as the service runs them. */
+async function documentsOf(list: ListQuery): Promise<string[]> {
+  const documents: string[] = [];
+  for (const statement of pageStatements(sessionTable, list)) {
+    const missing = list.limit - documents.length;
+    if (missing === 0) break;
+    const rows = await database.query<{ document: string }>(statement(missing));
+    documents.push(...rows.map(({ document }) => document));
+  }
+  return documents;
+}
+
+/** The same by a query that is slow and evidently right. */
+async function slowly(where: string, { column, descending }: ListQuery['ordering'], limit: number, offset: number) {
+  const direction = descending ? 'DESC' : 'ASC';
+  const rows = await query<{ document: string }>(
+    `SELECT document FROM checkout_session WHERE ${where}
+     ORDER BY "${column}" ${direction} NULLS LAST, id ${direction} LIMIT ${limit} OFFSET ${offset}`,
+  );
+  return rows.map(({ document }) => document);
+}
+
+interface Plan {
+  'Node Type': string;
+  'Plan Rows': number;
+  'Actual Rows'?: number;
+  'Index Name'?: string;
+  'Shared Hit Blocks'?: number;
+  'Shared Read Blocks'?: number;
+  Plans?: Plan[];
+}
+
+async function plansOf(list: ListQuery, options = ''): Promise<Plan[]> {
+  return Promise.all(
+    pageStatements(sessionTable, list).map(async (statement) => {
+      const { text, values } = statement(list.limit + 1);
+      const [row] = await query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (${options}FORMAT JSON) ${text}`, values);
+      return row?.['QUERY PLAN'][0].Plan as Plan;
+    }),
+  );
+}
+
+const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
+
+/** Expects every statement of a page to read an index that suits it, and to sort a handful of rows at most. */
+async function expectIndexed(list: ListQuery, ...indexes: string[]): Promise<void> {
+  if (!onPostgres) return;
+  for (const plan of await plansOf(list)) {
+    const nodes = nodesOf(plan);
+    const named = nodes.flatMap((node) => node['Index Name'] ?? []);
+    expect(nodes.map((node) => node['Node Type'])).not.toContain('Seq Scan');
+    for (const name of named) expect(indexes).toContain(name);
+    expect(named).not.toEqual([]);
+    const sorts = nodes.filter((node) => node['Node Type'].includes('Sort'));
+    for (const sort of sorts) expect(sort['Plan Rows'], 'rows to sort').toBeLessThan(1000);
+  }
+}
+
+const orderIndex = (column: string) =>
+  column === 'id' ? 'checkout_session_pkey' : `checkout_session_${column}_id_idx`;
+const bothDirections = (sessionList.parameters.properties.ordering as unknown as { enum: string[] }).enum;
+
+/** The list from the row at a depth of its order, to either side. */
+async function listFrom(ordering: string, depth: number, side: Cursor['side']): Promise<ListQuery> {
+  const { ordering: by } = parsed({ ordering });
+  const [document] = await slowly('true', by, 1, depth - 1);
+  const cursor = encodeCursor(cursorAt(JSON.parse(document as string) as Session, by, side));
+  return parsed({ ordering, cursor });
+}
+
+test('the default list reads its first page from the index of created', async () => {
+  const list = parsed({});
+  expect(await documentsOf(list)).toEqual(await slowly('true', list.ordering, 50, 0));
+  await expectIndexed(list, orderIndex('created'));
+});
+
+describe('each ordering reads its own index', () => {
+  test.each(bothDirections)('%s, the first page', async (ordering) => {
+    const list = parsed({ ordering });
+    expect(await documentsOf(list)).toEqual(await slowly('true', list.ordering, 50, 0));
+    await expectIndexed(list, orderIndex(list.ordering.column));
+  });
+
+  test.each(bothDirections)('%s, far inside, forward and backward', async (ordering) => {
+    const depth = 0.9 * total;
+    const after = await listFrom(ordering, depth, 'after');
+    expect(await documentsOf(after)).toEqual(await slowly('true', after.ordering, 50, depth));
+    await expectIndexed(after, orderIndex(after.ordering.column));
+
+    const before = await listFrom(ordering, depth, 'before');
+    const wanted = await slowly('true', before.ordering, 50, depth - 1 - 50);
+    expect(await documentsOf(before)).toEqual(wanted.reverse());
+    await expectIndexed(before, orderIndex(before.ordering.column));
+  });
+
+  test.each(['created', '-created'])('%s, among the nulls and across their border', async (ordering) => {
+    for (const depth of [0.95 * total - 10, 0.95 * total + 10, 0.98 * total]) {
+      const after = await listFrom(ordering, depth, 'after');
+      expect(await documentsOf(after)).toEqual(await slowly('true', after.ordering, 50, depth));
+      await expectIndexed(after, orderIndex('created'));
+      const before = await listFrom(ordering, depth, 'before');
+      const wanted = await slowly('true', before.ordering, 50, depth - 1 - 50);
+      expect(await documentsOf(before)).toEqual(wanted.reverse());
+      await expectIndexed(before, orderIndex('created'));
+    }
+  });
+});
+
+describe('the filters that people live by read their index', () => {
+  const n = 0.6 * total + 7;
+  const cases: [string, Parameters, string, string][] = [
+    ['a rare customer', { customer: 'cus_1234' }, "customer = 'cus_1234'", 'customer'],
+    ['a hot customer', { customer: 'cus_hot' }, "customer = 'cus_hot'", 'customer'],
+    ['no customer', { customer: 'cus_nobody' }, "customer = 'cus_nobody'", 'customer'],
+    ['a payment_intent', { payment_intent: `pi_${n}` }, `payment_intent = 'pi_${n}'`, 'payment_intent'],
+    ['a subscription', { subscription: 'sub_1233' }, "subscription = 'sub_1233'", 'subscription'],
+    [
+      'a client_reference_id',
+      { client_reference_id: `cart-${n}` },
+      `client_reference_id = 'cart-${n}'`,
+      'client_reference_id',
+    ],
+    ['an email', { customer_email: 'buyer77@example.com' }, "customer_email = 'buyer77@example.com'", 'customer_email'],
+    ['metadata of one session', { 'metadata[order]': `${n}` }, `metadata ->> 'order' = '${n}'`, 'metadata'],
+    ['metadata of several', { 'metadata[shop]': '123' }, "metadata ->> 'shop' = '123'", 'metadata'],
+    [
+      'two keys of metadata',
+      { 'metadata[shop]': '123', 'metadata[plan]': 'gold' },
+      "metadata ->> 'shop' = '123' AND metadata ->> 'plan' = 'gold'",
+      'metadata',
+    ],
+  ];
+  test.each(cases)('%s', async (_, parameters, where, name) => {
+    const list = parsed(parameters);
+    expect(await documentsOf(list)).toEqual(await slowly(where, list.ordering, 50, 0));
+    await expectIndexed(list, `checkout_session_${name}_idx`);
+  });
+
+  test.each(cases)('%s, oldest first', async (_, parameters, where, name) => {
+    const list = parsed({ ...parameters, ordering: 'created' });
+    expect(await documentsOf(list)).toEqual(await slowly(where, list.ordering, 50, 0));
+    await expectIndexed(list, `checkout_session_${name}_idx`);
+  });
+
+  test('several customers at once', async () => {
+    const list = parsed({ customer__in: 'cus_1,cus_2,cus_1234' });
+    const where = "customer IN ('cus_1', 'cus_2', 'cus_1234')";
+    expect(await documentsOf(list)).toEqual(await slowly(where, list.ordering, 50, 0));
+    await expectIndexed(list, 'checkout_session_customer_idx');
+  });
+
+  test('a value that half of the sessions have', async () => {
+    const list = parsed({ 'metadata[plan]': 'gold' });
+    expect(await documentsOf(list)).toEqual(await slowly("metadata ->> 'plan' = 'gold'", list.ordering, 50, 0));
+    await expectIndexed(list, orderIndex('created'), 'checkout_session_metadata_idx');
+  });
+
+  test('a hot customer far inside', async () => {
+    const { ordering } = parsed({});
+    const depth = 0.6 * (total / 5);
+    const [document] = await slowly("customer = 'cus_hot'", ordering, 1, depth - 1);
+    const cursor = encodeCursor(cursorAt(JSON.parse(document as string) as Session, ordering, 'after'));
+    const list = parsed({ customer: 'cus_hot', cursor });
+    expect(await documentsOf(list)).toEqual(await slowly("customer = 'cus_hot'", ordering, 50, depth));
+    await expectIndexed(list, 'checkout_session_customer_idx');
+  });
+});
+
+describe('the cost of a page does not grow with its depth', () => {
+  const buffersOf = async (list: ListQuery) => {
+    const [first] = pageStatements(sessionTable, list);
+    expect(first).toBeDefined();
+    const [plan] = await plansOf(list, 'ANALYZE, BUFFERS, ');
+    return (plan?.['Shared Hit Blocks'] ?? 0) + (plan?.['Shared Read Blocks'] ?? 0);
+  };
+
+  test.each(bothDirections)('%s', async (ordering) => {
+    const deep = {
+      after: await listFrom(ordering, 0.9 * total, 'after'),
+      before: await listFrom(ordering, 0.9 * total, 'before'),
+    };
+    for (const list of Object.values(deep)) expect(await documentsOf(list)).toHaveLength(50);
+    if (!onPostgres) return;
+    const shallow = await buffersOf(parsed({ ordering }));
+    expect(shallow).toBeGreaterThan(0);
+    for (const list of Object.values(deep)) expect(await buffersOf(list)).toBeLessThanOrEqual(1.5 * shallow + 20);
+  });
+});

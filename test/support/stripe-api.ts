@@ -1,0 +1,293 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
+import { afterAll, inject, onTestFinished } from 'vitest';
+import type { Database } from '../../src/database/database.js';
+import { openEmbedded } from '../../src/database/embedded.js';
+import { postgresDatabase } from './database.js';
+import type { Exit } from './process.js';
+import { type RawEvent, type RawSession, rawSession } from './stripe.js';
+
+/** A Stripe API of our own, as far as the service reads it: the official SDK talks to it. */
+
+export const keys = { test: 'sk_test_of_the_tests', live: 'rk_live_of_the_tests' };
+
+/** An error that Stripe answers with, or a connection that is cut or never answers. */
+export type Failure = 401 | 404 | 429 | 500 | 'cut' | 'silence';
+
+type Query = Record<string, string | string[]>;
+type Listed = Record<string, unknown> & { id: string };
+
+interface Held {
+  object: Listed;
+  created: number;
+  livemode: boolean;
+  account: string;
+  lineItems: Listed[];
+}
+
+export interface StripeApi {
+  /** STRIPE_API_BASE and STRIPE_API_KEYS. */
+  environment: { STRIPE_API_BASE: string; STRIPE_API_KEYS: string };
+  /** Every request, as its path with the query, percent-decoded. */
+  requests: string[];
+  /** Called with each request before it is answered. */
+  before: (request: FastifyRequest) => Promise<unknown>;
+  /** Gives Stripe a session, or a newer state of it. */
+  putSession(session: RawSession, more?: { account?: string; lineItems?: Listed[] }): void;
+  removeSession(id: string): void;
+  putEvent(event: RawEvent, account?: string): void;
+  /** Fails the next requests, after some that are answered. */
+  fail(failure: Failure, options?: { times?: number; after?: number; retryAfter?: number }): void;
+  /** Forgets all that it has, what was asked and what was to fail. */
+  reset(): void;
+}
+
+class StripeProblem extends Error {
+  constructor(
+    readonly status: number,
+    readonly body: Record<string, unknown>,
+  ) {
+    super(String(body.message));
+  }
+}
+
+function invalid(message: string, param: string): StripeProblem {
+  return new StripeProblem(400, { message, param, type: 'invalid_request_error' });
+}
+
+function missing(status: 400 | 404, name: string, id: string, param: string): StripeProblem {
+  const message = `No such ${name}: '${id}'`;
+  return new StripeProblem(status, { code: 'resource_missing', message, param, type: 'invalid_request_error' });
+}
+
+const problems: Record<Exclude<Failure, string>, Record<string, unknown>> = {
+  401: { message: 'Invalid API Key provided: sk_test_***ests', type: 'invalid_request_error' },
+  404: { message: 'Unrecognized request URL', type: 'invalid_request_error' },
+  429: { code: 'rate_limit', message: 'Request rate limit exceeded.', type: 'invalid_request_error' },
+  500: { message: 'An unknown error occurred', type: 'api_error' },
+};
+
+/** The values of a parameter that is an array: `types[]=a`, `types[0]=a`. */
+function valuesOf(query: Query, name: string): string[] {
+  return Object.entries(query).flatMap(([key, value]) => (key.startsWith(`${name}[`) ? value : []));
+}
+
+/** A page as Stripe makes it: of a list that is in its order, between cursors. */
+function pageOf<Item extends Listed>(list: readonly Item[], query: Query, name: string, url: string) {
+  const limit = Number(query.limit ?? 10);
+  if (!(limit >= 1 && limit <= 100)) throw invalid('This value must be between 1 and 100.', 'limit');
+  const place = (param: 'starting_after' | 'ending_before') => {
+    const id = query[param];
+    const index = list.findIndex((item) => item.id === id);
+    if (id !== undefined && index < 0) throw missing(400, name, String(id), param);
+    return index;
+  };
+  const [after, before] = [place('starting_after'), place('ending_before')];
+  const between = before < 0 ? list.slice(after + 1) : list.slice(0, before);
+  const data = before < 0 ? between.slice(0, limit) : between.slice(-limit);
+  return { object: 'list', data, has_more: between.length > data.length, url };
+}
+
+/** Newest first; of the same second what was made last. */
+function newestFirst(list: readonly Held[]): Held[] {
+  return list.toReversed().sort((one, other) => other.created - one.created);
+}
+
+function isWithin({ created }: Held, query: Query): boolean {
+  const bound = (name: string) =>
+    query[`created[${name}]`] === undefined ? undefined : Number(query[`created[${name}]`]);
+  return created >= (bound('gte') ?? 0) && created < (bound('lt') ?? Number.POSITIVE_INFINITY);
+}
+
+/** Starts the API on a port of its own; stopped after the file. */
+export async function startStripeApi(): Promise<StripeApi> {
+  const sessions: Held[] = [];
+  const events: Held[] = [];
+  const failures: ({ failure: Failure; retryAfter: number | undefined } | undefined)[] = [];
+  const app = Fastify({ forceCloseConnections: true });
+
+  /** What the key and the account of a request may see. */
+  function visible(list: readonly Held[], { headers }: FastifyRequest): Held[] {
+    const key = headers.authorization?.replace(/^Bearer /, '');
+    if (key !== keys.test && key !== keys.live) throw new StripeProblem(401, problems[401]);
+    const account = headers['stripe-account'] ?? '';
+    const known = [...sessions, ...events].some((one) => one.account === account);
+    if (account !== '' && !known) {
+      const message = `The provided key '${key.slice(0, 8)}***' does not have access to account '${account}'.`;
+      throw new StripeProblem(403, { code: 'account_invalid', message, type: 'invalid_request_error' });
+    }
+    return newestFirst(list.filter((one) => one.account === account && one.livemode === (key === keys.live)));
+  }
+
+  function oneOf(request: FastifyRequest): Held {
+    const { id } = request.params as { id: string };
+    const held = visible(sessions, request).find(({ object }) => object.id === id);
+    if (!held) throw missing(404, 'checkout.session', id, 'session');
+    return held;
+  }
+
+  const lineItemsUrl = (id: string) => `/v1/checkout/sessions/${id}/line_items`;
+  /** An expansion holds the first ten. */
+  function expanded({ object, lineItems }: Held, isExpanded: boolean): Listed {
+    if (!isExpanded) return object;
+    return { ...object, line_items: pageOf(lineItems, {}, 'item', lineItemsUrl(object.id)) };
+  }
+
+  app.addHook('onRequest', async (request, reply) => {
+    api.requests.push(decodeURIComponent(request.url));
+    const planned = failures.shift();
+    if (planned) return fail(planned.failure, planned.retryAfter, request, reply);
+    await api.before(request);
+  });
+  app.setErrorHandler((error, _request, reply) => {
+    const { status, body } = error instanceof StripeProblem ? error : { status: 500, body: { message: String(error) } };
+    return reply.code(status).send({ error: body });
+  });
+
+  app.get('/v1/checkout/sessions', async (request) => {
+    const query = request.query as Query;
+    const expand = valuesOf(query, 'expand');
+    if (expand.some((path) => path !== 'data.line_items')) throw invalid('This property cannot be expanded', 'expand');
+    const list = visible(sessions, request).filter((held) => isWithin(held, query));
+    const shown = list.map((held) => expanded(held, expand.length > 0));
+    return pageOf(shown, query, 'checkout.session', '/v1/checkout/sessions');
+  });
+  app.get('/v1/checkout/sessions/:id', async (request) =>
+    expanded(oneOf(request), valuesOf(request.query as Query, 'expand').includes('line_items')),
+  );
+  app.get('/v1/checkout/sessions/:id/line_items', async (request) => {
+    const { object, lineItems } = oneOf(request);
+    return pageOf(lineItems, request.query as Query, 'item', lineItemsUrl(object.id));
+  });
+  app.get('/v1/events', async (request) => {
+    const query = request.query as Query;
+    const types = [...valuesOf(query, 'types'), ...(query.type === undefined ? [] : [query.type].flat())];
+    if (types.length > 20) throw invalid('At most 20 types.', 'types');
+    const list = visible(events, request)
+      .filter((held) => isWithin(held, query))
+      .map(({ object }) => object)
+      .filter(({ type }) => types.length === 0 || types.includes(String(type)));
+    return pageOf(list, query, 'event', '/v1/events');
+  });
+
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  afterAll(() => app.close());
+  const { port } = app.server.address() as AddressInfo;
+
+  const api: StripeApi = {
+    environment: {
+      STRIPE_API_BASE: `http://127.0.0.1:${port}`,
+      STRIPE_API_KEYS: keys.test,
+    },
+    requests: [],
+    before: async () => {},
+    putSession(session, { account = '', lineItems = [] } = {}) {
+      const held = {
+        object: session,
+        created: Number(session.created),
+        livemode: session.livemode === true,
+        account,
+        lineItems,
+      };
+      const index = sessions.findIndex(({ object }) => object.id === session.id);
+      if (index < 0) sessions.push(held);
+      else sessions[index] = held;
+    },
+    removeSession(id) {
+      sessions.splice(
+        sessions.findIndex(({ object }) => object.id === id),
+        1,
+      );
+    },
+    putEvent(event, account = '') {
+      const object = event as unknown as Listed;
+      events.push({ object, created: event.created, livemode: event.livemode, account, lineItems: [] });
+    },
+    fail(failure, { times = 1, after = 0, retryAfter } = {}) {
+      failures.push(...Array(after).fill(undefined), ...Array(times).fill({ failure, retryAfter }));
+    },
+    reset() {
+      for (const list of [sessions, events, failures, api.requests]) list.length = 0;
+      api.before = async () => {};
+    },
+  };
+  return api;
+}
+
+function fail(failure: Failure, retryAfter: number | undefined, request: FastifyRequest, reply: FastifyReply) {
+  if (failure === 'silence' || failure === 'cut') {
+    reply.hijack();
+    if (failure === 'cut') request.raw.socket.destroy();
+    return reply;
+  }
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
+  return reply.code(failure).send({ error: problems[failure] });
+}
+
+/** Sessions of the tests' account, one a minute, the first the oldest; their ids begin with a name. */
+export function manySessions(name: string, count: number, fields: Partial<RawSession> = {}): RawSession[] {
+  return Array.from({ length: count }, (_, index) =>
+    rawSession({
+      id: `cs_test_${name}_${String(index).padStart(4, '0')}`,
+      created: 1_769_860_800 + 60 * index,
+      ...fields,
+    }),
+  );
+}
+
+/** A database for commands in processes of their own: their environment, and its content between them. */
+export interface CommandDatabase {
+  environment: Record<string, string>;
+  use<Result>(work: (database: Database) => Promise<Result>): Promise<Result>;
+}
+
+/** A database for the commands of one test file, removed after it. */
+export async function commandDatabase(): Promise<CommandDatabase> {
+  const template = inject('template');
+  if (template.kind === 'postgres') {
+    const { url, database } = await postgresDatabase(template.url, template.name);
+    return { environment: { DATABASE_URL: url }, use: (work) => work(database) };
+  }
+  const DATA_DIR = await mkdtemp(join(tmpdir(), 'checkout-session-command-'));
+  afterAll(() => rm(DATA_DIR, { recursive: true, force: true }));
+  return {
+    environment: { DATA_DIR },
+    async use(work) {
+      const database = await openEmbedded(DATA_DIR);
+      try {
+        return await work(database);
+      } finally {
+        await database.close();
+      }
+    },
+  };
+}
+
+/** Runs a command of the command line until it ends. */
+export async function runCli(
+  command: 'backfill' | 'catch-up',
+  args: readonly string[],
+  environment: Record<string, string>,
+): Promise<Exit> {
+  const program = fileURLToPath(new URL(`../../dist/cli/${command}.js`, import.meta.url));
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH ?? '', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const written = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].setEncoding('utf8').on('data', (text: string) => {
+      written[stream] += text;
+    });
+  }
+  const [code, signal] = await once(child, 'close');
+  return { code, signal, ...written };
+}
