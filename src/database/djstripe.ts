@@ -1,0 +1,80 @@
+import type { Database } from './database.js';
+
+/** Reads the sessions of a dj-stripe database, whichever of its versions made it. */
+
+/** A row of `djstripe_session`: the columns that its version has, references as Stripe's ids, maps as JSON text. */
+export type DjstripeRow = Readonly<Record<string, string | boolean | null>> & { readonly djstripe_id: string };
+
+const pageSize = 500;
+
+/** The columns that hold references, and the table of what they refer to. */
+const references: Readonly<Record<string, string>> = {
+  customer_id: 'djstripe_customer',
+  payment_intent_id: 'djstripe_paymentintent',
+  subscription_id: 'djstripe_subscription',
+  djstripe_owner_account_id: 'djstripe_account',
+};
+
+const plain = [
+  ...['id', 'livemode', 'description', 'billing_address_collection', 'cancel_url', 'client_reference_id'],
+  ...['customer_email', 'locale', 'mode', 'status', 'submit_type', 'success_url'],
+];
+// jsonb, or text in the versions before 2.8 that were told so.
+const maps = ['metadata', 'display_items', 'payment_method_types', 'stripe_data'];
+const times = ['created', 'djstripe_created', 'djstripe_updated'];
+
+/** The tables are not dj-stripe's. */
+export class NotDjstripe extends Error {}
+
+/** The columns of a table and their types; none when there is no such table. */
+async function columnsOf(database: Database, table: string): Promise<ReadonlyMap<string, string>> {
+  const rows = await database.query<{ name: string; type: string }>({
+    text: `SELECT column_name::text AS name, data_type::text AS type FROM information_schema.columns
+      WHERE table_schema = ANY (current_schemas(false)::text[]) AND table_name = $1`,
+    values: [table],
+  });
+  return new Map(rows.map(({ name, type }) => [name, type]));
+}
+
+/**
+ * The SQL of a column's value. DJSTRIPE_FOREIGN_KEY_TO_FIELD decides whether references hold Stripe's ids or
+ * dj-stripe's numbers, and the owner's may be of another kind than the rest.
+ */
+function valueSql(name: string, type: string): string | undefined {
+  const table = references[name];
+  if (table !== undefined) {
+    const value = /^(bigint|integer)$/.test(type)
+      ? `(SELECT r.id FROM ${table} AS r WHERE r.djstripe_id = s.${name})`
+      : `s.${name}`;
+    return `${value} AS ${name.replace(/_id$/, '')}`;
+  }
+  if (times.includes(name)) {
+    return `to_char(s.${name} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS ${name}`;
+  }
+  if (maps.includes(name)) return `s.${name}::text AS ${name}`;
+  return plain.includes(name) ? `s.${name}` : undefined;
+}
+
+/**
+ * Reads all sessions, page by page, in the order of djstripe_id.
+ *
+ * @throws NotDjstripe when the table is missing or another's.
+ */
+export async function* djstripeRows(database: Database): AsyncGenerator<DjstripeRow> {
+  const columns = await columnsOf(database, 'djstripe_session');
+  for (const name of ['djstripe_id', 'id', 'djstripe_updated']) {
+    if (columns.has(name)) continue;
+    throw new NotDjstripe(
+      columns.size === 0 ? 'There is no table djstripe_session.' : `The table djstripe_session has no column ${name}.`,
+    );
+  }
+  const values = [...columns].flatMap(([name, type]) => valueSql(name, type) ?? []);
+  const text = `SELECT s.djstripe_id::text, ${values.join(', ')} FROM djstripe_session AS s
+    WHERE s.djstripe_id > $1::bigint ORDER BY s.djstripe_id LIMIT $2::bigint`;
+  for (let last = '0'; ; ) {
+    const rows = await database.query<DjstripeRow>({ text, values: [last, pageSize] });
+    yield* rows;
+    if (rows.length < pageSize) return;
+    last = rows.at(-1)?.djstripe_id as string;
+  }
+}

@@ -1,0 +1,226 @@
+import { describe, expect, inject, test } from 'vitest';
+import type { Database } from '../../src/database/database.js';
+import { djstripeRows, NotDjstripe } from '../../src/database/djstripe.js';
+import { sessionStore } from '../../src/database/sessions.js';
+import { transferStore } from '../../src/database/transfer.js';
+import { djstripeElements } from '../../src/stripe/djstripe.js';
+import type { Element } from '../../src/stripe/import-elements.js';
+import { expectSession } from '../support/contract.js';
+import { postgresDatabase, testDatabase } from '../support/database.js';
+import { rawSession } from '../support/stripe.js';
+import { commandDatabase } from '../support/stripe-api.js';
+import { run, totalsOf } from './run.js';
+
+const template = inject('template');
+
+interface Version {
+  name: string;
+  /** The type of the references, as DJSTRIPE_FOREIGN_KEY_TO_FIELD makes it. */
+  reference: 'bigint' | 'text';
+  /** Whether there is `stripe_data` and few columns, as from 2.10. */
+  isNew: boolean;
+}
+
+const versions: Version[] = [
+  { name: 'columns, references by djstripe_id', reference: 'bigint', isNew: false },
+  { name: 'columns, references by id', reference: 'text', isNew: false },
+  { name: 'stripe_data, references by djstripe_id', reference: 'bigint', isNew: true },
+  { name: 'stripe_data, references by id', reference: 'text', isNew: true },
+];
+
+/** The tables as dj-stripe's migrations make them, with three sessions. */
+async function build(database: Database, { reference, isNew }: Version): Promise<void> {
+  const statement = (text: string, values: unknown[] = []) => database.query({ text, values });
+  for (const [table, id] of [
+    ['customer', 'cus_1'],
+    ['paymentintent', 'pi_1'],
+    ['subscription', 'sub_1'],
+    ['account', 'acct_1'],
+  ]) {
+    await statement(
+      `CREATE TABLE djstripe_${table} (djstripe_id bigserial PRIMARY KEY, id varchar(255) UNIQUE NOT NULL)`,
+    );
+    await statement(`INSERT INTO djstripe_${table} (djstripe_id, id) VALUES (7, $1)`, [id]);
+  }
+  const to = (id: string | null) => (id === null ? null : reference === 'bigint' ? 7 : id);
+  await statement(`CREATE TABLE djstripe_session (djstripe_id bigserial PRIMARY KEY, id varchar(255) UNIQUE NOT NULL,
+    livemode boolean, created timestamptz, metadata jsonb, djstripe_created timestamptz NOT NULL,
+    djstripe_updated timestamptz NOT NULL, client_reference_id text NOT NULL, customer_email varchar(255) NOT NULL,
+    locale varchar(255) NOT NULL, mode varchar(12) NOT NULL, customer_id ${reference}, djstripe_owner_account_id varchar(255),
+    ${
+      isNew
+        ? 'stripe_data jsonb NOT NULL, status varchar(8), amount_total bigint'
+        : `description text, billing_address_collection varchar(8) NOT NULL, cancel_url text NOT NULL, display_items jsonb,
+          payment_method_types jsonb NOT NULL, submit_type varchar(6) NOT NULL, success_url text NOT NULL,
+          payment_intent_id ${reference}, subscription_id ${reference}`
+    })`);
+  const insert = async (number: number, fields: Record<string, unknown>) => {
+    const row: Record<string, unknown> = {
+      ...{
+        djstripe_id: number,
+        id: `cs_test_dj_${number}`,
+        livemode: false,
+        created: '2024-01-01T12:00:00Z',
+        metadata: '{}',
+      },
+      ...{ djstripe_created: '2024-01-01T12:00:01.000001Z', djstripe_updated: '2024-01-02T12:00:00.999999Z' },
+      ...{ client_reference_id: '', customer_email: '', locale: '', mode: '', customer_id: null },
+      djstripe_owner_account_id: 'acct_1',
+      ...(isNew
+        ? { stripe_data: '{}' }
+        : {
+            billing_address_collection: '',
+            cancel_url: '',
+            payment_method_types: '[]',
+            submit_type: '',
+            success_url: '',
+          }),
+      ...fields,
+    };
+    const names = Object.keys(row);
+    await statement(
+      `INSERT INTO djstripe_session (${names.join(', ')}) VALUES (${names.map((_, index) => `$${index + 1}`).join(', ')})`,
+      Object.values(row),
+    );
+  };
+  const full = {
+    mode: 'subscription',
+    metadata: '{"order": "1"}',
+    customer_id: to('cus_1'),
+    customer_email: 'a@example.com',
+  };
+  const raw = rawSession({
+    ...{ id: 'cs_test_dj_41', ...full, metadata: { order: '1' }, customer: 'cus_1', payment_intent: 'pi_1' },
+    ...{ subscription: 'sub_1', submit_type: 'pay', billing_address_collection: 'required', cancel_url: 'https://c' },
+    ...{ status: 'complete', payment_status: 'paid', success_url: 'https://s' },
+    line_items: { object: 'list', data: [{ id: 'li_1' }] },
+  });
+  await insert(41, {
+    ...full,
+    ...(isNew
+      ? { stripe_data: JSON.stringify(raw), status: 'complete' }
+      : {
+          ...{ billing_address_collection: 'required', submit_type: 'pay', payment_method_types: '["card", "link"]' },
+          ...{ cancel_url: 'https://c', success_url: 'https://s', display_items: '[{"id": "li_1"}]' },
+          ...{ payment_intent_id: to('pi_1'), subscription_id: to('sub_1'), description: 'ours' },
+        }),
+  });
+  await insert(40, { livemode: true });
+  await insert(43, { livemode: null, created: null, metadata: null, djstripe_owner_account_id: null });
+}
+
+const expected = (isNew: boolean) => ({
+  ...{ djstripe_id: 41, id: 'cs_test_dj_41', billing_address_collection: 'required', mode: 'subscription' },
+  ...{ submit_type: 'pay', djstripe_created: '2024-01-01T12:00:01.000001+00:00' },
+  ...{ djstripe_updated: '2024-01-02T12:00:00.999999+00:00', livemode: false, created: '2024-01-01T12:00:00+00:00' },
+  ...{ metadata: { order: '1' }, description: isNew ? null : 'ours', cancel_url: 'https://c', client_reference_id: '' },
+  ...{ customer_email: 'a@example.com', display_items: { '0': { id: 'li_1' } }, locale: '', success_url: 'https://s' },
+  ...{ payment_method_types: { '0': 'card', '1': 'link' }, djstripe_owner_account: 'acct_1', customer: 'cus_1' },
+  ...{ payment_intent: 'pi_1', subscription: 'sub_1' },
+});
+
+async function documents(database: Database): Promise<Record<string, unknown>[]> {
+  const rows = await database.query<{ document: string }>({
+    text: 'SELECT document FROM checkout_session ORDER BY djstripe_id',
+    values: [],
+  });
+  return rows.map(({ document }) => JSON.parse(document));
+}
+
+function expectTakenOver(sessions: Record<string, unknown>[], isNew: boolean): void {
+  for (const session of sessions) expectSession(session);
+  expect(sessions.map((session) => session.djstripe_id)).toEqual([40, 41, 43]);
+  expect(sessions[1]).toEqual(expected(isNew));
+  expect(sessions[0]).toMatchObject({
+    mode: 'payment',
+    submit_type: 'auto',
+    billing_address_collection: 'auto',
+    livemode: true,
+  });
+  expect(sessions[2]).toMatchObject({ metadata: null, livemode: null, created: null, djstripe_owner_account: null });
+}
+
+const privateColumns = `SELECT status, payment_status, stripe_progress, stripe_second::integer, stripe_event_id,
+  stripe_data ->> 'client_secret' AS secret, stripe_data IS NOT NULL AS raw FROM checkout_session WHERE djstripe_id = 41`;
+
+describe.each(versions)('$name', async (version) => {
+  const { isNew } = version;
+  const source = await testDatabase('empty');
+  const target = await testDatabase();
+  await build(source, version);
+  const options = { account: undefined, takesIn: () => true, onProjection: () => {} };
+
+  test('its rows become sessions, stamped with their djstripe_updated', async () => {
+    const elements: Element[] = [];
+    for await (const element of djstripeElements(djstripeRows(source), options)) elements.push(element);
+    const rows = elements.map(({ read }) => read as { json: string; djstripeId: number });
+    const results = await transferStore(target).sessions(rows);
+    expect(results.map(({ outcome }) => outcome)).toEqual(['applied', 'applied', 'applied']);
+    expectTakenOver(await documents(target), isNew);
+    const [row] = await target.query({ text: privateColumns, values: [] });
+    expect(row).toEqual({
+      ...{ status: isNew ? 'complete' : null, payment_status: isNew ? 'paid' : null, stripe_progress: isNew ? 2 : 0 },
+      ...{ stripe_second: Date.parse('2024-01-02T12:00:00Z') / 1000, stripe_event_id: '', secret: null, raw: isNew },
+    });
+    const again = await transferStore(target).sessions(rows);
+    expect(again.map(({ outcome }) => outcome)).toEqual(['unchanged', 'unchanged', 'unchanged']);
+  });
+
+  test('the mode that is not taken in is ignored', async () => {
+    const reads: unknown[] = [];
+    const testOnly = { ...options, takesIn: (livemode: boolean) => !livemode };
+    for await (const { read } of djstripeElements(djstripeRows(source), testOnly)) reads.push(read);
+    expect(reads).toEqual([{ ignored: true }, expect.objectContaining({ djstripeId: 41 }), expect.anything()]);
+  });
+});
+
+test("a database without dj-stripe's table is refused", async () => {
+  await expect(djstripeRows(await testDatabase()).next()).rejects.toThrow(NotDjstripe);
+});
+
+if (template.kind === 'postgres') {
+  const { environment } = await commandDatabase();
+
+  describe.each(versions)('the command, on $name', async (version) => {
+    const source = await postgresDatabase(template.url, 'template0');
+    const target = await commandDatabase();
+    await build(source.database, version);
+
+    test('takes it over, twice the same, and goes on after its numbers', async () => {
+      const args = ['--from-djstripe', source.url];
+      const first = await run('import', args, target.environment);
+      expect(first.code, first.stderr).toBe(0);
+      expect(totalsOf(first)).toMatchObject({ read: 3, applied: 3 });
+      await target.use(async (database) => expectTakenOver(await documents(database), version.isNew));
+      expect(totalsOf(await run('import', args, target.environment))).toMatchObject({ read: 3, unchanged: 3 });
+      const [created] = await target.use((database) =>
+        database.query<{ next: number }>({
+          text: `SELECT nextval('checkout_session_djstripe_id_seq')::integer AS next`,
+          values: [],
+        }),
+      );
+      expect(created?.next).toBe(44);
+      await target.use((database) =>
+        sessionStore(database).remove('cs_test_dj_41', { match: undefined, noneMatch: undefined }),
+      );
+      expect(totalsOf(await run('import', args, target.environment))).toMatchObject({ unchanged: 2, deleted: 1 });
+    });
+
+    test('a row whose number is past what clients hold is reported, and the rest goes on', async () => {
+      await source.database.query({
+        text: `UPDATE djstripe_session SET djstripe_id = 2147483648 WHERE djstripe_id = 43`,
+        values: [],
+      });
+      const exit = await run('import', ['--from-djstripe', source.url], target.environment);
+      expect(exit.code).toBe(1);
+      expect(exit.stderr).toContain('djstripe_id 2147483648: djstripe_id must be <= 2147483647');
+      expect(totalsOf(exit)).toMatchObject({ read: 3, bad: 1 });
+    });
+  });
+
+  test("a database that is not dj-stripe's ends the command with 2", async () => {
+    const exit = await run('import', ['--from-djstripe', environment.DATABASE_URL as string], environment);
+    expect(exit.stderr).toContain('There is no table djstripe_session.');
+    expect(exit.code).toBe(2);
+  });
+}

@@ -1,0 +1,126 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { afterAll, expect, inject, test } from 'vitest';
+import type { Database } from '../../src/database/database.js';
+import { openEmbedded } from '../../src/database/embedded.js';
+import { migrate } from '../../src/database/migrate.js';
+import { mirrorStore } from '../../src/database/mirror.js';
+import { sessionStore } from '../../src/database/sessions.js';
+import { createIngest } from '../../src/stripe/ingest.js';
+import { expectSession } from '../support/contract.js';
+import { rawEvent, rawSession } from '../support/stripe.js';
+import { commandDatabase } from '../support/stripe-api.js';
+import { run, totalsOf } from './run.js';
+
+const onPostgres = inject('template').kind === 'postgres';
+const source = await commandDatabase();
+const target = await commandDatabase();
+const directory = await mkdtemp(join(tmpdir(), 'checkout-session-transfer-'));
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+/** Sessions of every kind, changed ones, deleted ones, their events, and where commands left off. */
+async function fill(database: Database): Promise<void> {
+  await migrate(database);
+  const config = { STRIPE_LIVEMODE: 'both', STRIPE_ACCOUNT_ID: 'acct_1' };
+  const ingest = createIngest(mirrorStore(database), config, pino({ level: 'silent' }));
+  const sessions = sessionStore(database);
+  const anyRow = { match: undefined, noneMatch: undefined };
+  for (let number = 1; number <= 12; number += 1) {
+    const id = `cs_test_${number}`;
+    await ingest.event(rawEvent(rawSession({ id, metadata: { 'e\u2028": \\': 'ü\n' } }), { id: `evt_${number}` }));
+    if (number % 3 === 0) await sessions.patch(id, [], anyRow);
+    if (number % 4 === 0) await sessions.remove(id, anyRow);
+  }
+  await sessions.remove('cs_test_11', anyRow);
+  await database.query({
+    text: `INSERT INTO checkout_session (id, billing_address_collection, mode, submit_type, payment_method_types,
+        djstripe_created, created, metadata, version, description)
+      VALUES ('cs_test_exact', 'auto', 'setup', 'auto', '{}', '0044-03-15T12:00:00.000001Z', '9999-12-31T23:59:59.999999Z',
+        '{"n": 12345678901234567890.10, "b": null, "a": [1.0]}', 77, ''),
+        ('cs_test_late', 'auto', 'setup', 'auto', '{}', now(), NULL, NULL, 1, NULL)`,
+    values: [],
+  });
+  await database.query({ text: `DELETE FROM checkout_session WHERE id = 'cs_test_late'`, values: [] });
+  await database.query({ text: `INSERT INTO stripe_progress (task, state) VALUES ('t', '{"a": 1}')`, values: [] });
+}
+
+async function tags(database: Database): Promise<unknown[]> {
+  const text = `SELECT id, djstripe_id || '-' || version AS tag, document FROM checkout_session ORDER BY id`;
+  return database.query({ text, values: [] });
+}
+
+test('an export has every column of every table', async () => {
+  await source.use(fill);
+  const { stdout } = await run('export', ['--full'], source.environment);
+  const exported: Record<string, unknown>[] = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const tables = {
+    session: 'checkout_session',
+    tombstone: 'checkout_session_tombstone',
+    event: 'stripe_event',
+    progress: 'stripe_progress',
+  };
+  for (const [kind, table] of Object.entries(tables)) {
+    const columns = await source.use((database) =>
+      database.query<{ name: string }>({
+        text: `SELECT column_name AS name FROM information_schema.columns WHERE table_name = $1`,
+        values: [table],
+      }),
+    );
+    const names = columns.map(({ name }) => name).filter((name) => name !== 'document');
+    const ofKind = exported.filter((line) => line.kind === kind);
+    expect(ofKind.length).toBeGreaterThan(0);
+    for (const line of ofKind) expect(Object.keys(line).sort()).toEqual(['kind', ...names].sort());
+  }
+});
+
+test('a full export, imported into an empty database, is exported to the same bytes', async () => {
+  const first = await run('export', ['--full'], source.environment);
+  expect(first).toMatchObject({
+    code: 0,
+    stderr: expect.stringMatching(/^Exported 9 sessions, 4 tombstones, 12 events\.$/m),
+  });
+  const imported = await run('import', ['-'], target.environment, first.stdout);
+  expect(imported.code).toBe(0);
+  expect(totalsOf(imported)).toMatchObject({ read: 27, applied: 27 });
+  expect((await run('export', ['--full'], target.environment)).stdout).toBe(first.stdout);
+  expect(await target.use(tags)).toEqual(await source.use(tags));
+
+  const again = await run('import', ['-'], target.environment, first.stdout);
+  expect(totalsOf(again)).toMatchObject({ applied: 0, unchanged: 27 });
+  expect((await run('export', ['--full'], target.environment)).stdout).toBe(first.stdout);
+});
+
+test('in the shape of the contract every line is valid, and import keeps it', async () => {
+  const { code, stdout } = await run('export', [], source.environment);
+  expect(code).toBe(0);
+  const lines = stdout.trim().split('\n');
+  expect(lines).toHaveLength(9);
+  for (const line of lines) expectSession(JSON.parse(line));
+});
+
+test('to a file that cannot be written it ends with 2', async () => {
+  const exit = await run('export', ['--output', join(directory, 'no', 'file')], source.environment);
+  expect(exit.code).toBe(2);
+  expect(exit.stderr).toContain('The file cannot be written');
+});
+
+if (onPostgres) {
+  const moved = await commandDatabase();
+
+  test('from the embedded database to PostgreSQL, to the same bytes', async () => {
+    const DATA_DIR = join(directory, 'data');
+    const embedded = await openEmbedded(DATA_DIR);
+    await fill(embedded);
+    const before = await tags(embedded);
+    await embedded.close();
+    const { stdout } = await run('export', ['--full'], { DATA_DIR });
+    expect(totalsOf(await run('import', ['-'], moved.environment, stdout))).toMatchObject({ applied: 27 });
+    expect((await run('export', ['--full'], moved.environment)).stdout).toBe(stdout);
+    expect(await moved.use(tags)).toEqual(before);
+  });
+}

@@ -1,0 +1,166 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import type { Database } from '../../src/database/database.js';
+import { sessionStore } from '../../src/database/sessions.js';
+import { parseSession } from '../../src/model/session-request.js';
+import { expectSession } from '../support/contract.js';
+import { sessionBody } from '../support/service.js';
+import { rawEvent, rawSession } from '../support/stripe.js';
+import { commandDatabase } from '../support/stripe-api.js';
+import { fixture, lines, run, temporaryFile, totalsOf } from './run.js';
+
+const { environment, use } = await commandDatabase();
+
+const find = (id: string) => use((database) => sessionStore(database).find(id));
+const documentOf = async (id: string) => JSON.parse((await find(id))?.document ?? 'null');
+const remove = (id: string) =>
+  use((database) => sessionStore(database).remove(id, { match: undefined, noneMatch: undefined }));
+const create = (database: Database, id: string) => {
+  const { value } = parseSession(sessionBody({ id })) as {
+    value: Parameters<ReturnType<typeof sessionStore>['create']>[0];
+  };
+  return sessionStore(database).create(value);
+};
+const everything = () =>
+  use((database) =>
+    database.query({
+      text: `SELECT id, djstripe_id || '-' || version AS tag, document FROM checkout_session ORDER BY id`,
+      values: [],
+    }),
+  );
+
+test('every kind is taken in, what is bad is reported with its line, and again it changes nothing', async () => {
+  const exit = await run('import', [fixture('mixed.ndjson')], environment);
+  expect(exit.code).toBe(1);
+  expect(totalsOf(exit)).toEqual({ read: 11, applied: 4, unchanged: 0, deleted: 0, ignored: 1, bad: 6 });
+  const reported = exit.stderr.split('\n').filter((line) => line.startsWith('line '));
+  expect(reported.map((line) => line.slice(0, line.indexOf(':'))).sort()).toEqual(
+    ['line 5', 'line 7', 'line 9', 'line 10', 'line 11', 'line 12'].sort(),
+  );
+  expect(exit.stderr).toMatch(
+    /line 7: extra is not a property of a session; mode must be one of payment, setup, subscription$/m,
+  );
+  expect(exit.stderr).toContain('line 10: has the djstripe_id 812, which cs_test_kept has here');
+
+  const kept = await documentOf('cs_test_kept');
+  expectSession(kept);
+  const source = readFileSync(fixture('mixed.ndjson'), 'utf8').split('\n')[7] as string;
+  expect(kept).toEqual({
+    ...JSON.parse(source),
+    djstripe_updated: '2024-05-02T10:00:00.654321+00:00',
+    created: '2024-05-01T09:59:59+00:00',
+  });
+  expect(kept.metadata.note).toBe('line\u2028ends');
+  expect(await documentOf('cs_test_raw')).toMatchObject({ metadata: { step: 'paid' } });
+  expect(await documentOf('cs_test_new')).toMatchObject({ payment_method_types: { '0': 'card', '1': 'link' } });
+
+  const before = await everything();
+  const again = await run('import', [fixture('mixed.ndjson')], environment);
+  expect(totalsOf(again)).toEqual({ read: 11, applied: 0, unchanged: 4, deleted: 0, ignored: 1, bad: 6 });
+  expect(await everything()).toEqual(before);
+
+  // 813 went to cs_test_new, which came in the same group.
+  const next = await use((database) => create(database, 'cs_test_after_812'));
+  expect(JSON.parse(next?.document ?? '').djstripe_id).toBe(814);
+});
+
+test('a session is replaced by what is not older, by nothing older, and by nothing of unknown age', async () => {
+  const row = (updated: string | undefined, description: string) =>
+    sessionBody({ id: 'cs_test_ages', description, djstripe_updated: updated });
+  const steps: [string | undefined, string, string, number][] = [
+    ['2026-01-02T00:00:00Z', 'first', 'first', 1],
+    ['2026-01-01T23:59:59.999999Z', 'older', 'first', 0],
+    [undefined, 'of unknown age', 'first', 0],
+    ['2026-01-02T00:00:00.000001Z', 'newer', 'newer', 1],
+  ];
+  for (const [updated, description, expected, applied] of steps) {
+    const exit = await run('import', ['-'], environment, lines([row(updated, description)]));
+    expect(exit).toMatchObject({ code: 0 });
+    expect(totalsOf(exit)).toMatchObject({ read: 1, applied, unchanged: 1 - applied });
+    expect(await documentOf('cs_test_ages')).toMatchObject({ description: expected });
+  }
+});
+
+test('lines of one session are taken in in their order', async () => {
+  const at = (second: number) =>
+    sessionBody({ id: 'cs_test_order', description: `${second}`, djstripe_updated: `2026-01-01T00:00:0${second}Z` });
+  const exit = await run('import', ['-'], environment, lines([at(1), at(3), at(2)]));
+  expect(totalsOf(exit)).toMatchObject({ applied: 2, unchanged: 1 });
+  expect(await documentOf('cs_test_order')).toMatchObject({ description: '3' });
+});
+
+test('what was deleted stays deleted; --restore brings it back, whatever kind it is', async () => {
+  const object = rawSession({ id: 'cs_test_gone_object' });
+  const event = rawEvent(rawSession({ id: 'cs_test_gone_event', status: 'complete' }));
+  const row = sessionBody({ id: 'cs_test_gone_row', djstripe_id: 900, djstripe_updated: '2026-01-01T00:00:00Z' });
+  const input = lines([object, event, row]);
+  expect(totalsOf(await run('import', ['-'], environment, input))).toMatchObject({ applied: 3 });
+  const ids = [object.id, event.data.object.id, row.id];
+  for (const id of ids) await remove(id);
+  const kept = await run('import', ['-'], environment, input);
+  expect(kept.code).toBe(0);
+  // The event was delivered before.
+  expect(totalsOf(kept)).toMatchObject({ applied: 0, deleted: 2, unchanged: 1 });
+  for (const id of ids) expect(await find(id)).toBeUndefined();
+  const restored = await run('import', ['--restore', '-'], environment, input);
+  expect(totalsOf(restored)).toMatchObject({ applied: 3 });
+  for (const id of ids) expect(await find(id)).toBeDefined();
+  expect(await documentOf(row.id)).toMatchObject({ djstripe_id: 900 });
+});
+
+test.each([
+  ['an array', (one: object, other: object) => JSON.stringify([one, other], null, 2)],
+  ["Stripe's list", (one: object, other: object) => JSON.stringify({ object: 'list', data: [one, other] }, null, 2)],
+  [
+    'a page of ours',
+    (one: object, other: object) => JSON.stringify({ count: null, next: null, results: [one, other] }),
+  ],
+  ['lines after all', (one: object, other: object) => lines([one, other])],
+])('a document that is %s, from a file and from the standard input', async (_, write) => {
+  const content = write(rawSession({ id: 'cs_test_document_1' }), sessionBody());
+  const path = await temporaryFile('sessions.json', content);
+  expect(totalsOf(await run('import', [path], environment))).toMatchObject({ read: 2, bad: 0 });
+  expect(totalsOf(await run('import', ['-'], environment, content))).toMatchObject({ read: 2, applied: 0, bad: 0 });
+});
+
+test('the two lines that npm writes before an export are passed over, and the first bad line is one line', async () => {
+  const input = `\n> checkout-session-service@0.1.0 export\n> node dist/cli/export.js\n\n{"cut\n${lines([sessionBody()])}`;
+  const exit = await run('import', ['-'], environment, input);
+  expect(totalsOf(exit)).toMatchObject({ read: 2, applied: 1, bad: 1 });
+  expect(exit.stderr).toContain('line 5: is not JSON');
+});
+
+test('a djstripe_id that another session has is reported, and a new session takes the next number', async () => {
+  const [one, other] = [sessionBody({ djstripe_id: 5000 }), sessionBody({ djstripe_id: 5000 })];
+  const exit = await run('import', ['-'], environment, lines([one, other, sessionBody({ id: 'cs_test_numbered' })]));
+  expect(exit.code).toBe(1);
+  expect(exit.stderr).toContain(`line 2: has the djstripe_id 5000, which ${one.id} has here`);
+  expect(totalsOf(exit)).toMatchObject({ applied: 2, bad: 1 });
+  expect(await documentOf('cs_test_numbered')).toMatchObject({ djstripe_id: 5001 });
+});
+
+test('what PostgreSQL cannot hold is at fault alone', async () => {
+  const input = lines([
+    sessionBody(),
+    sessionBody({ metadata: { note: 'a\0b' } }),
+    sessionBody({ metadata: { n: 1 } }),
+  ]);
+  const exit = await run('import', ['-'], environment, input);
+  expect(totalsOf(exit)).toMatchObject({ read: 3, applied: 2, bad: 1 });
+  expect(exit.stderr).toContain('line 2: metadata/note holds U+0000');
+});
+
+test.each(['import', 'export'] as const)('%s --help says how, without a database', async (command) => {
+  const exit = await run(command, ['--help'], { DATA_DIR: '/dev/null/none' });
+  expect(exit).toMatchObject({ code: 0, stderr: '' });
+  expect(exit.stdout).toContain(`npm run ${command === 'import' ? '' : '--silent '}${command} -- `);
+});
+
+test.each([[[]], [['one', 'two']], [['/no/such/file.ndjson']], [['--nonsense']], [['--from-djstripe', 'mysql://x']]])(
+  'a wrong call %j ends with 2',
+  async (args) => {
+    const exit = await run('import', args, environment);
+    expect(exit.code).toBe(2);
+    expect(exit.stderr).not.toMatch(/^\s+at /m);
+  },
+);
