@@ -1,0 +1,58 @@
+import { expect, inject, test } from 'vitest';
+import { openEmbedded } from '../../src/database/embedded.js';
+import { postgresDatabase } from '../support/database.js';
+import { startProcess, temporaryDirectory } from '../support/process.js';
+import { rawEvent, rawSession, signatureOf, webhookSecret } from '../support/stripe.js';
+
+const template = inject('template');
+
+/** Where the process keeps its data, and how it is read after it was killed. */
+async function place() {
+  if (template.kind === 'embedded') {
+    const DATA_DIR = await temporaryDirectory();
+    return { environment: { DATA_DIR }, open: () => openEmbedded(DATA_DIR), close: true };
+  }
+  const { url, database } = await postgresDatabase(template.url, template.name);
+  return { environment: { DATABASE_URL: url }, open: async () => database, close: false };
+}
+
+test('kill -9 between receipt and answer loses no event that was acknowledged, and leaves none half done', async () => {
+  const { environment, open, close } = await place();
+  const service = await startProcess({ ...environment, STRIPE_WEBHOOK_SECRETS: webhookSecret });
+  const acknowledged: string[] = [];
+  const sends = Array.from({ length: 400 }, async (_, number) => {
+    const id = `cs_test_killed_${number % 100}`;
+    const event = rawEvent(rawSession({ id }), { created: 1000 + number });
+    const payload = JSON.stringify(event);
+    const response = await fetch(`${service.url}/webhooks/stripe`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'stripe-signature': signatureOf(payload) },
+      body: payload,
+    }).catch(() => undefined);
+    if (response?.status !== 200) return;
+    acknowledged.push(event.id);
+    if (acknowledged.length === 40) service.kill('SIGKILL');
+  });
+  await Promise.all(sends);
+  await service.exited;
+  // Not so many that all were done before, nor so few that none was.
+  expect(acknowledged.length).toBeGreaterThanOrEqual(40);
+  expect(acknowledged.length).toBeLessThan(400);
+
+  const database = await open();
+  const events = await database.query<{ id: string; session: string | null; outcome: string }>({
+    text: `SELECT e.id, e.outcome, s.id AS session FROM stripe_event AS e LEFT JOIN checkout_session AS s ON s.id = e.session_id`,
+    values: [],
+  });
+  const sessions = await database.query<{ id: string; logged: boolean }>({
+    text: `SELECT s.id, EXISTS (
+        SELECT FROM stripe_event AS e WHERE e.session_id = s.id AND e.id = s.stripe_event_id AND e.outcome = 'applied'
+      ) AS logged FROM checkout_session AS s`,
+    values: [],
+  });
+  if (close) await database.close();
+  const logged = new Set(events.map(({ id }) => id));
+  expect(acknowledged.filter((id) => !logged.has(id))).toEqual([]);
+  expect(events.filter(({ session }) => session === null)).toEqual([]);
+  expect(sessions.filter((session) => !session.logged)).toEqual([]);
+});
