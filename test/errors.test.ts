@@ -17,7 +17,8 @@ const connection = (url: string, statementTimeout: number) =>
 
 /** A database for a test to close. */
 async function ownDatabase(): Promise<Database> {
-  if (template.kind === 'embedded') return openPGlite({ loadDataDir: new Blob([await readFile(template.dump)]) });
+  if (template.kind === 'embedded')
+    return openPGlite({ loadDataDir: new Blob([await readFile(template.dumps.migrated)]) });
   return connection((await postgresDatabase(template.url, template.name)).url, 10_000);
 }
 

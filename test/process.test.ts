@@ -4,16 +4,24 @@ import supertest from 'supertest';
 import { expect, inject, test } from 'vitest';
 import { postgresDatabase } from './support/database.js';
 import { databaseUrl } from './support/postgres.js';
-import { type Exit, logLines, runToExit, startProcess, takenPort, temporaryDirectory } from './support/process.js';
+import {
+  dataDirectory,
+  type Exit,
+  logLines,
+  runToExit,
+  startProcess,
+  takenPort,
+  temporaryDirectory,
+} from './support/process.js';
 import { sessionBody, sessionsPath } from './support/service.js';
 
 const template = inject('template');
 const stackTrace = /^\s+at /m;
 
-/** The environment of a service on a database of its own, empty at first. */
-async function freshDatabase(): Promise<Record<string, string>> {
-  if (template.kind === 'embedded') return { DATA_DIR: await temporaryDirectory() };
-  return { DATABASE_URL: unused.pop() as string };
+/** The environment of a service on a database of its own, migrated, or empty at first. */
+async function freshDatabase(content: 'migrated' | 'empty' = 'migrated'): Promise<Record<string, string>> {
+  if (template.kind === 'postgres') return { DATABASE_URL: unused.pop() as string };
+  return { DATA_DIR: content === 'empty' ? await temporaryDirectory() : await dataDirectory() };
 }
 
 // Databases are made before the tests, as their removal is a hook of the file.
@@ -31,7 +39,7 @@ function expectRefused({ code, stdout, stderr }: Exit, ...words: string[]): void
 }
 
 test('it listens, takes a session, ends on SIGTERM with 0, and has the session after a restart', async () => {
-  const environment = await freshDatabase();
+  const environment = await freshDatabase('empty');
   const body = sessionBody();
   const first = await startProcess(environment);
   await supertest(first.url).post(sessionsPath).send(body).expect(201);
@@ -61,7 +69,7 @@ test('after kill -9 it starts at once, with everything it acknowledged', async (
 });
 
 test('every line of the log is one JSON object with its time, level and message', async () => {
-  const service = await startProcess({ ...(await freshDatabase()), LOG_LEVEL: 'trace' });
+  const service = await startProcess({ ...(await freshDatabase('empty')), LOG_LEVEL: 'trace' });
   await supertest(service.url).get(`${sessionsPath}?customer=cus_secret`).expect(200);
   await supertest(service.url).post(sessionsPath).send({}).expect(400);
   service.kill('SIGTERM');
@@ -177,7 +185,7 @@ test('a port in use ends it with 1 and names the port', async () => {
 });
 
 test('with MIGRATE_ON_START=false it does not start on a database that is behind', async () => {
-  const exit = await runToExit({ ...(await freshDatabase()), MIGRATE_ON_START: 'false' });
+  const exit = await runToExit({ ...(await freshDatabase('empty')), MIGRATE_ON_START: 'false' });
   expectRefused(exit, 'npm run migrate', 'MIGRATE_ON_START');
 });
 
@@ -207,7 +215,7 @@ test('started otherwise it says nothing but its log', async () => {
 
 if (template.kind === 'embedded') {
   test('a second process on the same DATA_DIR is refused, says why, and the first goes on', async () => {
-    const DATA_DIR = await temporaryDirectory();
+    const DATA_DIR = await dataDirectory();
     const { url } = await startProcess({ DATA_DIR });
     const exit = await runToExit({ DATA_DIR });
     expectRefused(exit, DATA_DIR, 'DATA_DIR', 'DATABASE_URL');
@@ -216,7 +224,7 @@ if (template.kind === 'embedded') {
   });
 
   test('of two that start at once after a kill, one serves and the other is refused', async () => {
-    const DATA_DIR = await temporaryDirectory();
+    const DATA_DIR = await dataDirectory();
     const killed = await startProcess({ DATA_DIR });
     killed.kill('SIGKILL');
     await killed.exited;

@@ -6,6 +6,9 @@ export default defineConfig({
     root: import.meta.dirname,
     include: ['**/*.test.ts'],
     globalSetup: ['support/template.ts'],
+    maxWorkers: '100%',
+    // Every file has a database and a service of its own: there is no state of modules to keep apart.
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

@@ -6,9 +6,10 @@ import { type BackfillTotals, backfill, compare, type Difference } from '../../s
 import { type StripeClient, stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { expectSession } from '../support/contract.js';
+import { runCommandLine } from '../support/process.js';
 import { sessionsPath, startService } from '../support/service.js';
 import { deliver, type RawSession, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
-import { commandDatabase, keys, manySessions, runCli, startStripeApi } from '../support/stripe-api.js';
+import { commandDatabase, keys, manySessions, startStripeApi } from '../support/stripe-api.js';
 
 const stripe = await startStripeApi();
 const { api, database } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
@@ -321,7 +322,7 @@ describe('compared with Stripe, the mirror', () => {
 // Each command opens the database, which takes the embedded one seconds.
 describe('npm run backfill', { timeout: 120_000 }, () => {
   const command = (args: string[] = [], environment: Record<string, string> = {}) =>
-    runCli('backfill', args, { ...commands.environment, ...stripe.environment, ...environment });
+    runCommandLine('backfill', args, { ...commands.environment, ...stripe.environment, ...environment });
 
   const sessionCount = () =>
     commands.use(async (mirror) => {
@@ -407,7 +408,7 @@ live: pages 1, seen 1, applied 1, stale 0, deleted 0, ignored 0
   });
 
   test('--help shows how, and needs no configuration', async () => {
-    const { code, stdout } = await runCli('backfill', ['--help'], { PORT: 'wrong' });
+    const { code, stdout } = await runCommandLine('backfill', ['--help'], { PORT: 'wrong' });
     expect(code).toBe(0);
     for (const word of ['--since', '--until', '--account', '--dry-run', 'npm run backfill']) {
       expect(stdout).toContain(word);

@@ -6,9 +6,10 @@ import { type CatchUpTotals, catchUp } from '../../src/stripe/catch-up.js';
 import { type StripeClient, stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { expectSession } from '../support/contract.js';
+import { runCommandLine } from '../support/process.js';
 import { sessionsPath, startService } from '../support/service.js';
 import { deliver, type RawEvent, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
-import { commandDatabase, keys, manySessions, runCli, startStripeApi } from '../support/stripe-api.js';
+import { commandDatabase, keys, manySessions, startStripeApi } from '../support/stripe-api.js';
 
 const stripe = await startStripeApi();
 const { api, database } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
@@ -189,7 +190,7 @@ describe('a catch-up that fails', () => {
 // Each command opens the database, which takes the embedded one seconds.
 describe('npm run catch-up', { timeout: 120_000 }, () => {
   const command = (args: string[] = [], environment: Record<string, string> = {}) =>
-    runCli('catch-up', args, { ...commands.environment, ...stripe.environment, ...environment });
+    runCommandLine('catch-up', args, { ...commands.environment, ...stripe.environment, ...environment });
 
   test('that fails ends with 1; run again it takes in all, and ends with 0 and the totals', async () => {
     put(events('command', 120));
@@ -229,7 +230,7 @@ live: pages 0, seen 0, applied 0, stale 0, duplicate 0, deleted 0, ignored 0
   });
 
   test('--help shows how, and needs no configuration', async () => {
-    const { code, stdout } = await runCli('catch-up', ['--help'], { PORT: 'wrong' });
+    const { code, stdout } = await runCommandLine('catch-up', ['--help'], { PORT: 'wrong' });
     expect(code).toBe(0);
     for (const word of ['--account', 'npm run catch-up']) expect(stdout).toContain(word);
   });

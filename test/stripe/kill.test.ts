@@ -1,7 +1,7 @@
 import { expect, inject, test } from 'vitest';
 import { openEmbedded } from '../../src/database/embedded.js';
 import { postgresDatabase } from '../support/database.js';
-import { startProcess, temporaryDirectory } from '../support/process.js';
+import { dataDirectory, startProcess } from '../support/process.js';
 import { rawEvent, rawSession, signatureOf, webhookSecret } from '../support/stripe.js';
 
 const template = inject('template');
@@ -9,7 +9,7 @@ const template = inject('template');
 /** Where the process keeps its data, and how it is read after it was killed. */
 async function place() {
   if (template.kind === 'embedded') {
-    const DATA_DIR = await temporaryDirectory();
+    const DATA_DIR = await dataDirectory();
     return { environment: { DATA_DIR }, open: () => openEmbedded(DATA_DIR), close: true };
   }
   const { url, database } = await postgresDatabase(template.url, template.name);

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, inject } from 'vitest';
 import type { Database } from '../../src/database/database.js';
 import { openPGlite } from '../../src/database/embedded.js';
@@ -14,8 +16,8 @@ export const onPostgres = template.kind === 'postgres';
 /** A database for one test file, closed and removed after it: migrated, or `empty` of everything. */
 export async function testDatabase(content: 'migrated' | 'empty' = 'migrated'): Promise<Database> {
   if (template.kind === 'embedded') {
-    const dump = content === 'migrated' ? { loadDataDir: new Blob([await readFile(template.dump)]) } : {};
-    const database = await openPGlite(dump);
+    const dump = await readFile(template.dumps[content]);
+    const database = await openPGlite({ loadDataDir: new Blob([dump]) });
     afterAll(() => database.close());
     return database;
   }
@@ -34,4 +36,12 @@ export async function postgresDatabase(server: string, copyOf: string): Promise<
     await administrate(server, `DROP DATABASE "${name}" WITH (FORCE)`);
   });
   return { url, database };
+}
+
+/** A DATA_DIR that is migrated, of a run on the embedded database. Removed by who asked for it. */
+export async function seededDirectory(): Promise<string> {
+  if (template.kind !== 'embedded') throw new Error('only the embedded database has a DATA_DIR');
+  const directory = await mkdtemp(join(tmpdir(), 'checkout-session-data-'));
+  await cp(template.dataDirectory, directory, { recursive: true });
+  return directory;
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { seededDirectory } from './database.js';
 
 const server = fileURLToPath(new URL('../../dist/server.js', import.meta.url));
 
@@ -108,6 +109,40 @@ export async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'checkout-session-process-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   return directory;
+}
+
+/** A migrated DATA_DIR, removed after the test. */
+export async function dataDirectory(): Promise<string> {
+  const directory = await seededDirectory();
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+const commands = fileURLToPath(new URL('../../dist/cli/', import.meta.url));
+
+/** Runs a command of the command line until it ends, with a text on its standard input. */
+export async function runCommandLine(
+  command: string,
+  args: readonly string[],
+  environment: Record<string, string>,
+  input = '',
+): Promise<Exit> {
+  const child = spawn(process.execPath, [join(commands, `${command}.js`), ...args], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH ?? '', ...environment },
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const written = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].setEncoding('utf8').on('data', (text: string) => {
+      written[stream] += text;
+    });
+  }
+  // A command that reads nothing may be gone before it is written to.
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  const [code, signal] = await once(child, 'close');
+  return { code, signal, ...written };
 }
 
 /** A port that another listener holds until the test is finished. */

@@ -1,16 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
-import { afterAll, inject, onTestFinished } from 'vitest';
+import { afterAll, inject } from 'vitest';
 import type { Database } from '../../src/database/database.js';
 import { openEmbedded } from '../../src/database/embedded.js';
-import { postgresDatabase } from './database.js';
-import type { Exit } from './process.js';
+import { postgresDatabase, seededDirectory } from './database.js';
 import { type RawEvent, type RawSession, rawSession } from './stripe.js';
 
 /** A Stripe API of our own, as far as the service reads it: the official SDK talks to it. */
@@ -254,7 +248,7 @@ export async function commandDatabase(): Promise<CommandDatabase> {
     const { url, database } = await postgresDatabase(template.url, template.name);
     return { environment: { DATABASE_URL: url }, use: (work) => work(database) };
   }
-  const DATA_DIR = await mkdtemp(join(tmpdir(), 'checkout-session-command-'));
+  const DATA_DIR = await seededDirectory();
   afterAll(() => rm(DATA_DIR, { recursive: true, force: true }));
   return {
     environment: { DATA_DIR },
@@ -267,27 +261,4 @@ export async function commandDatabase(): Promise<CommandDatabase> {
       }
     },
   };
-}
-
-/** Runs a command of the command line until it ends. */
-export async function runCli(
-  command: 'backfill' | 'catch-up',
-  args: readonly string[],
-  environment: Record<string, string>,
-): Promise<Exit> {
-  const program = fileURLToPath(new URL(`../../dist/cli/${command}.js`, import.meta.url));
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd: tmpdir(),
-    env: { PATH: process.env.PATH ?? '', ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const written = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const) {
-    child[stream].setEncoding('utf8').on('data', (text: string) => {
-      written[stream] += text;
-    });
-  }
-  const [code, signal] = await once(child, 'close');
-  return { code, signal, ...written };
 }

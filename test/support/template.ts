@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
@@ -8,8 +8,16 @@ import { migrate, noFilters, readMigrations, withSchemaEngine } from '../../src/
 import { openPostgres } from '../../src/database/postgres.js';
 import { administrate, databaseUrl } from './postgres.js';
 
-/** Where the tests find a migrated database to copy: a file for the embedded one, a name on PostgreSQL. */
-export type Template = { kind: 'embedded'; dump: string } | { kind: 'postgres'; url: string; name: string };
+/** What the tests copy their databases from, as making one anew takes seconds: files, or a name on PostgreSQL. */
+export type Template =
+  | {
+      kind: 'embedded';
+      /** Dumps of a database that is migrated, and of one with nothing in it. */
+      dumps: { migrated: string; empty: string };
+      /** A migrated DATA_DIR. */
+      dataDirectory: string;
+    }
+  | { kind: 'postgres'; url: string; name: string };
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -42,13 +50,24 @@ async function postgresTemplate(url: string, provide: TestProject['provide']) {
 async function embeddedTemplate(provide: TestProject['provide']) {
   const directory = await mkdtemp(join(tmpdir(), 'checkout-session-test-'));
   const pglite = await PGlite.create();
+  const empty = await dump(pglite);
   const migrationsList = await readMigrations();
   await withSchemaEngine(new PrismaPGlite(pglite), (engine) =>
     engine.applyMigrations({ migrationsList, filters: noFilters }),
   );
-  const dump = join(directory, 'template.tar');
-  await writeFile(dump, new Uint8Array(await (await pglite.dumpDataDir('none')).arrayBuffer()));
+  const migrated = await dump(pglite);
   await pglite.close();
-  provide('template', { kind: 'embedded', dump });
+  const dataDirectory = join(directory, 'data');
+  await mkdir(dataDirectory);
+  const onDisk = await PGlite.create({ dataDir: join(dataDirectory, 'postgres'), loadDataDir: new Blob([migrated]) });
+  await onDisk.close();
+  const dumps = { empty: join(directory, 'empty.tar'), migrated: join(directory, 'migrated.tar') };
+  await writeFile(dumps.empty, empty);
+  await writeFile(dumps.migrated, migrated);
+  provide('template', { kind: 'embedded', dumps, dataDirectory });
   return () => rm(directory, { recursive: true, force: true });
+}
+
+async function dump(pglite: PGlite): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await (await pglite.dumpDataDir('none')).arrayBuffer());
 }

@@ -10,9 +10,10 @@ import { mirrorStore } from '../../src/database/mirror.js';
 import { sessionStore } from '../../src/database/sessions.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { expectSession } from '../support/contract.js';
+import { runCommandLine as run } from '../support/process.js';
 import { rawEvent, rawSession } from '../support/stripe.js';
 import { commandDatabase } from '../support/stripe-api.js';
-import { run, totalsOf } from './run.js';
+import { totalsOf } from './run.js';
 
 const onPostgres = inject('template').kind === 'postgres';
 const source = await commandDatabase();

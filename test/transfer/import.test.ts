@@ -4,10 +4,11 @@ import type { Database } from '../../src/database/database.js';
 import { sessionStore } from '../../src/database/sessions.js';
 import { parseSession } from '../../src/model/session-request.js';
 import { expectSession } from '../support/contract.js';
+import { runCommandLine as run } from '../support/process.js';
 import { sessionBody } from '../support/service.js';
 import { rawEvent, rawSession } from '../support/stripe.js';
 import { commandDatabase } from '../support/stripe-api.js';
-import { fixture, lines, run, temporaryFile, totalsOf } from './run.js';
+import { fixture, lines, temporaryFile, totalsOf } from './run.js';
 
 const { environment, use } = await commandDatabase();
 

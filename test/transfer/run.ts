@@ -1,36 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
 import type { Exit } from '../support/process.js';
-
-/** Runs the import or the export until it ends, with a text on its standard input. */
-export async function run(
-  command: 'import' | 'export',
-  args: readonly string[],
-  environment: Record<string, string>,
-  input = '',
-): Promise<Exit> {
-  const program = fileURLToPath(new URL(`../../dist/cli/${command}.js`, import.meta.url));
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd: tmpdir(),
-    env: { PATH: process.env.PATH ?? '', ...environment },
-  });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const written = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const) {
-    child[stream].setEncoding('utf8').on('data', (text: string) => {
-      written[stream] += text;
-    });
-  }
-  child.stdin.on('error', () => {});
-  child.stdin.end(input);
-  const [code, signal] = await once(child, 'close');
-  return { code, signal, ...written };
-}
 
 /** The totals that an import printed, which must add up. */
 export function totalsOf({ stdout, stderr }: Exit): Record<string, number> {

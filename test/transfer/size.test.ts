@@ -1,7 +1,8 @@
 import { expect, inject, test } from 'vitest';
+import { runCommandLine as run } from '../support/process.js';
 import { rawSession } from '../support/stripe.js';
 import { commandDatabase } from '../support/stripe-api.js';
-import { lines, run, temporaryFile, totalsOf } from './run.js';
+import { lines, temporaryFile, totalsOf } from './run.js';
 
 const size = inject('template').kind === 'postgres' ? 100_000 : 5000;
 const { environment, use } = await commandDatabase();
