@@ -50,14 +50,15 @@ test("Prisma's own table agrees with the files", async () => {
   expect(applied).toEqual(await Promise.all(expected));
 });
 
-test.runIf(onPostgres)('once migrated, nothing of it stays connected', async () => {
-  const database = connected;
-  expect(await migrate(database)).toEqual(names);
-  const others = `SELECT application_name AS name, query FROM pg_stat_activity
+if (onPostgres)
+  test('once migrated, nothing of it stays connected', async () => {
+    const database = connected;
+    expect(await migrate(database)).toEqual(names);
+    const others = `SELECT application_name AS name, query FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
       AND application_name <> 'checkout-session-service'`;
-  await expect.poll(() => rows(database, others), { timeout: 2000 }).toEqual([]);
-});
+    await expect.poll(() => rows(database, others), { timeout: 2000 }).toEqual([]);
+  });
 
 /** What the schema engine would add to the migrations to arrive at a schema. */
 async function drift(schema: string): Promise<{ exitCode: number; stdout: string | null }> {
