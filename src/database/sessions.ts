@@ -119,7 +119,7 @@ const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
 
 export type SessionStore = ReturnType<typeof sessionStore>;
 
-/** Reads and writes of the sessions. Each write is one statement, committed when its promise resolves. */
+/** Reads and writes of the sessions. Each write is committed when its promise resolves, or changes nothing. */
 export function sessionStore(database: Database) {
   async function one<Document extends string | null = string>(name: string, text: string, values: unknown[]) {
     const [row] = await database.query<Stored<Document>>({ name, text, values });
@@ -223,6 +223,7 @@ export function sessionStore(database: Database) {
         !refusesAnyRow(precondition) && (await one('remove', remove, [id, ...tagValues(precondition)])) !== undefined;
       if (!gone) throw await unchanged(id, precondition);
     },
+
     /** A page of the sessions that a query asks for. */
     list: (query: ListQuery) => listPage(database, sessionTable, query),
   };
