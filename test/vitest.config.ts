@@ -10,6 +10,8 @@ export default defineConfig({
     // Every file has a database and a service of its own: there is no state of modules to keep apart.
     isolate: false,
     testTimeout: 30_000,
+    // What is waited for comes at once on an idle machine, and late on a busy one.
+    expect: { poll: { timeout: 20_000 } },
     hookTimeout: 60_000,
   },
 });
