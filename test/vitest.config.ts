@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -6,7 +7,8 @@ export default defineConfig({
     root: import.meta.dirname,
     include: ['**/*.test.ts'],
     globalSetup: ['support/template.ts'],
-    maxWorkers: '100%',
+    // Many tests wait, for a process or for the database: a core can serve more than one.
+    maxWorkers: Math.max(3, availableParallelism()),
     // Every file has a database and a service of its own: there is no state of modules to keep apart.
     isolate: false,
     testTimeout: 30_000,
