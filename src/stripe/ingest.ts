@@ -30,6 +30,13 @@ const ignored: Ingested = { outcome: 'ignored' };
 
 /** The one way in for all that comes from Stripe: translate, note what was projected, apply. */
 export function createIngest(mirror: MirrorStore, config: IngestConfig, log: FastifyBaseLogger) {
+  const counts = { projected: 0, ignored: 0 };
+
+  function ignore(): Ingested {
+    counts.ignored += 1;
+    return ignored;
+  }
+
   const takesIn = (livemode: unknown) =>
     config.STRIPE_LIVEMODE === 'both' || livemode === undefined || livemode === (config.STRIPE_LIVEMODE === 'live');
 
@@ -41,7 +48,11 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
 
   function note({ state, projections }: Translation, outcome: Outcome, event?: StripeEvent): void {
     if (projections.length === 0 || outcome !== 'applied') return;
-    log.warn({ session: state.id, event: event?.id, projections }, 'projected what the contract cannot hold');
+    counts.projected += 1;
+    log.warn(
+      { session: state.id, event: event?.id, projections, count: counts.projected },
+      'projected what the contract cannot hold',
+    );
   }
 
   function translated({ object, account, apiVersion, second }: Snapshot): Translation | undefined {
@@ -51,10 +62,13 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
   }
 
   return {
+    /** Since the start: states with something that the contract cannot hold, and what was ignored. */
+    counts: counts as Readonly<typeof counts>,
+
     /** Takes in an event's body. `ignored`: of another type, of the other mode, of an id that cannot be held. */
     async event(body: EventBody): Promise<Ingested> {
       const { id, type, account, created, livemode, api_version, data } = body;
-      if (!type.startsWith('checkout.session.') || !takesIn(livemode)) return ignored;
+      if (!type.startsWith('checkout.session.') || !takesIn(livemode)) return ignore();
       const translation = translate(data?.object, {
         account: account ?? config.STRIPE_ACCOUNT_ID,
         apiVersion: api_version ?? undefined,
@@ -64,7 +78,7 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
       });
       if (!translation) {
         log.warn({ event: id, type }, 'ignored an event without a Checkout Session that can be held');
-        return ignored;
+        return ignore();
       }
       return apply(translation, {
         id,
@@ -79,7 +93,7 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
     /** Takes in an object that was asked for. */
     async snapshot(snapshot: Snapshot): Promise<Ingested> {
       const translation = translated(snapshot);
-      return translation ? apply(translation) : ignored;
+      return translation ? apply(translation) : ignore();
     },
 
     /** Takes in many objects, no two of the same session; what became of each, in their order. */
@@ -88,7 +102,7 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
       const states = translations.flatMap((translation) => (translation ? [translation.state] : []));
       const applied = states.length > 0 ? await mirror.applyAll(states) : [];
       return translations.map((translation) => {
-        if (!translation) return ignored;
+        if (!translation) return ignore();
         const outcome = applied[states.indexOf(translation.state)] as Outcome;
         note(translation, outcome);
         return { outcome, session: translation.state.id };
