@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -7,8 +6,7 @@ export default defineConfig({
     root: import.meta.dirname,
     include: ['**/*.test.ts'],
     globalSetup: ['support/template.ts'],
-    // Many tests wait, for a process or for the database: a core can serve more than one.
-    maxWorkers: Math.max(3, availableParallelism()),
+    maxWorkers: '100%',
     // Every file has a database and a service of its own: there is no state of modules to keep apart.
     isolate: false,
     testTimeout: 30_000,
