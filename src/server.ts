@@ -6,7 +6,7 @@ import type { Database } from './database/database.js';
 import { migrate, pendingMigrations } from './database/migrate.js';
 import { mirrorStore } from './database/mirror.js';
 import { openDatabase } from './database/open.js';
-import { OperatorError, operatorMessage } from './errors.js';
+import { loggable, OperatorError, operatorMessage } from './errors.js';
 import { stripeClients } from './stripe/client.js';
 import { createIngest } from './stripe/ingest.js';
 import { startSchedule } from './stripe/schedule.js';
@@ -40,7 +40,9 @@ async function prepareDatabase(config: Config, database: Database, log: pino.Log
 }
 
 async function start(config: Config, log: pino.Logger): Promise<void> {
-  const database = await openDatabase(config, (error) => log.warn({ err: error }, 'a database connection failed'));
+  const database = await openDatabase(config, (error) =>
+    log.warn({ err: loggable(error) }, 'a database connection failed'),
+  );
   try {
     await prepareDatabase(config, database, log);
     const app = await buildApp(config, { database, logger: log });
@@ -54,7 +56,7 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
       eventRetentionDays: config.STRIPE_EVENT_RETENTION_DAYS,
     });
     closeWithGrace({ delay: config.SHUTDOWN_TIMEOUT_MS, logger: log }, async ({ signal, err }) => {
-      if (err) log.fatal({ err }, 'the process failed');
+      if (err) log.fatal({ err: loggable(err) }, 'the process failed');
       else log.info({ signal }, 'stopping');
       await schedule.stop();
       await app.close();

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Database } from '../database/database.js';
+import { loggable } from '../errors.js';
 import { catchUp } from './catch-up.js';
 import type { StripeClient } from './client.js';
 import type { Ingest } from './ingest.js';
@@ -39,7 +40,7 @@ export function startSchedule(options: ScheduleOptions): Schedule {
     try {
       await work();
     } catch (error) {
-      if (!signal.aborted) log.error({ err: error }, `${name} failed`);
+      if (!signal.aborted) log.error({ err: loggable(error) }, `${name} failed`);
     }
   }
 
