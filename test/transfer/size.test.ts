@@ -4,7 +4,7 @@ import { rawSession } from '../support/stripe.js';
 import { commandDatabase } from '../support/stripe-api.js';
 import { lines, temporaryFile, totalsOf } from './run.js';
 
-const size = inject('template').kind === 'postgres' ? 100_000 : 5000;
+const size = inject('template').kind === 'postgres' ? 25_000 : 5000;
 const { environment, use } = await commandDatabase();
 
 function row(number: number): object {
