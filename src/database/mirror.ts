@@ -1,228 +1,106 @@
-import { type Column, type SessionWrite, writableColumns } from '../model/session.js';
+import { type ColumnKind, writableColumns } from '../model/session.js';
 import type { SessionState, StripeEvent } from '../model/stripe.js';
+import { batching, decided, retrying } from './batch.js';
 import { sqlTypes } from './conditions.js';
 import type { Database } from './database.js';
-import { encode, lockSession, touchedWhere } from './sessions.js';
+import { touchedWhere } from './session-writes.js';
+import type { BatchObserver } from './sessions.js';
 
 /** What became of a state: stored; older than what is stored; delivered before; of a session that was deleted. */
 export type Outcome = 'applied' | 'stale' | 'duplicate' | 'deleted';
 
-type Query = Database['query'];
-
-interface Result {
-  /** Null when there is neither session nor tombstone: nothing was done yet. */
-  outcome: Exclude<Outcome, 'duplicate'> | null;
-  /** Whether the event is new to the ledger. */
-  logged: boolean;
+/** A state, and the event that brought it. */
+interface Delivery {
+  readonly state: SessionState;
+  readonly event?: StripeEvent | undefined;
 }
 
-const privateValues = [
-  ['id', 'text'],
-  ['stripe_data', 'jsonb'],
-  ['status', 'text'],
-  ['payment_status', 'text'],
-  ['stripe_progress', 'smallint'],
-  ['stripe_second', 'bigint'],
-  ['stripe_event_id', 'text'],
-  ['stripe_api_version', 'text'],
-] as const;
+const privateTypes = {
+  stripe_data: 'jsonb',
+  status: 'text',
+  payment_status: 'text',
+  stripe_progress: 'smallint',
+  stripe_second: 'bigint',
+  stripe_event_id: 'text',
+  stripe_api_version: 'text',
+};
+const eventTypes = { type: 'text', account: 'text', event_livemode: 'boolean', event_created: 'bigint' };
+const privateNames = Object.keys(privateTypes);
+const carriable = writableColumns.filter(({ name }) => name !== 'id');
 
-const [idParameter = '', dataParameter = '', , , ...stampParameters] = privateValues.map(
-  ([, type], index) => `$${index + 1}::${type}`,
-);
-const [progress, second, eventId] = stampParameters;
+const rowNames = [...writableColumns.map(({ name }) => `"${name}"`), ...privateNames].join(', ');
+const rowTypes = [
+  ...writableColumns.map(({ name, kind }) => `"${name}" ${sqlTypes[kind]}`),
+  ...Object.entries({ ...privateTypes, ...eventTypes }).map(([name, type]) => `${name} ${type}`),
+].join(', ');
 
 /**
  * Holds where a state of Stripe's is newer than the one stored. A state of the same stamp is the same event, or a
  * snapshot of the same second, of which the later is taken when it differs.
  */
-const isNewer = `(s.stripe_progress IS NULL
-    OR (s.stripe_progress, s.stripe_second, s.stripe_event_id COLLATE "C") < (${progress}, ${second}, ${eventId} COLLATE "C")
-    OR (s.stripe_progress, s.stripe_second, s.stripe_event_id) = (${progress}, ${second}, ${eventId})
-      AND s.stripe_data IS DISTINCT FROM ${dataParameter})`;
+const stampOf = (row: string) => `(${row}.stripe_progress, ${row}.stripe_second, ${row}.stripe_event_id COLLATE "C")`;
+const isNewer = `(s.stripe_progress IS NULL OR ${stampOf('s')} < ${stampOf('r')}
+  OR ${stampOf('s')} = ${stampOf('r')} AND s.stripe_data IS DISTINCT FROM r.stripe_data)`;
 
-const isLogged = `EXISTS (SELECT FROM stripe_event AS e WHERE e.session_id = ${idParameter} AND e.id = ${eventId})`;
-const exists = `EXISTS (SELECT FROM checkout_session AS c WHERE c.id = ${idParameter})`;
-const isDeleted = `EXISTS (SELECT FROM checkout_session_tombstone AS t WHERE t.id = ${idParameter})`;
+/** What a column has after a state `r`: what the state does not carry stays. */
+const carried = ({ name }: { name: string; kind: ColumnKind }) =>
+  `CASE WHEN r.carried ? '${name}' THEN r."${name}" ELSE s."${name}" END`;
 
 /** Holds where a state differs from what is stored: one that does not moves the stamp alone. */
-function isChanged(carried: readonly Column[], values: readonly (string | undefined)[], data: string): string {
-  const stored = ['s.stripe_data', ...carried.map(({ name }) => `s."${name}"`)];
-  return `(${stored.join(', ')}) IS DISTINCT FROM (${[data, ...values].join(', ')})`;
-}
+const isChanged = `(${['s.stripe_data', ...carriable.map(({ name }) => `s."${name}"`)].join(', ')})
+  IS DISTINCT FROM (${['r.stripe_data', ...carriable.map(carried)].join(', ')})`;
 
-const insertedColumns = writableColumns.filter(({ name }) => name !== 'id');
+const assignments = [
+  ...carriable.map((column) => `"${column.name}" = ${carried(column)}`),
+  ...privateNames.map((name) => `${name} = r.${name}`),
+  ...touchedWhere(isChanged),
+];
 
-/** The parameters after the private ones. */
-function parametersOf(columns: readonly Column[]): string[] {
-  return columns.map(({ kind }, index) => `$${privateValues.length + index + 1}::${sqlTypes[kind]}`);
-}
-
-/** Writes the event into the ledger with what came of it, in the statement that did it. */
-function ledger(first: number): string {
-  const [type, account, livemode, created] = ['text', 'text', 'boolean', 'bigint'].map(
-    (sqlType, index) => `$${first + index}::${sqlType}`,
-  );
-  return `, logged AS (
-    INSERT INTO stripe_event (session_id, id, type, account, livemode, api_version, created, outcome)
-    SELECT ${idParameter}, ${eventId}, ${type}, ${account}, ${livemode}, ${stampParameters[3]},
-      to_timestamp(${created}), outcome
-    FROM result WHERE outcome IS NOT NULL
-    ON CONFLICT (session_id, id) DO NOTHING RETURNING id
-  ) SELECT outcome, EXISTS (SELECT FROM logged) AS logged FROM result`;
-}
-
-const noLedger = ' SELECT outcome, true AS logged FROM result';
-
-/** Updates a session that exists. Leaves the outcome null when it does not. */
-function updateSql(carried: readonly Column[], hasEvent: boolean): string {
-  const parameters = parametersOf(carried);
-  const assignments = [
-    ...carried.map(({ name }, index) => `"${name}" = ${parameters[index]}`),
-    ...privateValues.slice(1).map(([name, type], index) => `${name} = $${index + 2}::${type}`),
-    ...touchedWhere(isChanged(carried, parameters, dataParameter)),
-  ];
-  return `WITH written AS (
+/**
+ * Any number of states, of different sessions, and the ledger, in one statement. A session is updated where the
+ * snapshot has it and inserted where it does not; an outcome of null means that it came meanwhile, and nothing was
+ * done yet. A value of the sequence is taken only for a row that is to be inserted: djstripe_id must stay below 2^31.
+ * The ids are in one order in every group, as are the locks.
+ */
+const applySql = `WITH input AS MATERIALIZED (
+    SELECT r.*, EXISTS (SELECT FROM checkout_session AS c WHERE c.id = r.id) AS existed,
+      EXISTS (SELECT FROM stripe_event AS e WHERE e.session_id = r.id AND e.id = r.stripe_event_id) AS is_logged
+    FROM jsonb_to_recordset($1::jsonb) AS r (${rowTypes}, carried jsonb) ORDER BY r.id COLLATE "C"
+  ), updated AS (
     UPDATE checkout_session AS s SET ${assignments.join(', ')}
-    WHERE s.id = ${idParameter} AND ${isNewer}${hasEvent ? ` AND NOT ${isLogged}` : ''} RETURNING s.id
+    FROM input AS r WHERE s.id = r.id AND NOT r.is_logged AND ${isNewer} RETURNING s.id
+  ), absent AS MATERIALIZED (
+    SELECT r.id, checkout_session_is_deleted(r.id) AS is_deleted FROM input AS r WHERE NOT r.existed AND NOT r.is_logged
+  ), inserted AS (
+    INSERT INTO checkout_session AS s (${rowNames})
+    SELECT ${rowNames} FROM input AS r WHERE r.id IN (SELECT id FROM absent WHERE NOT is_deleted)
+    ON CONFLICT (id) DO NOTHING RETURNING s.id
   ), result AS (
-    SELECT CASE WHEN EXISTS (SELECT FROM written) THEN 'applied' WHEN ${exists} THEN 'stale' END AS outcome
-  )${hasEvent ? ledger(privateValues.length + carried.length + 1) : noLedger}`;
-}
+    SELECT r.*, CASE
+      WHEN r.is_logged THEN 'duplicate'
+      WHEN r.id IN (SELECT id FROM updated UNION ALL SELECT id FROM inserted) THEN 'applied'
+      WHEN r.existed THEN 'stale'
+      WHEN r.id IN (SELECT id FROM absent WHERE is_deleted) THEN 'deleted'
+    END AS outcome FROM input AS r
+  ), logged AS (
+    INSERT INTO stripe_event (session_id, id, type, account, livemode, api_version, created, outcome)
+    SELECT id, stripe_event_id, type, account, event_livemode, stripe_api_version, to_timestamp(event_created), outcome
+    FROM result WHERE type IS NOT NULL AND outcome <> 'duplicate'
+    ON CONFLICT (session_id, id) DO NOTHING RETURNING session_id
+  )
+  SELECT id, CASE
+    WHEN type IS NOT NULL AND outcome IS NOT NULL AND id NOT IN (SELECT session_id FROM logged) THEN 'duplicate'
+    ELSE outcome
+  END AS outcome FROM result`;
 
-/** Inserts a session, unless it was deleted or another was first. */
-function insertSql(carried: readonly Column[], hasEvent: boolean): string {
-  const names = [...privateValues.map(([name]) => name), ...insertedColumns.map(({ name }) => `"${name}"`)];
-  const values = [
-    ...privateValues.map(([, type], index) => `$${index + 1}::${type}`),
-    ...parametersOf(insertedColumns),
-  ];
-  const assignments = [
-    ...carried.map(({ name }) => `"${name}" = EXCLUDED."${name}"`),
-    ...privateValues.slice(1).map(([name]) => `${name} = EXCLUDED.${name}`),
-    ...touchedWhere(
-      isChanged(
-        carried,
-        carried.map(({ name }) => `EXCLUDED."${name}"`),
-        'EXCLUDED.stripe_data',
-      ),
-    ),
-  ];
-  return `WITH written AS (
-    INSERT INTO checkout_session AS s (${names.join(', ')}) SELECT ${values.join(', ')}
-    WHERE NOT ${isDeleted}${hasEvent ? ` AND NOT ${isLogged}` : ''}
-    ON CONFLICT (id) DO UPDATE SET ${assignments.join(', ')} WHERE ${isNewer} RETURNING s.id
-  ), result AS (
-    SELECT CASE WHEN EXISTS (SELECT FROM written) THEN 'applied' WHEN ${isDeleted} THEN 'deleted' ELSE 'stale' END AS outcome
-  )${hasEvent ? ledger(privateValues.length + insertedColumns.length + 1) : noLedger}`;
-}
-
-function privateValuesOf(state: SessionState): unknown[] {
-  const { id, raw, status, paymentStatus, apiVersion, stamp } = state;
-  return [id, JSON.stringify(raw), status, paymentStatus, stamp.progress, stamp.second, stamp.eventId, apiVersion];
-}
-
-function columnValuesOf(columns: readonly (typeof writableColumns)[number][], write: Partial<SessionWrite>): unknown[] {
-  return columns.map(({ name, kind }) => encode(kind, write[name]));
-}
-
-function eventValuesOf(event: StripeEvent | undefined): unknown[] {
-  return event ? [event.type, event.account, event.livemode, event.created] : [];
-}
-
-const deadlock = '40P01';
-const serializationFailure = '40001';
-const attempts = 4;
-
-/** Repeats what lost against another transaction through no fault of its own. */
-async function retrying<Value>(work: () => Promise<Value>): Promise<Value> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      const { code } = error as { code?: string };
-      if ((code !== deadlock && code !== serializationFailure) || attempt === attempts) throw error;
-    }
-  }
-}
-
-export type MirrorStore = ReturnType<typeof mirrorStore>;
-
-/** The one guarded upsert in which every path from Stripe ends. */
-export function mirrorStore(database: Database) {
-  async function update(query: Query, state: SessionState, event?: StripeEvent): Promise<Result> {
-    const carried = insertedColumns.filter(({ name }) => Object.hasOwn(state.carried, name));
-    const [result] = await query<Result>({
-      text: updateSql(carried, event !== undefined),
-      values: [...privateValuesOf(state), ...columnValuesOf(carried, state.carried), ...eventValuesOf(event)],
-    });
-    return result as Result;
-  }
-
-  async function insert(query: Query, state: SessionState, event?: StripeEvent): Promise<Result> {
-    const carried = insertedColumns.filter(({ name }) => Object.hasOwn(state.carried, name));
-    const [result] = await query<Result>({
-      text: insertSql(carried, event !== undefined),
-      values: [
-        ...privateValuesOf(state),
-        ...columnValuesOf(insertedColumns, { ...state.defaults, ...state.carried }),
-        ...eventValuesOf(event),
-      ],
-    });
-    return result as Result;
-  }
-
-  const store = {
-    /**
-     * Stores a state where it is newer than what is stored, and the event that brought it in the ledger, in one
-     * transaction. Any order and any repetition of a session's states ends in the same row. A sequence value is
-     * taken only for a session that is new.
-     */
-    apply(state: SessionState, event?: StripeEvent): Promise<Outcome> {
-      return retrying(async () => {
-        const first = await update(database.query, state, event);
-        const { outcome, logged } =
-          first.outcome === null
-            ? await database.transaction(async (query) => {
-                await query({ text: `SELECT ${lockSession('$1')}`, values: [state.id] });
-                return insert(query, state, event);
-              })
-            : first;
-        return logged ? (outcome as Outcome) : 'duplicate';
-      });
-    },
-
-    /**
-     * Stores many snapshots, each as {@link apply} would: those that are new in one statement, the others one by
-     * one. No two may be of the same session.
-     *
-     * @returns what became of each, in their order.
-     */
-    async applyAll(states: readonly SessionState[]): Promise<Outcome[]> {
-      const inserted = await retrying(() =>
-        database.transaction(async (query) => {
-          const values = [JSON.stringify(states.map(rowOf))];
-          await query({ text: lockAllSql, values });
-          const rows = await query<{ id: string }>({ text: insertAllSql, values });
-          return new Set(rows.map(({ id }) => id));
-        }),
-      );
-      return Promise.all(states.map((state) => (inserted.has(state.id) ? ('applied' as const) : store.apply(state))));
-    },
-  };
-  return store;
-}
-
-const rowColumns = [...privateValues, ...insertedColumns.map(({ name, kind }) => [name, sqlTypes[kind]] as const)];
-const rowNames = rowColumns.map(([name]) => `"${name}"`).join(', ');
-const rowTypes = rowColumns.map(([name, type]) => `"${name}" ${type}`).join(', ');
-
-/** A state as a row of jsonb_to_recordset. */
-function rowOf({ id, raw, status, paymentStatus, apiVersion, stamp, defaults, carried }: SessionState): object {
+/** A delivery as a row of the statement. */
+function rowOf({ state, event }: Delivery): object {
+  const { id, raw, status, paymentStatus, apiVersion, stamp, defaults } = state;
   return {
     ...defaults,
-    ...carried,
+    ...state.carried,
     id,
+    carried: Object.keys(state.carried),
     stripe_data: raw,
     status,
     payment_status: paymentStatus,
@@ -230,16 +108,56 @@ function rowOf({ id, raw, status, paymentStatus, apiVersion, stamp, defaults, ca
     stripe_second: stamp.second,
     stripe_event_id: stamp.eventId,
     stripe_api_version: apiVersion,
+    ...(event && {
+      type: event.type,
+      account: event.account,
+      event_livemode: event.livemode,
+      event_created: event.created,
+    }),
   };
 }
 
-// In the order of the ids, as every group takes its locks.
-const lockAllSql = `SELECT count(${lockSession('locked.id')})
-  FROM (SELECT id FROM jsonb_to_recordset($1::jsonb) AS r (id text) ORDER BY id COLLATE "C") AS locked`;
+export type MirrorStore = ReturnType<typeof mirrorStore>;
 
-const insertAllSql = `INSERT INTO checkout_session (${rowNames}) SELECT ${rowNames}
-  FROM jsonb_to_recordset($1::jsonb) AS r (${rowTypes})
-  WHERE NOT EXISTS (SELECT FROM checkout_session_tombstone AS t WHERE t.id = r.id)
-    AND NOT EXISTS (SELECT FROM checkout_session AS c WHERE c.id = r.id)
-  ORDER BY r.id COLLATE "C"
-  ON CONFLICT (id) DO NOTHING RETURNING id`;
+/** The one guarded upsert in which every path from Stripe ends. */
+export function mirrorStore(database: Database, onBatch?: BatchObserver) {
+  /** What became of each, in their order; undefined for what must be tried again. */
+  function applyOnce(deliveries: readonly Delivery[]): Promise<(Outcome | undefined)[]> {
+    return retrying(async () => {
+      const values = [JSON.stringify(deliveries.map(rowOf))];
+      const rows = await database.query<{ id: string; outcome: Outcome | null }>({
+        name: 'apply',
+        text: applySql,
+        values,
+      });
+      const outcomes = new Map(rows.map(({ id, outcome }) => [id, outcome ?? undefined]));
+      return deliveries.map(({ state }) => outcomes.get(state.id));
+    });
+  }
+
+  const applyOne = batching({
+    run: applyOnce,
+    keyOf: ({ state }) => state.id,
+    inFlight: 4,
+    maxSize: 100,
+    onBatch: onBatch && ((size) => onBatch('apply', size)),
+  });
+
+  return {
+    /**
+     * Stores a state where it is newer than what is stored, and the event that brought it in the ledger, in one
+     * transaction. Any order and any repetition of a session's states ends in the same row.
+     */
+    apply: (state: SessionState, event?: StripeEvent): Promise<Outcome> => decided(() => applyOne({ state, event })),
+
+    /**
+     * Stores many snapshots, each as {@link apply} would, in one transaction. No two may be of the same session.
+     *
+     * @returns what became of each, in their order.
+     */
+    async applyAll(states: readonly SessionState[]): Promise<Outcome[]> {
+      const outcomes = await applyOnce(states.map((state) => ({ state })));
+      return Promise.all(states.map((state, index) => outcomes[index] ?? decided(() => applyOne({ state }))));
+    },
+  };
+}

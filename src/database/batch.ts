@@ -1,0 +1,121 @@
+/** Several requests in one statement: one round trip, one plan, one commit. */
+
+export interface BatchOptions<Item, Result> {
+  /** Runs what was gathered; resolves to a result for each, in their order. */
+  readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /** Two items of one key are never in the same batch. */
+  readonly keyOf?: (item: Item) => string;
+  /** Batches that may run at once: what arrives meanwhile makes the next one larger. */
+  readonly inFlight: number;
+  /** Items at most. */
+  readonly maxSize: number;
+  /** Told of the size of each batch. */
+  readonly onBatch?: ((size: number) => void) | undefined;
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Gathers what is asked for in one turn of the event loop. Nothing is kept: a batch starts after everything in it
+ * was asked for, so a read sees all that was acknowledged before it.
+ *
+ * @returns the function that asks for one item. It fails with what its own item is at fault for: when the database
+ *   refuses a batch, each item is run by itself.
+ */
+export function batching<Item, Result>(options: BatchOptions<Item, Result>): (item: Item) => Promise<Result> {
+  const { run, keyOf, inFlight, maxSize, onBatch } = options;
+  let queue: Waiting<Item, Result>[] = [];
+  let running = 0;
+  let isScheduled = false;
+
+  function schedule(): void {
+    if (isScheduled || running >= inFlight || queue.length === 0) return;
+    isScheduled = true;
+    setImmediate(flush);
+  }
+
+  function flush(): void {
+    isScheduled = false;
+    running += 1;
+    const batch = take();
+    onBatch?.(batch.length);
+    void settle(batch).finally(() => {
+      running -= 1;
+      schedule();
+    });
+    schedule();
+  }
+
+  /** The first of the queue, in their order, without the second of a key. */
+  function take(): Waiting<Item, Result>[] {
+    if (!keyOf) return queue.splice(0, maxSize);
+    const keys = new Set<string>();
+    const batch: Waiting<Item, Result>[] = [];
+    const rest: Waiting<Item, Result>[] = [];
+    for (const waiting of queue) {
+      const key = keyOf(waiting.item);
+      if (keys.has(key) || batch.length === maxSize) rest.push(waiting);
+      else batch.push(waiting);
+      keys.add(key);
+    }
+    queue = rest;
+    return batch;
+  }
+
+  async function settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await run(batch.map(({ item }) => item));
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
+    } catch (error) {
+      if (batch.length > 1 && isRefusal(error)) await Promise.all(batch.map((one) => settle([one])));
+      else for (const { reject } of batch) reject(error);
+    }
+  }
+
+  return (item) =>
+    new Promise((resolve, reject) => {
+      queue.push({ item, resolve, reject });
+      schedule();
+    });
+}
+
+/** What PostgreSQL answers when it is not the statement that is at fault: connections, shutdown, the system. */
+const failures = /^(08|53|57P|58|F0|XX)/;
+
+/** Whether the database refused a statement, and so did nothing of it. After any other failure it may have. */
+function isRefusal(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !failures.test(code);
+}
+
+const retried = ['40P01', '40001'];
+const attempts = 4;
+
+/** Repeats what lost against another transaction through no fault of its own: deadlock, serialization failure. */
+export async function retrying<Value>(work: () => Promise<Value>): Promise<Value> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (!retried.includes(code ?? '') || attempt === attempts) throw error;
+    }
+  }
+}
+
+/**
+ * Repeats a write that found a session neither there nor not there, as another one made or deleted it meanwhile.
+ *
+ * @param work resolves to undefined for that.
+ */
+export async function decided<Value>(work: () => Promise<Value | undefined>): Promise<Value> {
+  for (let attempt = 1; attempt <= 20; attempt += 1) {
+    const value = await work();
+    if (value !== undefined) return value;
+  }
+  throw new Error('a session was created and deleted too often to write it');
+}

@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest';
+import { batching } from '../../src/database/batch.js';
+import { testDatabase } from '../support/database.js';
+
+const database = await testDatabase();
+
+/** Ten divided by each of the divisors, by the database: a zero among them fails the statement. */
+async function tenBy(divisors: readonly number[]): Promise<number[]> {
+  const rows = await database.query<{ quotient: number }>({
+    text: 'SELECT 10 / divisor AS quotient FROM unnest($1::integer[]) WITH ORDINALITY AS r (divisor, position) ORDER BY position',
+    values: [divisors],
+  });
+  return rows.map(({ quotient }) => quotient);
+}
+
+interface Options {
+  inFlight?: number;
+  maxSize?: number;
+  keyOf?: (item: number) => string;
+  run?: typeof tenBy;
+}
+
+function observed({ inFlight = 1, maxSize = 100, run = tenBy, ...options }: Options = {}) {
+  const sizes: number[] = [];
+  const ask = batching<number, number>({ ...options, run, inFlight, maxSize, onBatch: (size) => sizes.push(size) });
+  return { ask, sizes };
+}
+
+test('what is asked for in one turn is one statement, each answer its own', async () => {
+  const { ask, sizes } = observed();
+  expect(await Promise.all([1, 2, 5, 2].map(ask))).toEqual([10, 5, 2, 5]);
+  expect(sizes).toEqual([4]);
+  expect(await ask(10)).toBe(1);
+  expect(sizes).toEqual([4, 1]);
+});
+
+test('what the database refuses fails alone', async () => {
+  const { ask } = observed();
+  const settled = await Promise.allSettled([1, 0, 5].map(ask));
+  expect(settled).toMatchObject([
+    { status: 'fulfilled', value: 10 },
+    { status: 'rejected', reason: { code: '22012' } },
+    { status: 'fulfilled', value: 2 },
+  ]);
+});
+
+test.each(['57P01', '08006', '53300', undefined])(
+  'a failure (%s) after which it may have been done is not repeated',
+  async (code) => {
+    let runs = 0;
+    const run = async () => {
+      runs += 1;
+      throw Object.assign(new Error('gone'), { code });
+    };
+    const { ask } = observed({ run });
+    const settled = await Promise.allSettled([1, 2].map(ask));
+    expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(runs).toBe(1);
+  },
+);
+
+test('a batch is no larger than allowed, and no item is lost or answered twice', async () => {
+  const { ask, sizes } = observed({ maxSize: 3, inFlight: 2 });
+  expect(await Promise.all(Array.from({ length: 10 }, (_, index) => ask(index + 1)))).toEqual([
+    10, 5, 3, 2, 2, 1, 1, 1, 1, 1,
+  ]);
+  expect(sizes).toEqual([3, 3, 3, 1]);
+});
+
+test('what arrives while as many batches as allowed are running is gathered', async () => {
+  const { ask, sizes } = observed();
+  const first = ask(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  const later = [2, 5].map(ask);
+  expect(await Promise.all([first, ...later])).toEqual([10, 5, 2]);
+  expect(sizes).toEqual([1, 2]);
+});
+
+test('two of one key are in batches of their own, in their order', async () => {
+  const seen: (readonly number[])[] = [];
+  const run = (items: readonly number[]) => {
+    seen.push(items);
+    return tenBy(items);
+  };
+  const { ask } = observed({ run, keyOf: (divisor) => String(divisor % 10) });
+  expect(await Promise.all([1, 11, 2, 1].map(ask))).toEqual([10, 0, 5, 10]);
+  expect(seen).toEqual([[1, 2], [11], [1]]);
+});
