@@ -15,17 +15,26 @@ import errorHandler, { handleError, problemType } from './plugins/error-handler.
 import gracefulClose from './plugins/graceful-close.js';
 import { takeJsonOnly } from './plugins/json-body.js';
 import { collectMethods } from './plugins/method-not-allowed.js';
+import measure, { createMetrics } from './plugins/metrics.js';
 import openapi from './plugins/openapi.js';
 import requestLog from './plugins/request-log.js';
 import { requestValidator } from './plugins/validation.js';
 import { enumRoutes } from './routes/enums.js';
 import { healthRoutes } from './routes/health.js';
+import { metricsRoute } from './routes/metrics.js';
 import { sessionStripeRoutes } from './routes/session-stripe.js';
 import { sessionRoutes } from './routes/sessions.js';
 import { stripeEventRoutes } from './routes/stripe-events.js';
 import { webhookRoutes } from './routes/webhooks.js';
-import { createIngest } from './stripe/ingest.js';
+import { createIngest, type Ingest } from './stripe/ingest.js';
 import { createRefresh } from './stripe/refresh.js';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The one way in for what comes from Stripe, for what the process does by itself: all of it is counted there. */
+    ingest: Ingest;
+  }
+}
 
 export interface Dependencies {
   database: Database;
@@ -53,15 +62,21 @@ export async function buildApp(config: Config, { database, logger }: Dependencie
   app.setValidatorCompiler(requestValidator());
   takeJsonOnly(app);
 
+  const metrics = createMetrics();
+  const sessions = sessionStore(database, metrics.observeBatch);
+  const events = stripeEventStore(database);
+  const ingest = createIngest(mirrorStore(database, metrics.observeBatch), config, app.log);
+  const refresh = createRefresh(ingest, config, sessions.accountOf);
+  app.decorate('ingest', ingest);
+
   await app.register(errorHandler);
+  await app.register(measure, { metrics, database, events, ingest });
   await app.register(requestLog);
   await app.register(gracefulClose);
   const refuseOtherMethods = collectMethods(app);
   await app.register(openapi, { publicUrl: config.PUBLIC_URL, examples });
   await app.register(healthRoutes, { database });
-  const sessions = sessionStore(database);
-  const ingest = createIngest(mirrorStore(database), config, app.log);
-  const refresh = createRefresh(ingest, config, sessions.accountOf);
+  await app.register(metricsRoute, { metrics, config });
   const publicUrl = config.PUBLIC_URL;
   await app.register(
     async (api) => {
@@ -72,12 +87,12 @@ export async function buildApp(config: Config, { database, logger }: Dependencie
       });
       await api.register(sessionRoutes, { sessions, publicUrl });
       await api.register(sessionStripeRoutes, { sessions, refresh });
-      await api.register(stripeEventRoutes, { events: stripeEventStore(database), publicUrl });
+      await api.register(stripeEventRoutes, { events, publicUrl });
       await api.register(enumRoutes, { enums: enumStore(database) });
     },
     { prefix: '/api' },
   );
-  await app.register(webhookRoutes, { ingest, config });
+  await app.register(webhookRoutes, { ingest, config, onDelivery: metrics.countDelivery });
   refuseOtherMethods();
   return app;
 }

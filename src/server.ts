@@ -4,11 +4,9 @@ import { buildApp } from './app.js';
 import { type Config, parseConfig } from './config.js';
 import type { Database } from './database/database.js';
 import { migrate, pendingMigrations } from './database/migrate.js';
-import { mirrorStore } from './database/mirror.js';
 import { openDatabase } from './database/open.js';
 import { loggable, OperatorError, operatorMessage } from './errors.js';
 import { stripeClients } from './stripe/client.js';
-import { createIngest } from './stripe/ingest.js';
 import { startSchedule } from './stripe/schedule.js';
 
 /** The process: configuration → database → migrations → app → listen, and back again on a signal. */
@@ -49,7 +47,7 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
     const address = await app.listen({ host: config.HOST, port: config.PORT });
     const schedule = startSchedule({
       database,
-      ingest: createIngest(mirrorStore(database), config, log),
+      ingest: app.ingest,
       log,
       clients: stripeClients(config),
       catchUpInterval: config.CATCH_UP_INTERVAL_MINUTES * 60_000,

@@ -13,6 +13,15 @@ export async function ping(database: Database): Promise<void> {
   await database.query({ name: 'ping', text: 'SELECT FROM checkout_session LIMIT 0', values: [] });
 }
 
+/** Connections to the database, at this moment. */
+export interface Pool {
+  readonly limit: number;
+  readonly size: number;
+  readonly idle: number;
+  /** Statements that wait for one. */
+  readonly waiting: number;
+}
+
 /** What the service asks of a database, PostgreSQL and the embedded one alike. */
 export interface Database {
   /** For people: where the data is, without credentials. */
@@ -28,6 +37,8 @@ export interface Database {
    * at a time is inside.
    */
   migrating<Result>(work: (adapter: SqlMigrationAwareDriverAdapterFactory) => Promise<Result>): Promise<Result>;
+  /** Where there are connections, what they do. */
+  readonly pool?: () => Pool;
   /** Waits for what is running, then lets go of every connection, file and lock. */
   close(): Promise<void>;
 }

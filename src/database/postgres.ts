@@ -61,6 +61,12 @@ export function openPostgres(options: PostgresOptions): Database {
       }
     },
     migrating: (work) => migrating(options.directUrl ?? options.url, work),
+    pool: () => ({
+      limit: options.poolSize,
+      size: pool.totalCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     close: () => pool.end(),
   };
 }

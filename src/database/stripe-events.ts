@@ -17,5 +17,15 @@ export function stripeEventStore(database: Database) {
   return {
     /** A page of the events that a query asks for. */
     list: (query: ListQuery) => listPage(database, eventTable, query),
+
+    /** Seconds since the newest event was received; undefined when there is none. */
+    async newestAge(): Promise<number | undefined> {
+      const [row] = await database.query<{ age: number | null }>({
+        name: 'newest-event-age',
+        text: 'SELECT extract(epoch FROM now() - max(received_at))::float8 AS age FROM stripe_event',
+        values: [],
+      });
+      return row?.age ?? undefined;
+    },
   };
 }

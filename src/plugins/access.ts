@@ -23,6 +23,23 @@ export function accessCheck(config: Config): (request: FastifyRequest) => void {
   return checkLocal;
 }
 
+/**
+ * Who may read the metrics: who may use the API, except that ALLOW_ANONYMOUS opens the API and not these to whoever can
+ * reach the service.
+ *
+ * @returns the check, as `accessCheck` does.
+ */
+export function metricsCheck(config: Config): (request: FastifyRequest) => void {
+  if (!config.ALLOW_ANONYMOUS || isLoopback(config.HOST)) return accessCheck(config);
+  return () => {
+    throw unauthorized('The metrics need a key, and there is none: set API_READ_KEYS in place of ALLOW_ANONYMOUS.');
+  };
+}
+
+function unauthorized(detail?: string): Problem {
+  return new Problem('unauthorized', { headers: { 'www-authenticate': 'Bearer' }, ...(detail && { detail }) });
+}
+
 const readMethods = ['GET', 'HEAD'];
 
 function keyCheck({ API_KEYS, API_READ_KEYS }: Config): (request: FastifyRequest) => void {
@@ -32,9 +49,7 @@ function keyCheck({ API_KEYS, API_READ_KEYS }: Config): (request: FastifyRequest
     const [, key] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
     const given = digest(key ?? '');
     if (key !== undefined && holds(full, given)) return;
-    if (key === undefined || !holds(read, given)) {
-      throw new Problem('unauthorized', { headers: { 'www-authenticate': 'Bearer' } });
-    }
+    if (key === undefined || !holds(read, given)) throw unauthorized();
     if (!readMethods.includes(method) || routeOptions.config.needsFullAccess)
       throw new Problem('forbidden', { detail: 'This key reads sessions and nothing else.' });
   };

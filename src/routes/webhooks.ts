@@ -1,21 +1,23 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Config } from '../config.js';
 import { Problem } from '../errors.js';
 import { json, problems } from '../plugins/openapi.js';
-import { type EventBody, eventFault, type Ingest } from '../stripe/ingest.js';
+import { type EventBody, eventFault, type Ingest, type Ingested, sessionEventTypes } from '../stripe/ingest.js';
 import { signatureFault } from '../stripe/signature.js';
 
 export interface WebhookRoutesOptions {
   ingest: Ingest;
   config: Pick<Config, 'STRIPE_WEBHOOK_SECRETS' | 'STRIPE_WEBHOOK_TOLERANCE'>;
+  /** Told of each delivery: the type of its event, where it is one that carries a session, and what was done. */
+  onDelivery: (type: string, outcome: Ingested['outcome'] | 'refused' | 'failed') => void;
 }
 
 /**
  * Stripe's deliveries. A scope of its own: signatures take the place of API keys, and are over the raw body. Stripe
  * takes any 2xx for received and repeats everything else, so nothing is acknowledged before it is committed.
  */
-export async function webhookRoutes(app: FastifyInstance, { ingest, config }: WebhookRoutesOptions) {
+export async function webhookRoutes(app: FastifyInstance, { ingest, config, onDelivery }: WebhookRoutesOptions) {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
@@ -46,13 +48,34 @@ export async function webhookRoutes(app: FastifyInstance, { ingest, config }: We
       if (config.STRIPE_WEBHOOK_SECRETS.length === 0) {
         throw new Problem('stripe-not-configured', { detail: 'Set STRIPE_WEBHOOK_SECRETS to receive events.' });
       }
-      const payload = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-      const header = request.headers['stripe-signature']?.toString();
-      const refused = signatureFault(payload, header, config.STRIPE_WEBHOOK_SECRETS, config.STRIPE_WEBHOOK_TOLERANCE);
-      if (refused) throw new Problem('invalid-signature', { detail: refused });
-      return ingest.event(parseEvent(payload));
+      return take(accept(request));
     },
   );
+
+  function accept({ body, headers }: FastifyRequest): EventBody {
+    try {
+      const payload = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+      const header = headers['stripe-signature']?.toString();
+      const refused = signatureFault(payload, header, config.STRIPE_WEBHOOK_SECRETS, config.STRIPE_WEBHOOK_TOLERANCE);
+      if (refused) throw new Problem('invalid-signature', { detail: refused });
+      return parseEvent(payload);
+    } catch (error) {
+      onDelivery('other', 'refused');
+      throw error;
+    }
+  }
+
+  async function take(event: EventBody): Promise<Ingested> {
+    const type = sessionEventTypes.includes(event.type) ? event.type : 'other';
+    try {
+      const ingested = await ingest.event(event);
+      onDelivery(type, ingested.outcome);
+      return ingested;
+    } catch (error) {
+      onDelivery(type, 'failed');
+      throw error;
+    }
+  }
 }
 
 function parseEvent(payload: Buffer): EventBody {

@@ -1,13 +1,8 @@
 import type Stripe from 'stripe';
 import type { Database } from '../database/database.js';
 import { secondBeforeNow } from './client.js';
-import { eventFault, type Ingest, type Ingested } from './ingest.js';
+import { eventFault, type Ingest, type Ingested, sessionEventTypes } from './ingest.js';
 import { callOptions, pageSize, patiently, progressOf, type Reading } from './reading.js';
-
-/** The events that carry a session. */
-const types = ['completed', 'async_payment_succeeded', 'async_payment_failed', 'expired'].map(
-  (name) => `checkout.session.${name}`,
-);
 
 /** Seconds by which runs overlap, as Stripe may list an event later than it says that it was created. */
 const overlap = 3600;
@@ -64,7 +59,7 @@ async function* eventPages(reading: Reading, since: number): AsyncGenerator<Stri
     const cursor = after === undefined ? {} : { starting_after: after };
     const { data, has_more } = await patiently(reading, () =>
       reading.client.stripe.events.list(
-        { types, created: { gte: since }, limit: pageSize, ...cursor },
+        { types: sessionEventTypes, created: { gte: since }, limit: pageSize, ...cursor },
         callOptions(reading),
       ),
     );

@@ -26,6 +26,11 @@ type IngestConfig = Pick<Config, 'STRIPE_LIVEMODE' | 'STRIPE_ACCOUNT_ID'>;
 
 export type Ingest = ReturnType<typeof createIngest>;
 
+/** The types of event that carry a session. */
+export const sessionEventTypes = ['completed', 'async_payment_succeeded', 'async_payment_failed', 'expired'].map(
+  (name) => `checkout.session.${name}`,
+);
+
 const ignored: Ingested = { outcome: 'ignored' };
 
 /** The one way in for all that comes from Stripe: translate, note what was projected, apply. */

@@ -1,0 +1,41 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import type { Config } from '../config.js';
+import { metricsCheck } from '../plugins/access.js';
+import type { Metrics } from '../plugins/metrics.js';
+import { problems } from '../plugins/openapi.js';
+import { always } from './answers.js';
+
+interface MetricsRouteOptions {
+  metrics: Metrics;
+  config: Config;
+}
+
+/** What Prometheus scrapes. */
+export async function metricsRoute(app: FastifyInstance, { metrics, config }: MetricsRouteOptions) {
+  const checkAccess = metricsCheck(config);
+  const { registry } = metrics;
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        operationId: 'metrics',
+        summary: 'Metrics for Prometheus',
+        description: 'Text in the exposition format of Prometheus. Needs a key, as the API does.',
+        tags: ['health'],
+        response: {
+          200: {
+            description: 'The metrics of this process.',
+            content: { 'text/plain': { schema: Type.String({ description: 'One line per series.' }) } },
+          },
+          ...problems(...always, 'internal'),
+        },
+      },
+      onRequest: (request, _reply, next) => {
+        checkAccess(request);
+        next();
+      },
+    },
+    async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),
+  );
+}

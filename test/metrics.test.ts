@@ -1,0 +1,172 @@
+import { setTimeout } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { onPostgres, testDatabase } from './support/database.js';
+import { expectProblem, type Service, sessionBody, sessionsPath, startService } from './support/service.js';
+import { deliver, rawEvent, rawSession, webhookSecret } from './support/stripe.js';
+
+const database = await testDatabase();
+const keys = { API_KEYS: 'full-key-0000000001', API_READ_KEYS: 'read-key-0000000001' };
+const local = await startService({ database, environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
+const keyed = await startService({ database, environment: keys });
+const open = await startService({ database, environment: { ALLOW_ANONYMOUS: 'true', HOST: '0.0.0.0' } });
+const broken = await startService();
+
+/** The value of a series, as Prometheus would read it; undefined when there is none. */
+async function reading({ api }: Service, series: string): Promise<number | undefined> {
+  const { text } = await api.get('/metrics').expect(200);
+  const line = text.split('\n').find((one) => one.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.slice(series.length + 1));
+}
+
+/** How much a series grows by some work. */
+async function growth(service: Service, series: string, work: () => Promise<unknown>): Promise<number> {
+  const before = (await reading(service, series)) ?? 0;
+  await work();
+  return ((await reading(service, series)) ?? 0) - before;
+}
+
+const answered = (method: string, route: string, status: number) =>
+  `http_request_duration_seconds_count{method="${method}",route="${route}",status="${status}"}`;
+
+test('the metrics are text that Prometheus reads: every line is a comment or a series with a number', async () => {
+  const { text } = await local.api
+    .get('/metrics')
+    .expect(200)
+    .expect('content-type', /^text\/plain; version=0\.0\.4/);
+  const series = /^[a-z_:][a-z_0-9:]*(\{([a-z_]+="[^"]*",?)+\})? ([-+\d.e]+|\+Inf|Nan)$/i;
+  const lines = text.split('\n').filter((line) => line && !/^# (HELP|TYPE) /.test(line));
+  expect(lines.length).toBeGreaterThan(50);
+  for (const line of lines) expect(line).toMatch(series);
+});
+
+test('requests are counted by route template, method and status, and never by id', async () => {
+  const { id, ...rest } = sessionBody();
+  const path = `${sessionsPath}/${id}`;
+  const route = `${sessionsPath}/:id`;
+  expect(await growth(local, answered('PUT', route, 201), () => local.api.put(path).send({ id, ...rest }))).toBe(1);
+  expect(await growth(local, answered('GET', route, 200), () => local.api.get(`${path}/`))).toBe(1);
+  expect(await growth(local, answered('GET', route, 404), () => local.api.get(`${path}0`))).toBe(1);
+  expect(await growth(local, answered('POST', route, 405), () => local.api.post(path))).toBe(1);
+  expect(await growth(local, answered('GET', 'none', 404), () => local.api.get('/of/no/route?a=secret'))).toBe(1);
+  const { text } = await local.api.get('/metrics');
+  expect(text).not.toMatch(/cs_test_|secret/);
+});
+
+test('the duration of a request is in the buckets that it fits', async () => {
+  const bucket = (le: string) =>
+    `http_request_duration_seconds_bucket{le="${le}",method="GET",route="/health/live",status="200"}`;
+  expect(await growth(local, bucket('+Inf'), () => local.api.get('/health/live'))).toBe(1);
+  expect(await reading(local, bucket('10'))).toBe(await reading(local, bucket('+Inf')));
+});
+
+test('the scrape itself is in flight, and comes by a connection', async () => {
+  expect(await reading(local, 'http_requests_in_flight')).toBe(1);
+  expect(await reading(local, 'http_connections')).toBeGreaterThanOrEqual(1);
+});
+
+test('methods that nobody uses share one label', async () => {
+  const series = answered('other', '/health/live', 405);
+  expect(await growth(local, series, () => fetch(`${local.url}/health/live`, { method: 'PROPFIND' }))).toBe(1);
+});
+
+test('the event loop and the process are measured', async () => {
+  expect(await reading(local, 'nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
+  expect(await reading(local, 'process_resident_memory_bytes')).toBeGreaterThan(1e6);
+});
+
+test('batches are counted by their size', async () => {
+  const { id, ...rest } = sessionBody();
+  await local.api
+    .put(`${sessionsPath}/${id}`)
+    .send({ id, ...rest })
+    .expect(201);
+  const { text } = await local.api.get('/metrics');
+  const kinds = [...text.matchAll(/^database_batch_size_count\{kind="([^"]+)"\} (\d+)$/gm)];
+  expect(kinds.length).toBeGreaterThan(0);
+  for (const [, , count] of kinds) expect(Number(count)).toBeGreaterThan(0);
+});
+
+test('deliveries are counted by type and outcome; types of others share one label', async () => {
+  const series = (type: string, outcome: string) => `stripe_webhook_events_total{type="${type}",outcome="${outcome}"}`;
+  const type = 'checkout.session.completed';
+  const event = rawEvent(rawSession({ id: 'cs_test_metrics' }), { type });
+  expect(await growth(local, series(type, 'applied'), () => deliver(local.api, event).expect(200))).toBe(1);
+  expect(await growth(local, series(type, 'duplicate'), () => deliver(local.api, event).expect(200))).toBe(1);
+  const other = rawEvent(rawSession({ id: 'cs_test_metrics' }), { type: 'customer.created' });
+  expect(await growth(local, series('other', 'ignored'), () => deliver(local.api, other).expect(200))).toBe(1);
+  const forged = () => deliver(local.api, event, 'whsec_of_another').expect(400);
+  expect(await growth(local, series('other', 'refused'), forged)).toBe(1);
+});
+
+test('a delivery that could not be stored is counted as failed', async () => {
+  const lost = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
+  await lost.database.query({ text: 'ALTER TABLE checkout_session RENAME TO lost', values: [] });
+  const event = rawEvent(rawSession({ id: 'cs_test_failed' }));
+  const series = 'stripe_webhook_events_total{type="checkout.session.completed",outcome="failed"}';
+  expect(await growth(lost, series, () => deliver(lost.api, event).expect(500))).toBe(1);
+});
+
+test('unknown values of enums and what is ignored are counted, wherever they came from', async () => {
+  const unknown = rawEvent(rawSession({ id: 'cs_test_projected', submit_type: 'subscribe' }));
+  expect(await growth(local, 'stripe_projected_total', () => deliver(local.api, unknown).expect(200))).toBe(1);
+  const scheduled = () => local.app.ingest.snapshot({ object: { object: 'customer', id: 'cus_1' }, second: 1 });
+  expect(await growth(local, 'stripe_ignored_total', scheduled)).toBe(1);
+});
+
+test('the age of the last event is that of the ledger, and not known when it is empty', async () => {
+  expect(await reading(broken, 'stripe_last_event_age_seconds')).toBeNaN();
+  await database.query({ text: `UPDATE stripe_event SET received_at = now() - interval '1 hour'`, values: [] });
+  expect(await reading(local, 'stripe_last_event_age_seconds')).toBeGreaterThanOrEqual(3600);
+  await deliver(local.api, rawEvent(rawSession({ id: 'cs_test_now' }))).expect(200);
+  expect(await reading(local, 'stripe_last_event_age_seconds')).toBeLessThan(600);
+});
+
+test('without the ledger there are metrics all the same', async () => {
+  await broken.database.query({ text: 'ALTER TABLE stripe_event RENAME TO lost', values: [] });
+  expect(await reading(broken, 'stripe_last_event_age_seconds')).toBeNaN();
+  expect(await reading(broken, 'http_requests_in_flight')).toBe(1);
+});
+
+test('two services in one process do not share their counts', async () => {
+  expect(await growth(broken, answered('GET', '/health/ready', 200), () => local.api.get('/health/ready'))).toBe(0);
+});
+
+test('with keys the metrics need one, and one that only reads is enough', async () => {
+  expectProblem(await keyed.api.get('/metrics'), 401, 'unauthorized');
+  for (const key of Object.values(keys)) {
+    await keyed.api.get('/metrics').set('authorization', `Bearer ${key}`).expect(200);
+  }
+});
+
+test('ALLOW_ANONYMOUS opens the API to others, not the metrics', async () => {
+  await open.api.get(sessionsPath).expect(200);
+  expect(expectProblem(await open.api.get('/metrics'), 401, 'unauthorized').detail).toContain('API_READ_KEYS');
+});
+
+test.each([
+  ['a rebound name', { host: 'rebound.example.com' }, 421],
+  ['a page of another site', { 'sec-fetch-site': 'cross-site' }, 403],
+  ['a proxy on this machine', { 'x-forwarded-for': '10.0.0.1' }, 403],
+])('without keys %s is refused the metrics', async (_, headers, status) => {
+  expect((await local.api.get('/metrics').set(headers)).status).toBe(status);
+});
+
+if (onPostgres) {
+  test('the pool: its limit, its connections, and who waits for one', async () => {
+    const { limit } = database.pool?.() ?? {};
+    expect(limit).toBe(10);
+    const asleep = Array.from({ length: 12 }, () => database.query({ text: 'SELECT pg_sleep(0.4)', values: [] }));
+    await setTimeout(100);
+    const { text } = await local.api.get('/metrics').expect(200);
+    await Promise.all(asleep);
+    const read = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1]);
+    expect(read('database_pool_limit')).toBe(10);
+    expect(read('database_pool_connections')).toBe(10);
+    expect(read('database_pool_idle')).toBe(0);
+    expect(read('database_pool_waiting')).toBeGreaterThanOrEqual(2);
+  });
+} else {
+  test('the embedded database has no pool to measure', async () => {
+    expect((await local.api.get('/metrics')).text).not.toContain('database_pool');
+  });
+}
