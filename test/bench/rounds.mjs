@@ -1,0 +1,81 @@
+/** The order of the measurements: everything that is compared is measured one right after the other. */
+import { scenarios } from './scenarios.mjs';
+import { startLoad, startService } from './services.mjs';
+
+/**
+ * @typedef {object} Settings
+ * @property {readonly string[]} only names of scenarios
+ * @property {readonly number[]} connections
+ * @property {number} rounds
+ * @property {number} seconds
+ * @property {string} logLevel
+ *
+ * @typedef {import('./load.mjs').Measured & { scenario: string, connections: number, contender: string, round: number, rss: number | undefined }} Result
+ *   `rss`: megabytes resident right after
+ */
+
+const warmUpShare = 0.25;
+
+/**
+ * @param {string} databaseUrl @param {Settings} settings
+ * @param {(databaseUrl: string, services: import('./services.mjs').Service[]) => Promise<void>} agree throws where the services
+ *   do not answer the same
+ * @param {(line: string) => void} report
+ */
+export async function runRounds(databaseUrl, settings, agree, report) {
+  const names = ['ours', ...new Set(settings.only.flatMap((name) => scenarios[name].contenders))];
+  const services = [];
+  for (const name of names) services.push(await startService(name, databaseUrl, settings.logLevel));
+  await agree(databaseUrl, services);
+  const ask = await startLoad(databaseUrl);
+  return everyRound(settings, report, (scenario) =>
+    services
+      .filter(({ name }) => name === 'ours' || scenarios[scenario].contenders.includes(name))
+      .map((service) => ({ service, contender: service.name, ask })),
+  );
+}
+
+/** Ours on databases of different sizes. @param {readonly string[]} databaseUrls @param {Settings} settings @param {(line: string) => void} report */
+export async function runGrowth(databaseUrls, settings, report) {
+  /** @type {Runner[]} */
+  const runners = [];
+  for (const url of databaseUrls) {
+    const service = await startService('ours', url, settings.logLevel);
+    runners.push({ service, contender: new URL(url).pathname.replace(/\D/g, ''), ask: await startLoad(url) });
+  }
+  return everyRound(settings, report, () => runners);
+}
+
+/**
+ * @typedef {{ service: import('./services.mjs').Service, contender: string, ask: Awaited<ReturnType<typeof startLoad>> }} Runner
+ *
+ * @param {Settings} settings @param {(line: string) => void} report @param {(scenario: string) => readonly Runner[]} runnersOf
+ */
+async function everyRound({ only, connections: counts, rounds, seconds }, report, runnersOf) {
+  /** @type {Result[]} */
+  const results = [];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const scenario of only) {
+      for (const connections of counts) {
+        for (const { service, contender, ask } of rotated(runnersOf(scenario), round)) {
+          const { name, port, headers } = service;
+          const job = { scenario, contender: name, port, headers, connections, seconds, warmUp: seconds * warmUpShare };
+          const measured = await ask(job);
+          results.push({ scenario, connections, contender, round, rss: service.rss(), ...measured });
+          const { rate, p50, p99 } = measured;
+          report(
+            `round ${round + 1}/${rounds}  ${scenario.padEnd(8)} ${String(connections).padStart(3)} connections  ${contender.padEnd(8)}` +
+              `${rate.toFixed(0).padStart(7)}/s  p50 ${p50.toFixed(2)} ms  p99 ${p99.toFixed(2)} ms`,
+          );
+        }
+      }
+    }
+  }
+  return results;
+}
+
+/** So that none always comes first. @template Value @param {readonly Value[]} values @param {number} by */
+function rotated(values, by) {
+  const start = by % values.length;
+  return [...values.slice(start), ...values.slice(0, start)];
+}
