@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyHttpOptions, type FastifyInstance, LogController } from 'fastify';
 import type { Config } from './config.js';
 import type { Database } from './database/database.js';
 import { enumStore } from './database/enums.js';
@@ -11,12 +11,15 @@ import { stripeEventStore } from './database/stripe-events.js';
 import { Problem, type ProblemCode } from './errors.js';
 import { examples } from './model/examples.js';
 import { accessCheck } from './plugins/access.js';
+import { allowOrigins } from './plugins/cors.js';
 import errorHandler, { handleError, problemType } from './plugins/error-handler.js';
 import gracefulClose from './plugins/graceful-close.js';
 import { takeJsonOnly } from './plugins/json-body.js';
+import { clientTimeouts, limitRate, shedLoad } from './plugins/limits.js';
 import { collectMethods } from './plugins/method-not-allowed.js';
 import measure, { createMetrics } from './plugins/metrics.js';
 import openapi from './plugins/openapi.js';
+import { requestIds } from './plugins/request-id.js';
 import requestLog from './plugins/request-log.js';
 import { requestValidator } from './plugins/validation.js';
 import { enumRoutes } from './routes/enums.js';
@@ -42,21 +45,15 @@ export interface Dependencies {
   logger?: FastifyBaseLogger;
 }
 
+const apiHeaders = { 'cache-control': 'private, no-cache', 'x-content-type-options': 'nosniff' };
+
 /** An id of 255 characters, each of up to four bytes, percent-encoded. */
 const maxParamLength = 255 * 4 * 3;
 
 /** Builds the service: all of Fastify's options, plugins and scopes, in the order in which a request meets them. */
 export async function buildApp(config: Config, { database, logger }: Dependencies): Promise<FastifyInstance> {
-  const app: FastifyInstance = Fastify({
-    ...(logger && { loggerInstance: logger }),
-    bodyLimit: config.BODY_LIMIT,
-    trustProxy: config.TRUST_PROXY.length > 0 ? [...config.TRUST_PROXY] : false,
-    genReqId: () => randomUUID(),
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength },
-    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
-    clientErrorHandler: refuseUnreadable,
-  });
+  const app: FastifyInstance = Fastify(serverOptions(config, logger));
+  app.server.maxConnections = config.MAX_CONNECTIONS;
   // Answers are JSON already, or small: compiled serializers would only cost start-up.
   app.setSerializerCompiler(() => JSON.stringify);
   app.setValidatorCompiler(requestValidator());
@@ -73,28 +70,49 @@ export async function buildApp(config: Config, { database, logger }: Dependencie
   await app.register(measure, { metrics, database, events, ingest });
   await app.register(requestLog);
   await app.register(gracefulClose);
+  await allowOrigins(app, config.CORS_ORIGINS);
   const refuseOtherMethods = collectMethods(app);
   await app.register(openapi, { publicUrl: config.PUBLIC_URL, examples });
   await app.register(healthRoutes, { database });
   await app.register(metricsRoute, { metrics, config });
   const publicUrl = config.PUBLIC_URL;
-  await app.register(
-    async (api) => {
-      const checkAccess = accessCheck(config);
-      api.addHook('onRequest', async (request, reply) => {
-        reply.header('cache-control', 'private, no-cache');
-        checkAccess(request);
-      });
-      await api.register(sessionRoutes, { sessions, publicUrl });
-      await api.register(sessionStripeRoutes, { sessions, refresh });
-      await api.register(stripeEventRoutes, { events, publicUrl });
-      await api.register(enumRoutes, { enums: enumStore(database) });
-    },
-    { prefix: '/api' },
-  );
-  await app.register(webhookRoutes, { ingest, config, onDelivery: metrics.countDelivery });
+  await app.register(async (working) => {
+    // Statements of the embedded database hold the event loop themselves: a lag is no sign of too many requests there.
+    if (database.pool) await shedLoad(working, config, metrics.countRefusal);
+    await working.register(
+      async (api) => {
+        await limitRate(api, config, metrics.countRefusal);
+        const checkAccess = accessCheck(config);
+        api.addHook('onRequest', (request, reply, next) => {
+          reply.headers(apiHeaders);
+          checkAccess(request);
+          next();
+        });
+        await api.register(sessionRoutes, { sessions, publicUrl });
+        await api.register(sessionStripeRoutes, { sessions, refresh });
+        await api.register(stripeEventRoutes, { events, publicUrl });
+        await api.register(enumRoutes, { enums: enumStore(database) });
+      },
+      { prefix: '/api' },
+    );
+    await working.register(webhookRoutes, { ingest, config, onDelivery: metrics.countDelivery });
+  });
   refuseOtherMethods();
   return app;
+}
+
+function serverOptions(config: Config, logger: FastifyBaseLogger | undefined): FastifyHttpOptions<Server> {
+  return {
+    ...(logger && { loggerInstance: logger }),
+    ...clientTimeouts(config),
+    bodyLimit: config.BODY_LIMIT,
+    trustProxy: config.TRUST_PROXY.length > 0 ? [...config.TRUST_PROXY] : false,
+    genReqId: requestIds(config.TRUST_PROXY),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength },
+    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
+    clientErrorHandler: refuseUnreadable,
+  };
 }
 
 const problemBySocketError: Readonly<Record<string, ProblemCode>> = {

@@ -11,6 +11,9 @@ function list(description: string) {
   return Type.Unsafe<string[]>({ type: 'string', default: '', separator: ',', description });
 }
 
+/** What Node's timers hold; beyond it they fire at once. */
+const maxTimer = 2 ** 31 - 1;
+
 const environment = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on.' }),
   PORT: Type.Integer({ default: 3000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 for any.' }),
@@ -47,7 +50,25 @@ const environment = Type.Object({
       description: 'Base of `next`, `previous` and `Location`; taken from the request when absent.',
     }),
   ),
-  TRUST_PROXY: list('Addresses or networks of proxies whose forwarded headers count.'),
+  TRUST_PROXY: list('Addresses or networks of proxies whose forwarded headers and `X-Request-Id` count.'),
+  CORS_ORIGINS: list('Origins whose web pages may use the API, `https://shop.example.com`; `*` for all.'),
+  RATE_LIMIT_PER_MINUTE: Type.Integer({
+    default: 0,
+    minimum: 0,
+    description: 'Requests to the API in a minute with one key, or from one address without; 0 for no limit.',
+  }),
+  REQUEST_TIMEOUT_MS: Type.Integer({
+    default: 30_000,
+    minimum: 1,
+    maximum: maxTimer,
+    description: 'Milliseconds that a request may take to arrive.',
+  }),
+  MAX_CONNECTIONS: Type.Integer({ default: 10_000, minimum: 1, description: 'Connections of clients at most.' }),
+  MAX_EVENT_LOOP_DELAY_MS: Type.Integer({
+    default: 1000,
+    minimum: 0,
+    description: 'Milliseconds that the event loop may lag, on average over a second, before requests are turned away.',
+  }),
   SHUTDOWN_TIMEOUT_MS: Type.Integer({
     default: 10_000,
     minimum: 1,
@@ -171,6 +192,13 @@ function contradictions(config: Environment): string[] {
     // Not the value: it may hold a password.
     if (url !== undefined && !URL.canParse(url)) faults.push(`${name} is not a URL`);
   }
+  for (const entry of config.CORS_ORIGINS) {
+    if (entry !== '*' && !isOrigin(entry)) {
+      faults.push(
+        `CORS_ORIGINS takes origins as https://shop.example.com, without a path, or *, and ${entry} is neither`,
+      );
+    }
+  }
   for (const entry of config.TRUST_PROXY) {
     if (!isNetwork(entry)) faults.push(`TRUST_PROXY takes addresses and networks, and ${entry} is neither`);
   }
@@ -181,6 +209,11 @@ function contradictions(config: Environment): string[] {
   if (keys.length === 0 && !config.ALLOW_ANONYMOUS && !isLoopback(config.HOST)) {
     faults.push(
       `HOST is ${config.HOST}, which others can reach, and there is no key: set API_KEYS, or ALLOW_ANONYMOUS=true where something in front authenticates`,
+    );
+  }
+  if (keys.length === 0 && !config.ALLOW_ANONYMOUS && config.CORS_ORIGINS.includes('*')) {
+    faults.push(
+      'CORS_ORIGINS is * and there is no key, so any web page could use it: list the origins, or set API_KEYS',
     );
   }
   for (const mode of ['live', 'test']) {
@@ -196,6 +229,11 @@ function contradictions(config: Environment): string[] {
     if (!/^[\x21-\x7e]+$/.test(key)) faults.push('API_KEYS and API_READ_KEYS take visible ASCII characters only');
   }
   return faults;
+}
+
+/** As browsers send it, and no pattern of several. */
+function isOrigin(entry: string): boolean {
+  return !entry.includes('*') && URL.canParse(entry) && new URL(entry).origin === entry;
 }
 
 /** `10.0.0.1`, `10.0.0.0/8`, or one of the names that proxy-addr knows. */

@@ -10,6 +10,8 @@ export interface ProblemKind {
   readonly title: string;
   /** What brings it about and what to do, for the reader of the contract. */
   readonly description: string;
+  /** Seconds after which to try again, where that may help. */
+  readonly retryAfter?: number;
 }
 
 export const catalogue = {
@@ -84,6 +86,12 @@ export const catalogue = {
     title: 'The request was meant for another host',
     description: 'Without keys the service answers to localhost, 127.0.0.1 and [::1] only.',
   },
+  'too-many-requests': {
+    status: 429,
+    title: 'Too many requests',
+    description: 'More than RATE_LIMIT_PER_MINUTE with this key, or without one from this address.',
+    retryAfter: 60,
+  },
   'headers-too-large': {
     status: 431,
     title: 'The request headers are too large',
@@ -113,6 +121,19 @@ export const catalogue = {
     status: 503,
     title: 'The database is not available',
     description: 'Nothing was acknowledged; try again later.',
+    retryAfter: 5,
+  },
+  overloaded: {
+    status: 503,
+    title: 'The service has too much to do',
+    description: 'The request was turned away before anything was done; try again later.',
+    retryAfter: 2,
+  },
+  draining: {
+    status: 503,
+    title: 'This process is stopping',
+    description: 'It finishes what it has begun; send requests to another one.',
+    retryAfter: 5,
   },
   'query-timeout': {
     status: 503,
@@ -167,7 +188,8 @@ export class Problem extends Error {
     super(options.detail ?? catalogue[code].description, { cause: options.cause });
     this.name = 'Problem';
     this.statusCode = catalogue[code].status;
-    this.headers = options.headers ?? {};
+    const { retryAfter }: ProblemKind = catalogue[code];
+    this.headers = { ...(retryAfter && { 'retry-after': String(retryAfter) }), ...options.headers };
     this.#options = options;
   }
 
@@ -196,73 +218,8 @@ export function invalid(errors: readonly Fault[]): Problem {
   return new Problem('invalid-request', { detail, errors });
 }
 
-/**
- * What a failure of the database means to a client, from its SQLSTATE (PostgreSQL's appendix A) or the
- * driver's error code. What is in neither table is a fault of ours: `internal`.
- */
-export function databaseProblem(error: unknown): Problem | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
-  const message = error instanceof Error ? error.message : '';
-  const kind =
-    typeof code === 'string'
-      ? (problemBySqlState[code] ?? problemBySqlStateClass[code.slice(0, 2)] ?? problemByDriverCode[code])
-      : problemByDriverMessage.find(([pattern]) => pattern.test(message))?.[1];
-  return kind && new Problem(kind, { cause: error });
-}
-
-const problemBySqlState: Readonly<Record<string, ProblemCode>> = {
-  '57014': 'query-timeout', // query_canceled, by statement_timeout
-};
-
-const problemBySqlStateClass: Readonly<Record<string, ProblemCode>> = {
-  '08': 'database-unavailable', // connection exception
-  '28': 'database-unavailable', // invalid authorization: the operator's to mend
-  '3D': 'database-unavailable', // the database does not exist
-  '53': 'database-unavailable', // insufficient resources: connections, disk, memory
-  '54': 'payload-too-large', // program limit exceeded
-  '57': 'database-unavailable', // operator intervention: shutdown, crash, starting up
-  '58': 'database-unavailable', // system error outside PostgreSQL
-};
-
-const problemByDriverCode: Readonly<Record<string, ProblemCode>> = {
-  // Prisma's own (https://www.prisma.io/docs/orm/reference/error-reference).
-  P1000: 'database-unavailable', // authentication failed
-  P1001: 'database-unavailable', // cannot be reached
-  P1002: 'database-unavailable', // timed out
-  P1003: 'database-unavailable', // does not exist
-  P1008: 'query-timeout',
-  P1017: 'database-unavailable', // closed the connection
-  P2024: 'database-unavailable', // no connection within the limit
-  ECONNREFUSED: 'database-unavailable',
-  ECONNRESET: 'database-unavailable',
-  EHOSTUNREACH: 'database-unavailable',
-  ENETUNREACH: 'database-unavailable',
-  ENOENT: 'database-unavailable', // a socket's path
-  ENOTFOUND: 'database-unavailable',
-  EAI_AGAIN: 'database-unavailable',
-  EPIPE: 'database-unavailable',
-  ETIMEDOUT: 'database-unavailable',
-};
-
-// pg gives these no code: the pool's wait limit, and a connection lost under a query.
-const problemByDriverMessage: readonly [RegExp, ProblemCode][] = [
-  [/timeout exceeded when trying to connect/, 'database-unavailable'],
-  [/Connection terminated|Client has encountered a connection error/, 'database-unavailable'],
-];
-
 /** A fault that the person who starts the service can mend: its message is all there is to say. */
 export class OperatorError extends Error {}
-
-/** What to tell the person who started the service, where a failure is theirs to mend; else undefined. */
-export function operatorMessage(error: unknown): string | undefined {
-  if (error instanceof OperatorError) return error.message;
-  const { code, address, port } = error as { code?: string; address?: string; port?: number };
-  if (code === 'EADDRINUSE') return `PORT ${port} of HOST ${address} is in use: stop what uses it, or choose another.`;
-  if (code === 'EACCES' && port) return `PORT ${port} of HOST ${address} may not be used by this user: choose another.`;
-  if (code === 'EADDRNOTAVAIL') return `HOST ${address} is no address of this machine.`;
-  const problem = databaseProblem(error);
-  return problem && `The database cannot be used: ${(error as Error).message || code}. See DATABASE_URL.`;
-}
 
 /**
  * A failure as the log may have it: the fields of database errors that hold rows, parameters or statements, and the

@@ -3,9 +3,10 @@ import pino from 'pino';
 import { buildApp } from './app.js';
 import { type Config, parseConfig } from './config.js';
 import type { Database } from './database/database.js';
+import { operatorMessage } from './database/failures.js';
 import { migrate, pendingMigrations } from './database/migrate.js';
 import { openDatabase } from './database/open.js';
-import { loggable, OperatorError, operatorMessage } from './errors.js';
+import { loggable, OperatorError } from './errors.js';
 import { stripeClients } from './stripe/client.js';
 import { startSchedule } from './stripe/schedule.js';
 

@@ -115,6 +115,13 @@ test.each([
   ['PUBLIC_URL', 'https://[sessions'],
   ['TRUST_PROXY', 'nginx'],
   ['TRUST_PROXY', '10.0.0.0/99'],
+  ['CORS_ORIGINS', 'shop.example.com'],
+  ['CORS_ORIGINS', 'https://shop.example.com/'],
+  ['CORS_ORIGINS', 'https://*.example.com'],
+  ['RATE_LIMIT_PER_MINUTE', '-1'],
+  ['REQUEST_TIMEOUT_MS', '0'],
+  ['REQUEST_TIMEOUT_MS', '2147483648'],
+  ['MAX_CONNECTIONS', '0'],
 ])('%s=%s is refused by its name', (name, value) => {
   const faults = faultsOf({ [name]: value });
   expect(faults).toHaveLength(1);
@@ -194,6 +201,13 @@ test.each(['API_KEYS', 'API_READ_KEYS'])('%s and ALLOW_ANONYMOUS contradict each
   expect(faults).toHaveLength(1);
   expect(faults[0]).toContain('ALLOW_ANONYMOUS');
   expect(faults[0]).not.toContain('secret-key');
+});
+
+test('every origin and no key would let in every web page', () => {
+  expect(faultsOf({ CORS_ORIGINS: '*' }).join()).toMatch(/CORS_ORIGINS.*API_KEYS/);
+  expect(faultsOf({ CORS_ORIGINS: '*', API_KEYS: 'key' })).toEqual([]);
+  expect(faultsOf({ CORS_ORIGINS: '*', ALLOW_ANONYMOUS: 'true' })).toEqual([]);
+  expect(faultsOf({ CORS_ORIGINS: 'http://localhost:5173, https://shop.example.com' })).toEqual([]);
 });
 
 test.each(['schlüssel', 'two words', 'tab\there'])('the key %j cannot be sent in a header, and is refused', (key) => {

@@ -4,8 +4,9 @@ import pg from 'pg';
 import { afterAll, expect, inject, test } from 'vitest';
 import type { Database } from '../src/database/database.js';
 import { openPGlite } from '../src/database/embedded.js';
+import { databaseProblem } from '../src/database/failures.js';
 import { openPostgres } from '../src/database/postgres.js';
-import { catalogue, databaseProblem, invalid, Problem } from '../src/errors.js';
+import { catalogue, invalid, Problem } from '../src/errors.js';
 import { postgresDatabase } from './support/database.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from './support/service.js';
 
@@ -90,6 +91,7 @@ test.each([
 
 test.each([
   'timeout exceeded when trying to connect',
+  'Query read timeout',
   'Connection terminated unexpectedly',
   'Connection terminated due to connection timeout',
   'Client has encountered a connection error and is not queryable',
@@ -135,6 +137,7 @@ test.each([sessionsPath, `${sessionsPath}/x`, '/api/enums', '/api/enums/mode', '
   async (path) => {
     const response = await offline.get(path);
     expectProblem(response, 503, 'database-unavailable');
+    expect(Number(response.headers['retry-after'])).toBeGreaterThan(0);
     expect(response.text).not.toMatch(/hunter2|nowhere|127\.0\.0\.1:1|ECONNREFUSED/);
   },
 );

@@ -2,9 +2,10 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import pino from 'pino';
 import { type Config, parseConfig } from '../config.js';
 import type { Database } from '../database/database.js';
+import { operatorMessage } from '../database/failures.js';
 import { migrate } from '../database/migrate.js';
 import { openDatabase } from '../database/open.js';
-import { OperatorError, operatorMessage } from '../errors.js';
+import { OperatorError } from '../errors.js';
 
 /** What every command of the command line shares: help, configuration, database, progress, exit code. */
 

@@ -20,7 +20,7 @@ export function accessCheck(config: Config): (request: FastifyRequest) => void {
   if (config.ALLOW_ANONYMOUS) return () => {};
   if (config.API_KEYS.length + config.API_READ_KEYS.length > 0) return keyCheck(config);
   if (!isLoopback(config.HOST)) throw new Error('no keys, and an address that others can reach');
-  return checkLocal;
+  return localCheck(config.CORS_ORIGINS);
 }
 
 /**
@@ -42,16 +42,38 @@ function unauthorized(detail?: string): Problem {
 
 const readMethods = ['GET', 'HEAD'];
 
-function keyCheck({ API_KEYS, API_READ_KEYS }: Config): (request: FastifyRequest) => void {
-  const full = API_KEYS.map(digest);
-  const read = API_READ_KEYS.map(digest);
-  return ({ headers, method, routeOptions }) => {
-    const [, key] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
-    const given = digest(key ?? '');
-    if (key !== undefined && holds(full, given)) return;
-    if (key === undefined || !holds(read, given)) throw unauthorized();
-    if (!readMethods.includes(method) || routeOptions.config.needsFullAccess)
+function keyCheck(config: Config): (request: FastifyRequest) => void {
+  const holderOf = keyHolder(config);
+  return (request) => {
+    const holder = holderOf(request);
+    if (!holder) throw unauthorized();
+    if (holder.hasFullAccess) return;
+    if (!readMethods.includes(request.method) || request.routeOptions.config.needsFullAccess)
       throw new Problem('forbidden', { detail: 'This key reads sessions and nothing else.' });
+  };
+}
+
+/** One of the configured keys, without the key. */
+export interface KeyHolder {
+  /** Tells the keys apart. */
+  readonly name: string;
+  readonly hasFullAccess: boolean;
+}
+
+/** @returns what tells whose key a request carries; undefined for one without a key that is configured. */
+export function keyHolder({ API_KEYS, API_READ_KEYS }: Config): (request: FastifyRequest) => KeyHolder | undefined {
+  const holders = [
+    ...API_KEYS.map((key, index) => ({ digest: digest(key), name: `full ${index}`, hasFullAccess: true })),
+    ...API_READ_KEYS.map((key, index) => ({ digest: digest(key), name: `read ${index}`, hasFullAccess: false })),
+  ];
+  return ({ headers }) => {
+    const [, key] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
+    if (key === undefined) return undefined;
+    const given = digest(key);
+    let holder: KeyHolder | undefined;
+    // All of them, whichever it is; a key that stands in both lists has full access.
+    for (const one of holders) if (timingSafeEqual(one.digest, given)) holder ??= one;
+    return holder;
   };
 }
 
@@ -60,31 +82,32 @@ function digest(key: string): Buffer {
   return createHash('sha256').update(key).digest();
 }
 
-function holds(keys: readonly Buffer[], given: Buffer): boolean {
-  return keys.reduce((found, key) => timingSafeEqual(key, given) || found, false);
-}
-
 const localHost = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
 const forwardedHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'];
 
 /**
  * Loopback keeps other machines out, not the web pages in a browser on this one, nor a proxy here that
  * serves others. A page's own request says so in Origin or Sec-Fetch-Site; after DNS rebinding, in Host.
+ *
+ * @param origins whose pages are let in nevertheless.
  */
-function checkLocal({ headers }: FastifyRequest): void {
-  if (!localHost.test(headers.host ?? '')) throw new Problem('misdirected-request');
-  const proxied = forwardedHeaders.find((name) => headers[name] !== undefined);
-  if (proxied) {
-    throw new Problem('forbidden', {
-      detail: `The request came through a proxy (${proxied}), and without API_KEYS the service is for this machine alone.`,
-    });
-  }
-  const { origin } = headers;
-  const site = headers['sec-fetch-site'];
-  const sameOrigin = origin === undefined || origin.toLowerCase() === `http://${headers.host}`.toLowerCase();
-  if (!sameOrigin || site === 'cross-site' || site === 'same-site') {
-    throw new Problem('forbidden', {
-      detail: 'The request came from a web page of another site, and without API_KEYS those are refused.',
-    });
-  }
+function localCheck(origins: readonly string[]): (request: FastifyRequest) => void {
+  return ({ headers }) => {
+    if (!localHost.test(headers.host ?? '')) throw new Problem('misdirected-request');
+    const proxied = forwardedHeaders.find((name) => headers[name] !== undefined);
+    if (proxied) {
+      throw new Problem('forbidden', {
+        detail: `The request came through a proxy (${proxied}), and without API_KEYS the service is for this machine alone.`,
+      });
+    }
+    const { origin } = headers;
+    if (origin !== undefined && origins.includes(origin)) return;
+    const site = headers['sec-fetch-site'];
+    const sameOrigin = origin === undefined || origin.toLowerCase() === `http://${headers.host}`.toLowerCase();
+    if (!sameOrigin || site === 'cross-site' || site === 'same-site') {
+      throw new Problem('forbidden', {
+        detail: 'The request came from a web page of another site, and without API_KEYS those are refused.',
+      });
+    }
+  };
 }

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
-import { catalogue, databaseProblem, loggable, Problem, type ProblemCode } from '../errors.js';
+import { databaseProblem } from '../database/failures.js';
+import { catalogue, loggable, Problem, type ProblemCode } from '../errors.js';
 
 export const problemType = 'application/problem+json';
 
@@ -40,6 +41,7 @@ function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyRe
   return reply
     .code(problem.statusCode)
     .headers(problem.headers)
+    .headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' })
     .type(problemType)
     .send(JSON.stringify(problem.document(path, request.id)));
 }

@@ -1,10 +1,11 @@
+import helmet, { type FastifyHelmetOptions } from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import type { OpenAPIV3 } from 'openapi-types';
 import { type TSchema, Type } from 'typebox';
-import { catalogue, type ProblemCode } from '../errors.js';
+import { catalogue, type ProblemCode, type ProblemKind } from '../errors.js';
 import { enumComponents } from '../model/enums.js';
 import { sessionComponents } from '../model/session.js';
 import { SessionPage } from '../model/session-list.js';
@@ -73,15 +74,29 @@ export function empty(description: string, headers?: Record<string, TSchema>) {
   return { type: 'null', description, ...(headers && { headers }) };
 }
 
+interface ProblemResponse {
+  description: string;
+  headers: Record<string, TSchema>;
+  content: object;
+}
+
+const requestIdHeader = Type.String({ description: 'Under which the log has this request.' });
+const retryAfterHeader = Type.Integer({ description: 'Seconds after which to try again, where that may help.' });
+
 /** The error responses of a route, from the catalogue; those that share a status share a response. */
-export function problems(...codes: ProblemCode[]): Record<number, object> {
-  const responses: Record<number, { description: string; content: object }> = {};
+export function problems(...codes: ProblemCode[]): Record<number, ProblemResponse> {
+  const responses: Record<number, ProblemResponse> = {};
   for (const code of codes) {
-    const { status, title, description } = catalogue[code];
+    const { status, title, description, retryAfter }: ProblemKind = catalogue[code];
     const text = `\`urn:problem:${code}\` ${title}. ${description}`;
-    const before = responses[status]?.description;
+    const before = responses[status];
     responses[status] = {
-      description: before ? `${before}\n\n${text}` : text,
+      description: before ? `${before.description}\n\n${text}` : text,
+      headers: {
+        'X-Request-Id': requestIdHeader,
+        ...before?.headers,
+        ...(retryAfter && { 'Retry-After': retryAfterHeader }),
+      },
       content: { [problemType]: { schema: Type.Ref('Problem#') } },
     };
   }
@@ -133,11 +148,14 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
     refResolver: { buildLocalReference: ({ $id }, _base, _fragment, index) => String($id ?? `schema-${index}`) },
     transformObject: (document) => finish((document as { openapiObject: OpenAPIV3.Document }).openapiObject, examples),
   });
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    logo: { type: 'image/svg+xml', content: '<svg xmlns="http://www.w3.org/2000/svg"/>' },
-    theme: { title: 'Checkout Sessions' },
-    uiConfig: { docExpansion: 'list', deepLinking: true, persistAuthorization: true, validatorUrl: null },
+  await app.register(async (docs) => {
+    await docs.register(helmet, docsHeaders(publicUrl));
+    await docs.register(swaggerUi, {
+      routePrefix: '/docs',
+      logo: { type: 'image/svg+xml', content: '<svg xmlns="http://www.w3.org/2000/svg"/>' },
+      theme: { title: 'Checkout Sessions' },
+      uiConfig: { docExpansion: 'list', deepLinking: true, persistAuthorization: true, validatorUrl: null },
+    });
   });
 
   const cached = { json: '', yaml: '' };
@@ -150,6 +168,31 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
     return reply.type('application/yaml').send(cached.yaml);
   });
 });
+
+/**
+ * The headers of the docs page: it runs its own scripts, and talks to this service. Swagger UI styles its elements
+ * where they stand and draws its icons from `data:`.
+ */
+function docsHeaders(publicUrl: string | undefined): FastifyHelmetOptions {
+  return {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:'],
+        connectSrc: ["'self'", ...(publicUrl ? [new URL(publicUrl).origin] : [])],
+        baseUri: ["'none'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+      },
+    },
+    // Whether a whole host is https for years is for who terminates TLS to say.
+    strictTransportSecurity: false,
+    xFrameOptions: { action: 'deny' },
+  };
+}
 
 /** What @fastify/swagger has no place for: the style of one parameter, and the examples of bodies. */
 function finish(document: OpenAPIV3.Document, examples: OpenApiOptions['examples']): OpenAPIV3.Document {

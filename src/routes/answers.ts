@@ -11,7 +11,10 @@ import type { Parsed } from '../model/session-request.js';
 export const sessionsPath = '/checkout-sessions';
 
 /** Problems of every route of the API. */
-export const always = ['malformed-request', 'unauthorized', 'forbidden', 'misdirected-request'] as const;
+export const always = [
+  ...(['malformed-request', 'unauthorized', 'forbidden', 'misdirected-request'] as const),
+  ...(['too-many-requests', 'overloaded'] as const),
+] as const;
 
 /** Problems of every route that asks the database. */
 export const failures = ['internal', 'database-unavailable', 'query-timeout'] as const;

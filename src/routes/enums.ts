@@ -5,9 +5,7 @@ import type { enumStore } from '../database/enums.js';
 import { Problem } from '../errors.js';
 import { enumNames } from '../model/enums.js';
 import { json, problems } from '../plugins/openapi.js';
-
-const always = ['malformed-request', 'unauthorized', 'forbidden', 'misdirected-request'] as const;
-const failures = ['internal', 'database-unavailable', 'query-timeout'] as const;
+import { always, failures } from './answers.js';
 
 const Name = Type.String({ description: `The property of a session: ${enumNames.join(', ')}.`, examples: ['mode'] });
 

@@ -4,7 +4,6 @@ import type { Config } from '../config.js';
 import { metricsCheck } from '../plugins/access.js';
 import type { Metrics } from '../plugins/metrics.js';
 import { problems } from '../plugins/openapi.js';
-import { always } from './answers.js';
 
 interface MetricsRouteOptions {
   metrics: Metrics;
@@ -28,7 +27,7 @@ export async function metricsRoute(app: FastifyInstance, { metrics, config }: Me
             description: 'The metrics of this process.',
             content: { 'text/plain': { schema: Type.String({ description: 'One line per series.' }) } },
           },
-          ...problems(...always, 'internal'),
+          ...problems('unauthorized', 'forbidden', 'misdirected-request', 'internal'),
         },
       },
       onRequest: (request, _reply, next) => {

@@ -39,7 +39,7 @@ export async function webhookRoutes(app: FastifyInstance, { ingest, config, onDe
           200: json('What was done with the event.', Type.Ref('StripeWebhookResult#')),
           ...problems(
             ...(['malformed-request', 'invalid-signature', 'payload-too-large', 'request-timeout'] as const),
-            ...(['internal', 'database-unavailable', 'query-timeout', 'stripe-not-configured'] as const),
+            ...(['internal', 'overloaded', 'database-unavailable', 'query-timeout', 'stripe-not-configured'] as const),
           ),
         },
       },

@@ -1,5 +1,5 @@
+import { databaseProblem } from '../database/failures.js';
 import type { RowOutcome, TransferStore } from '../database/transfer.js';
-import { databaseProblem } from '../errors.js';
 import type { Element } from './import-elements.js';
 import type { Item } from './import-items.js';
 import type { Ingest, Ingested } from './ingest.js';

@@ -1,0 +1,68 @@
+import { OperatorError, Problem, type ProblemCode } from '../errors.js';
+
+/** What failures of the database and of the system mean: to a client, to the person who started the service. */
+
+/**
+ * What a failure of the database means to a client, from its SQLSTATE (PostgreSQL's appendix A) or the
+ * driver's error code. What is in neither table is a fault of ours: `internal`.
+ */
+export function databaseProblem(error: unknown): Problem | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  const message = error instanceof Error ? error.message : '';
+  const kind =
+    typeof code === 'string'
+      ? (problemBySqlState[code] ?? problemBySqlStateClass[code.slice(0, 2)] ?? problemByDriverCode[code])
+      : problemByDriverMessage.find(([pattern]) => pattern.test(message))?.[1];
+  return kind && new Problem(kind, { cause: error });
+}
+
+const problemBySqlState: Readonly<Record<string, ProblemCode>> = {
+  '57014': 'query-timeout', // query_canceled, by statement_timeout
+};
+
+const problemBySqlStateClass: Readonly<Record<string, ProblemCode>> = {
+  '08': 'database-unavailable', // connection exception
+  '28': 'database-unavailable', // invalid authorization: the operator's to mend
+  '3D': 'database-unavailable', // the database does not exist
+  '53': 'database-unavailable', // insufficient resources: connections, disk, memory
+  '54': 'payload-too-large', // program limit exceeded
+  '57': 'database-unavailable', // operator intervention: shutdown, crash, starting up
+  '58': 'database-unavailable', // system error outside PostgreSQL
+};
+
+const problemByDriverCode: Readonly<Record<string, ProblemCode>> = {
+  // Prisma's own (https://www.prisma.io/docs/orm/reference/error-reference).
+  P1000: 'database-unavailable', // authentication failed
+  P1001: 'database-unavailable', // cannot be reached
+  P1002: 'database-unavailable', // timed out
+  P1003: 'database-unavailable', // does not exist
+  P1008: 'query-timeout',
+  P1017: 'database-unavailable', // closed the connection
+  P2024: 'database-unavailable', // no connection within the limit
+  ECONNREFUSED: 'database-unavailable',
+  ECONNRESET: 'database-unavailable',
+  EHOSTUNREACH: 'database-unavailable',
+  ENETUNREACH: 'database-unavailable',
+  ENOENT: 'database-unavailable', // a socket's path
+  ENOTFOUND: 'database-unavailable',
+  EAI_AGAIN: 'database-unavailable',
+  EPIPE: 'database-unavailable',
+  ETIMEDOUT: 'database-unavailable',
+};
+
+// pg gives these no code: the pool's wait limit, a server that went silent, a connection lost under a query.
+const problemByDriverMessage: readonly [RegExp, ProblemCode][] = [
+  [/timeout exceeded when trying to connect|Query read timeout/, 'database-unavailable'],
+  [/Connection terminated|Client has encountered a connection error/, 'database-unavailable'],
+];
+
+/** What to tell the person who started the service, where a failure is theirs to mend; else undefined. */
+export function operatorMessage(error: unknown): string | undefined {
+  if (error instanceof OperatorError) return error.message;
+  const { code, address, port } = error as { code?: string; address?: string; port?: number };
+  if (code === 'EADDRINUSE') return `PORT ${port} of HOST ${address} is in use: stop what uses it, or choose another.`;
+  if (code === 'EACCES' && port) return `PORT ${port} of HOST ${address} may not be used by this user: choose another.`;
+  if (code === 'EADDRNOTAVAIL') return `HOST ${address} is no address of this machine.`;
+  const problem = databaseProblem(error);
+  return problem && `The database cannot be used: ${(error as Error).message || code}. See DATABASE_URL.`;
+}
