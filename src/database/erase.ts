@@ -1,0 +1,76 @@
+import { retrying } from './batch.js';
+import type { Database } from './database.js';
+import { lockSession } from './session-writes.js';
+
+/** Erases what is stored of a person: the sessions, by which alone this database knows them. */
+
+/** Whose sessions: those with this customer of Stripe's, or with this address, in whatever case. */
+export interface Person {
+  readonly customer?: string | undefined;
+  readonly email?: string | undefined;
+}
+
+export interface ErasedPage {
+  /** Sessions that were looked at. */
+  readonly read: number;
+  /** Those that were erased; in a dry run those that would be. */
+  readonly ids: readonly string[];
+}
+
+/** Sessions a statement looks at: each with its raw object, of several kilobytes. */
+const pageSize = 500;
+
+/**
+ * Holds where a session is of the person `$1`, `$2`. The raw object is looked into too: a PATCH changes the columns
+ * alone, the address that was typed at the checkout stands in `customer_details`, and an expanded customer is an object.
+ */
+const isOfPerson = `($1::text IN (s.customer, s.stripe_data ->> 'customer', s.stripe_data #>> '{customer,id}')
+  OR lower($2::text) IN (lower(s.customer_email), lower(s.stripe_data ->> 'customer_email'),
+    lower(s.stripe_data #>> '{customer_details,email}'), lower(s.stripe_data #>> '{customer,email}')))`;
+
+const findSql = `SELECT count(*)::int AS read, max(s.id) AS last, array_agg(s.id) FILTER (WHERE ${isOfPerson}) AS ids
+  FROM (SELECT * FROM checkout_session WHERE id > $3 ORDER BY id LIMIT $4::bigint) AS s`;
+
+interface FoundPage {
+  read: number;
+  /** Null after the last page, as `ids` is where none matches. */
+  last: string | null;
+  ids: string[] | null;
+}
+
+/** The locks are taken in one order, as every group of writes does. Who has changed hands meanwhile is let be. */
+const eraseSql = `WITH locked AS MATERIALIZED (
+    SELECT r.id, ${lockSession('r.id')} FROM (SELECT unnest($3::text[]) COLLATE "C" AS id ORDER BY 1) AS r
+  ), gone AS (
+    DELETE FROM checkout_session AS s USING locked WHERE s.id = locked.id AND ${isOfPerson} RETURNING s.id
+  )
+  INSERT INTO checkout_session_tombstone AS t (id) SELECT gone.id FROM gone
+  ON CONFLICT (id) DO UPDATE SET deleted_at = now() RETURNING t.id`;
+
+/**
+ * Deletes a person's sessions and leaves their tombstones, so that nothing from Stripe brings them back. A page at a
+ * time, each committed by itself, so that an erasure that is interrupted is done by starting it again. What is written
+ * meanwhile may be missed.
+ */
+export async function* eraseSessions(
+  database: Database,
+  { customer, email }: Person,
+  { dryRun }: { dryRun: boolean },
+): AsyncGenerator<ErasedPage> {
+  const person = [customer ?? null, email ?? null];
+  let last: string | null = '';
+  while (last !== null) {
+    const values: unknown[] = [...person, last, pageSize];
+    const [page] = (await database.query<FoundPage>({ text: findSql, values })) as [FoundPage];
+    const found = page.ids ?? [];
+    yield { read: page.read, ids: dryRun || found.length === 0 ? found : await erase(database, person, found) };
+    last = page.last;
+  }
+}
+
+async function erase(database: Database, person: readonly unknown[], ids: readonly string[]): Promise<string[]> {
+  const values = [...person, ids];
+  const rows = await retrying(() => database.query<{ id: string }>({ text: eraseSql, values }));
+  const erased = new Set(rows.map(({ id }) => id));
+  return ids.filter((id) => erased.has(id));
+}

@@ -1,0 +1,167 @@
+import pino from 'pino';
+import { beforeAll, expect, test } from 'vitest';
+import type { Database } from '../src/database/database.js';
+import { eraseSessions, type Person } from '../src/database/erase.js';
+import { mirrorStore } from '../src/database/mirror.js';
+import { createIngest } from '../src/stripe/ingest.js';
+import { testDatabase } from './support/database.js';
+import { runCommandLine } from './support/process.js';
+import { type RawSession, rawEvent, rawSession } from './support/stripe.js';
+import { commandDatabase } from './support/stripe-api.js';
+
+const customer = 'cus_jenny';
+const email = 'jenny.rosen@example.com';
+
+/** One session for each place where Stripe or a client may have put the person. */
+const byCustomer = {
+  cs_test_customer: { customer },
+  cs_test_customer_raw: { customer },
+  cs_test_customer_expanded: { customer: { id: customer, object: 'customer' } },
+};
+const byEmail = {
+  cs_test_email: { customer_email: 'Jenny.Rosen@Example.com' },
+  cs_test_email_raw: { customer_email: email },
+  cs_test_email_details: { customer_details: { email: 'JENNY.ROSEN@example.com', name: 'Jenny Rosen' } },
+  cs_test_email_expanded: { customer: { id: 'cus_guest', object: 'customer', email } },
+};
+/** What is like the person and is not. */
+const ofOthers = {
+  cs_test_other_customer: { customer: 'cus_jenny2', metadata: { seller: customer } },
+  cs_test_other_email: { customer_email: `a${email}`, customer_details: { email: null } },
+  cs_test_other_wildcard: { customer_email: 'jennyXrosen@example.com' },
+  cs_test_other_nobody: {},
+};
+
+const ingestOf = (database: Database) =>
+  createIngest(mirrorStore(database), { STRIPE_LIVEMODE: 'both' }, pino({ level: 'silent' }));
+
+function eventOf(id: string, fields: Partial<RawSession>) {
+  return rawEvent(rawSession({ id, ...fields }), { id: `evt_of_${id}` });
+}
+
+async function idsOf(database: Database, table: string): Promise<string[]> {
+  const rows = await database.query<{ id: string }>({
+    text: `SELECT id FROM ${table} ORDER BY id COLLATE "C"`,
+    values: [],
+  });
+  return rows.map(({ id }) => id);
+}
+
+const people = await commandDatabase();
+const erase = (...args: string[]) => runCommandLine('erase', args, people.environment);
+const sorted = (sessions: object) => Object.keys(sessions).sort();
+/** Progress may be reported before. */
+const lastLine = (stderr: string) => stderr.trim().split('\n').at(-1);
+const linesOf = (ids: readonly string[]) => ids.map((id) => `${id}\n`).join('');
+
+beforeAll(() =>
+  people.use(async (database) => {
+    const ingest = ingestOf(database);
+    for (const [id, fields] of Object.entries({ ...byCustomer, ...byEmail, ...ofOthers })) {
+      await ingest.event(eventOf(id, fields as Partial<RawSession>));
+    }
+    // What a PATCH does: only the raw objects still tell.
+    const text = `UPDATE checkout_session SET customer = 'cus_new', customer_email = '' WHERE id = ANY($1)`;
+    const raw = ['cs_test_customer_raw', 'cs_test_customer_expanded', 'cs_test_email_raw', 'cs_test_email_expanded'];
+    await database.query({ text, values: [raw] });
+  }),
+);
+
+test('a dry run prints what would be erased and changes nothing', async () => {
+  const { code, stdout, stderr } = await erase('--customer', customer, '--email', email, '--dry-run');
+  expect(stdout).toBe(linesOf(sorted({ ...byCustomer, ...byEmail })));
+  expect(lastLine(stderr)).toBe('Would erase 7 of 11 sessions read.');
+  expect(code).toBe(0);
+  await people.use(async (database) => {
+    expect(await idsOf(database, 'checkout_session')).toHaveLength(11);
+    expect(await idsOf(database, 'checkout_session_tombstone')).toEqual([]);
+  });
+});
+
+test('a customer is erased, wherever the id stands', async () => {
+  const { code, stdout, stderr } = await erase('--customer', customer);
+  expect(stdout).toBe(linesOf(sorted(byCustomer)));
+  expect(lastLine(stderr)).toBe('Erased 3 of 11 sessions read.');
+  expect(code).toBe(0);
+});
+
+test('an address is erased, wherever it stands and in whatever case', async () => {
+  const { code, stdout, stderr } = await erase('--email', ` ${email.toUpperCase()} `);
+  expect(stdout).toBe(linesOf(sorted(byEmail)));
+  expect(lastLine(stderr)).toBe('Erased 4 of 8 sessions read.');
+  expect(code).toBe(0);
+});
+
+test('nothing of the person is left, and everything of others', async () => {
+  await people.use(async (database) => {
+    expect(await idsOf(database, 'checkout_session')).toEqual(sorted(ofOthers));
+    expect(await idsOf(database, 'checkout_session_tombstone')).toEqual(sorted({ ...byCustomer, ...byEmail }));
+  });
+  const { stdout } = await runCommandLine('export', ['--full'], people.environment);
+  const lines = stdout.split('\n');
+  expect(lines.filter((line) => line.includes('"kind":"event"'))).toHaveLength(11);
+  const traces = lines.filter((line) => /jenny/i.test(line) && !line.includes('"cs_test_other_'));
+  expect(traces).toEqual([]);
+});
+
+test('who is erased stays erased when Stripe sends the session again, and erasing again finds nothing', async () => {
+  await people.use(async (database) => {
+    const again = rawEvent(rawSession({ id: 'cs_test_email', customer_email: email, status: 'complete' }));
+    expect(await ingestOf(database).event(again)).toMatchObject({ outcome: 'deleted' });
+  });
+  const { code, stdout, stderr } = await erase('--customer', customer, '--email', email);
+  expect({ code, stdout, last: lastLine(stderr) }).toEqual({
+    code: 0,
+    stdout: '',
+    last: 'Erased 0 of 4 sessions read.',
+  });
+});
+
+test.each([
+  ['nobody', [], 'Say whom'],
+  ['an empty customer', ['--customer', ''], '--customer is empty'],
+  ['an empty address beside a customer', ['--customer', 'cus_1', '--email', ' '], '--email is empty'],
+  ['an option that is not one', ['--mail', email], "Unknown option '--mail'"],
+  ['a customer that is not named as such', ['cus_1'], 'Unexpected argument'],
+])('%s is a wrong call', async (_, args, message) => {
+  const { code, stderr } = await erase(...args);
+  expect(stderr).toContain(message);
+  expect(code).toBe(2);
+});
+
+async function eraseAll(database: Database, person: Person): Promise<{ read: number; ids: string[] }> {
+  const all = { read: 0, ids: [] as string[] };
+  for await (const { read, ids } of eraseSessions(database, person, { dryRun: false })) {
+    all.read += read;
+    all.ids.push(...ids);
+  }
+  return all;
+}
+
+test('every page is read, and totals are those of the database', async () => {
+  const database = await testDatabase();
+  await database.query({
+    text: `INSERT INTO checkout_session
+        (id, billing_address_collection, mode, submit_type, payment_method_types, customer)
+      SELECT 'cs_' || n, 'auto', 'payment', 'auto', '{}', 'cus_' || n % 2 FROM generate_series(1, 1700) AS n`,
+    values: [],
+  });
+  const { read, ids } = await eraseAll(database, { customer: 'cus_1' });
+  expect(read).toBe(1700);
+  expect(ids).toHaveLength(850);
+  expect(await idsOf(database, 'checkout_session_tombstone')).toEqual([...ids].sort());
+  const left = await database.query({ text: 'SELECT DISTINCT customer FROM checkout_session', values: [] });
+  expect(left).toEqual([{ customer: 'cus_0' }]);
+});
+
+test('deliveries during an erasure bring nothing back', async () => {
+  const database = await testDatabase();
+  const ingest = ingestOf(database);
+  const ids = Array.from({ length: 200 }, (_, index) => `cs_test_${String(index).padStart(3, '0')}`);
+  const states = ids.map((id) => eventOf(id, { customer }));
+  await Promise.all(states.map((event) => ingest.event(event)));
+  const newer = ids.map((id) => rawEvent(rawSession({ id, customer, status: 'complete' })));
+  const [erased] = await Promise.all([eraseAll(database, { customer }), ...newer.map((event) => ingest.event(event))]);
+  expect(erased.ids).toEqual(ids);
+  expect(await idsOf(database, 'checkout_session')).toEqual([]);
+});
