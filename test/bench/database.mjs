@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { clean, copyForContender, seed, seedVersion, settle } from './seed.mjs';
+import { clean, copyForContenders, seed, seedVersion, settle } from './seed.mjs';
 
 const execute = promisify(execFile);
 const migrateScript = fileURLToPath(new URL('../../dist/cli/migrate.js', import.meta.url));
@@ -36,11 +36,11 @@ export async function connected(url, work) {
  * A migrated database of that many sessions, as the last run found it; made when there is none of this seed.
  *
  * @param {string} serverUrl any database of the server @param {number} rows
- * @param {boolean} withContender whether the contender's table is needed
+ * @param {boolean} withContenders whether the contenders' table is needed
  * @param {(line: string) => void} report
  * @returns {Promise<string>} its URL
  */
-export async function prepareDatabase(serverUrl, rows, withContender, report) {
+export async function prepareDatabase(serverUrl, rows, withContenders, report) {
   const name = nameOf(rows);
   const url = urlOf(serverUrl, rows);
   const version = `seed ${seedVersion}`;
@@ -58,7 +58,7 @@ export async function prepareDatabase(serverUrl, rows, withContender, report) {
     await connected(url, async (client) => {
       if (!isSeeded) await seed(client, rows, report);
       await clean(client, rows);
-      if (withContender) await copyForContender(client);
+      if (withContenders) await copyForContenders(client);
       await settle(client);
     });
     // After the rows: a run that was stopped meanwhile leaves a database that the next one makes anew.

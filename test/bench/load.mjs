@@ -70,6 +70,7 @@ function measure({ scenario, contender, port, connections, seconds, warmUp }, ne
     const late = setTimeout(() => failed(new Error('an answer is missing')), (warmUp + seconds + 20) * 1000);
     const finish = () => {
       clearTimeout(late);
+      if (latencies.length === 0) return failed(new Error(`no answer in ${seconds} s`));
       for (const socket of sockets) socket.destroy();
       const { user, system } = process.cpuUsage(cpu);
       resolve({ ...summary(latencies, (end - begin) / 1000), cpu: (user + system) / 1000 / (end - begin) });

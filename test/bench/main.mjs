@@ -1,5 +1,6 @@
 /** `npm run bench`: measures the service against what would be written instead, in one run on one machine. */
 import { writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { agree } from './agreement.mjs';
 import { dropDatabases, prepareDatabase } from './database.mjs';
@@ -92,12 +93,19 @@ async function grow(serverUrl, settings) {
   };
 }
 
+/** Others on the machine are in every figure. */
+function warnWhenBusy() {
+  const [load = 0] = loadavg();
+  if (load > cpus().length / 4) progress(`the machine is busy (load ${load.toFixed(1)}): these figures will not hold`);
+}
+
 async function run() {
   const serverUrl = process.env.BENCH_DATABASE_URL;
   if (values.help) return process.stdout.write(help);
   if (!serverUrl) throw new Error('BENCH_DATABASE_URL names a PostgreSQL server: postgresql://user@127.0.0.1/postgres');
   if (values.drop) return progress(`dropped ${(await dropDatabases(serverUrl)).join(', ') || 'nothing'}`);
   const settings = settingsOf();
+  warnWhenBusy();
   const { text, ...outcome } = await (values.growth ? grow : compare)(serverUrl, settings);
   const json = `${JSON.stringify(outcome, undefined, 2)}\n`;
   if (values.json === '-') return process.stdout.write(json);

@@ -42,7 +42,6 @@ export function loadMaterial(url) {
       cursorOf: {
         ours: ({ created, id }) => encodeCursor({ ordering: '-created', side: 'after', value: created, id }),
         pg: position,
-        prisma: position,
       },
     };
   });

@@ -54,13 +54,16 @@ export async function runGrowth(databaseUrls, settings, report) {
 async function everyRound({ only, connections: counts, rounds, seconds }, report, runnersOf) {
   /** @type {Result[]} */
   const results = [];
+  report('warming up');
+  for (const scenario of only) {
+    for (const runner of runnersOf(scenario)) await runner.ask(jobOf(scenario, runner, 32, 0.5));
+  }
   for (let round = 0; round < rounds; round += 1) {
     for (const scenario of only) {
       for (const connections of counts) {
-        for (const { service, contender, ask } of rotated(runnersOf(scenario), round)) {
-          const { name, port, headers } = service;
-          const job = { scenario, contender: name, port, headers, connections, seconds, warmUp: seconds * warmUpShare };
-          const measured = await ask(job);
+        for (const runner of rotated(runnersOf(scenario), round)) {
+          const { service, contender } = runner;
+          const measured = await runner.ask(jobOf(scenario, runner, connections, seconds));
           results.push({ scenario, connections, contender, round, rss: service.rss(), ...measured });
           const { rate, p50, p99 } = measured;
           report(
@@ -72,6 +75,11 @@ async function everyRound({ only, connections: counts, rounds, seconds }, report
     }
   }
   return results;
+}
+
+/** @param {string} scenario @param {Runner} runner @param {number} connections @param {number} seconds */
+function jobOf(scenario, { service: { name, port, headers } }, connections, seconds) {
+  return { scenario, contender: name, port, headers, connections, seconds, warmUp: seconds * warmUpShare };
 }
 
 /** So that none always comes first. @template Value @param {readonly Value[]} values @param {number} by */

@@ -107,15 +107,16 @@ export const scenarios = {
       ({ customers }) =>
       () => ({ method: 'GET', path: `${path}?customer=${any(customers)}` }),
   },
+  // Without Prisma, whose cursors leave out the LIMIT when the ordering column can be null: seconds a page.
   page1: {
     title: 'pages of 10 from the first on',
-    contenders: ['pg', 'prisma'],
+    contenders: ['pg'],
     statuses: [200],
     requests: pages(({ firstRows }) => firstRows),
   },
   deep: {
     title: 'pages of 10 from the 10,000th on',
-    contenders: ['pg', 'prisma'],
+    contenders: ['pg'],
     statuses: [200],
     requests: pages(({ deepRows }) => deepRows),
   },

@@ -38,7 +38,7 @@ const written = writableColumns.join(', ');
 const placeholders = writableColumns.map((_, index) => `$${index + 1}`).join(', ');
 const notFound = { error: 'not found' };
 
-const find = `SELECT ${selected} FROM contender_session WHERE id = $1`;
+const find = `SELECT ${selected} FROM contender.checkout_session WHERE id = $1`;
 app.get('/api/checkout-sessions/:id', { schema: { response: { 200: session } } }, async ({ params }, reply) => {
   const { rows } = await pool.query({ name: 'find', text: find, values: [params.id] });
   return rows[0] ?? reply.code(404).send(notFound);
@@ -55,8 +55,8 @@ app.get('/api/checkout-sessions', { schema: { querystring: listQuery, response: 
     conditions.push(`(created, id) < ($${values.push(created)}, $${values.push(id)})`);
   }
   const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
-  const text = `SELECT ${selected} FROM contender_session ${where}
-      ORDER BY created DESC NULLS LAST, id DESC LIMIT $1`;
+  const text = `SELECT ${selected} FROM contender.checkout_session ${where}
+      ORDER BY created DESC, id DESC LIMIT $1`;
   const { rows } = await pool.query({ name: nameOf(text), text, values });
   const more = rows.length > limit;
   if (more) rows.pop();
@@ -68,7 +68,7 @@ app.get('/api/checkout-sessions', { schema: { querystring: listQuery, response: 
 /** @param {Record<string, unknown>} body */
 const valuesOf = (body) => writableColumns.map((column) => body[column] ?? emptyValue(column));
 
-const create = `INSERT INTO contender_session (${written}) VALUES (${placeholders}) RETURNING ${selected}`;
+const create = `INSERT INTO contender.checkout_session (${written}) VALUES (${placeholders}) RETURNING ${selected}`;
 app.post(
   '/api/checkout-sessions',
   { schema: { body: createBody, response: { 201: session } } },
@@ -84,7 +84,7 @@ app.post(
 );
 
 const assigned = writableColumns.filter((column) => column !== 'id').map((column) => `${column} = EXCLUDED.${column}`);
-const replace = `INSERT INTO contender_session (${written}) VALUES (${placeholders})
+const replace = `INSERT INTO contender.checkout_session (${written}) VALUES (${placeholders})
   ON CONFLICT (id) DO UPDATE SET ${assigned.join(', ')}, djstripe_updated = now()
   RETURNING ${selected}, xmax = 0 AS inserted`;
 app.put(
@@ -108,7 +108,7 @@ app.patch(
         ? `${column} = jsonb_strip_nulls(coalesce(${column}, '{}') || $${index + 2})`
         : `${column} = $${index + 2}`,
     );
-    const text = `UPDATE contender_session SET ${[...assignments, 'djstripe_updated = now()'].join(', ')}
+    const text = `UPDATE contender.checkout_session SET ${[...assignments, 'djstripe_updated = now()'].join(', ')}
       WHERE id = $1 RETURNING ${selected}`;
     const values = [params.id, ...changed.map((column) => body[column] ?? emptyValue(column))];
     const { rows } = await pool.query({ name: nameOf(text), text, values });
@@ -121,14 +121,14 @@ const mirrored = [
   ...['client_reference_id', 'customer_email', 'locale', 'payment_method_types', 'success_url'],
   ...['djstripe_owner_account', 'customer', 'payment_intent', 'subscription', 'event_created'],
 ];
-const upsert = `INSERT INTO contender_session (${mirrored.join(', ')})
+const upsert = `INSERT INTO contender.checkout_session AS s (${mirrored.join(', ')})
   VALUES (${mirrored.map((_, index) => `$${index + 1}`).join(', ')})
   ON CONFLICT (id) DO UPDATE SET
     ${mirrored
       .slice(1)
       .map((column) => `${column} = EXCLUDED.${column}`)
       .join(', ')}, djstripe_updated = now()
-  WHERE contender_session.event_created IS NULL OR contender_session.event_created <= EXCLUDED.event_created`;
+  WHERE s.event_created IS NULL OR s.event_created <= EXCLUDED.event_created`;
 const stripe = new Stripe('sk_test_unused');
 
 app.register(async (webhook) => {

@@ -1,4 +1,4 @@
-/** The straightforward Prisma handlers, on the service's own table and generated client. */
+/** The straightforward Prisma handlers, with the service's generated client, on the contenders' table. */
 import { PrismaPg } from '@prisma/adapter-pg';
 import Fastify from 'fastify';
 import {
@@ -16,7 +16,8 @@ import { nextUrl, readCursor, serve } from './serve.mjs';
 const { Prisma, PrismaClient } = await import(
   new URL('../../../dist/database/generated/client.js', import.meta.url).href
 );
-const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: process.env.DATABASE_URL, max: 10 }) });
+const pool = { connectionString: process.env.DATABASE_URL, max: 10 };
+const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { schema: 'contender' }) });
 const { checkout_session: sessions } = prisma;
 
 const app = Fastify();
