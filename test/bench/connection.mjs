@@ -20,7 +20,7 @@ export function openConnection(port, answered, failed) {
   function read(length, bytes) {
     received += length;
     if (expected === 0) {
-      text += /** @type {Buffer} */ (bytes).latin1Slice(0, Math.min(length, 4096));
+      text += /** @type {Buffer} */ (bytes).toString('latin1', 0, Math.min(length, 4096));
       expected = lengthOf(text);
     }
     if (received > expected && expected > 0) socket.destroy(new Error(`more than one answer: ${text}`));

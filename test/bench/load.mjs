@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import { openConnection } from './connection.mjs';
 import { loadMaterial } from './material.mjs';
-import { scenarios } from './scenarios.mjs';
+import { scenarioOf } from './scenarios.mjs';
 
 /**
  * @typedef {object} Job
@@ -40,8 +40,8 @@ function wire({ method, path, body, payload, headers }, common) {
 
 /** @param {Job} job @param {import('./material.mjs').Material} material @returns {() => string | undefined} */
 function source({ scenario: name, contender, headers, seconds, warmUp, port }, material) {
-  const scenario = scenarios[name];
-  const next = scenario.requests(material, material.cursorOf[contender]);
+  const scenario = scenarioOf(name);
+  const next = scenario.requests(material, (position) => material.cursorOf(contender, position));
   const lines = Object.entries({ host: `127.0.0.1:${port}`, ...headers });
   const common = lines.map(([header, value]) => `${header}: ${value}\r\n`).join('');
   if (!scenario.finite) return () => wire(next(), common);
@@ -54,7 +54,7 @@ function source({ scenario: name, contender, headers, seconds, warmUp, port }, m
  * @returns {Promise<Measured>} of what was answered between the warm-up and the end
  */
 function measure({ scenario, contender, port, connections, seconds, warmUp }, next) {
-  const { statuses } = scenarios[scenario];
+  const { statuses } = scenarioOf(scenario);
   const begin = performance.now() + warmUp * 1000;
   let end = begin + seconds * 1000;
   let idle = 0;
@@ -111,7 +111,7 @@ function measure({ scenario, contender, port, connections, seconds, warmUp }, ne
 function summary(latencies, seconds) {
   const sorted = Float64Array.from(latencies).sort();
   const percentile = (/** @type {number} */ share) =>
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+    /** @type {number} */ (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]);
   return { answers: sorted.length, rate: sorted.length / seconds, p50: percentile(0.5), p99: percentile(0.99) };
 }
 

@@ -6,7 +6,7 @@ import { agree } from './agreement.mjs';
 import { dropDatabases, prepareDatabase } from './database.mjs';
 import { environmentOf, growthReport, report } from './report.mjs';
 import { runGrowth, runRounds } from './rounds.mjs';
-import { scenarios } from './scenarios.mjs';
+import { scenarioNames, scenarioOf } from './scenarios.mjs';
 import { stopAll } from './services.mjs';
 
 const help = `Usage: BENCH_DATABASE_URL=postgresql://… npm run bench -- [options]
@@ -14,7 +14,7 @@ const help = `Usage: BENCH_DATABASE_URL=postgresql://… npm run bench -- [optio
 Seeds a database of its own on the server, once, and measures the service (ours) against bare Fastify (bare),
 hand-written Fastify and pg (pg), and Prisma handlers (prisma).
 
-  --only one,list      these scenarios: ${Object.keys(scenarios).join(', ')}
+  --only one,list      these scenarios: ${scenarioNames.join(', ')}
   --connections 1,32   at so many connections; 1,32,128
   --rounds 3           as often as that, interleaved
   --seconds 2          measured each time, after a quarter of it to warm up
@@ -57,10 +57,8 @@ function positive(name, text) {
 }
 
 function settingsOf() {
-  const only = values.only?.split(',') ?? Object.keys(scenarios);
-  const unknown = only.filter((name) => !(name in scenarios));
-  if (unknown.length > 0)
-    throw new Error(`--only knows ${Object.keys(scenarios).join(', ')}, not ${unknown.join(', ')}`);
+  const only = values.only?.split(',') ?? scenarioNames;
+  only.forEach(scenarioOf);
   return {
     only,
     connections: values.connections.split(',').map((text) => positive('connections', text)),

@@ -12,7 +12,7 @@ import { connected } from './database.mjs';
  * @property {Record<string, any>[]} documents sessions as the service answers with them
  * @property {Position[]} firstRows the first rows of the list
  * @property {Position[]} deepRows the rows of the list from the 10,000th page of ten on
- * @property {Record<string, (position: Position) => string>} cursorOf by contender
+ * @property {(contender: string, position: Position) => string} cursorOf as the pages of a contender begin
  */
 
 const most = 200_000;
@@ -30,7 +30,6 @@ export function loadMaterial(url) {
     const { rows: documents } = await client.query(sample('document', 'true'), [manyDocuments]);
     const { rows: spans } = await client.query('SELECT min(created), max(created) FROM checkout_session');
     const { encodeCursor } = await import(new URL('../../dist/model/cursor.js', import.meta.url).href);
-    const position = (/** @type {Position} */ row) => Buffer.from(JSON.stringify(row)).toString('base64url');
     return {
       ids: ids.map(({ id }) => id),
       customers: ids.flatMap(({ customer }) => customer ?? []),
@@ -39,10 +38,10 @@ export function loadMaterial(url) {
       documents: documents.map(({ document }) => JSON.parse(document)),
       firstRows: await rowsFrom(client, 0),
       deepRows: await rowsFrom(client, 9_999 * pageSize),
-      cursorOf: {
-        ours: ({ created, id }) => encodeCursor({ ordering: '-created', side: 'after', value: created, id }),
-        pg: position,
-      },
+      cursorOf: (contender, { created, id }) =>
+        contender === 'ours'
+          ? encodeCursor({ ordering: '-created', side: 'after', value: created, id })
+          : Buffer.from(JSON.stringify({ created, id })).toString('base64url'),
     };
   });
 }

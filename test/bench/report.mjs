@@ -1,7 +1,7 @@
 /** From single results to medians, ratios and what of the targets was reached. */
 import { cpus, totalmem } from 'node:os';
 import { connected } from './database.mjs';
-import { scenarios } from './scenarios.mjs';
+import { scenarioOf } from './scenarios.mjs';
 import { depthAtMost, growthAtMost, memoryAtMost, targets } from './targets.mjs';
 
 /**
@@ -67,7 +67,7 @@ function verdictsOf(results) {
   const against = targets.flatMap(({ scenario, connections, against: contender, atLeast }) =>
     connections.flatMap((count) => {
       const figure = ratioOf(of(results, scenario, count, 'ours'), of(results, scenario, count, contender));
-      const target = `${scenarios[scenario].title}, ${count} connections: at least ${atLeast} of ${contender}`;
+      const target = `${scenarioOf(scenario).title}, ${count} connections: at least ${atLeast} of ${contender}`;
       return figure === undefined ? [] : [{ target, figure, reached: figure >= atLeast }];
     }),
   );
@@ -147,7 +147,7 @@ export function growthReport(results) {
       Number(one.contender) - Number(other.contender),
   );
   const verdicts = rows.flatMap(({ scenario, connections, contender, ratio = Number.NaN }) => {
-    const target = `${scenarios[scenario].title}, ${connections} connections, ${small} rows against ${large}: at most ${growthAtMost}`;
+    const target = `${scenarioOf(scenario).title}, ${connections} connections, ${small} rows against ${large}: at most ${growthAtMost}`;
     return contender === large ? [{ target, figure: ratio, reached: ratio <= growthAtMost }] : [];
   });
   return { rows, targets: verdicts, results, text: `\n${rowsTable(rows, 'small to it')}\n${verdictsTable(verdicts)}` };

@@ -1,5 +1,5 @@
 /** The order of the measurements: everything that is compared is measured one right after the other. */
-import { scenarios } from './scenarios.mjs';
+import { scenarioOf } from './scenarios.mjs';
 import { startLoad, startService } from './services.mjs';
 
 /**
@@ -23,14 +23,15 @@ const warmUpShare = 0.25;
  * @param {(line: string) => void} report
  */
 export async function runRounds(databaseUrl, settings, agree, report) {
-  const names = ['ours', ...new Set(settings.only.flatMap((name) => scenarios[name].contenders))];
+  const names = ['ours', ...new Set(settings.only.flatMap((name) => scenarioOf(name).contenders))];
+  /** @type {import('./services.mjs').Service[]} */
   const services = [];
   for (const name of names) services.push(await startService(name, databaseUrl, settings.logLevel));
   await agree(databaseUrl, services);
   const ask = await startLoad(databaseUrl);
   return everyRound(settings, report, (scenario) =>
     services
-      .filter(({ name }) => name === 'ours' || scenarios[scenario].contenders.includes(name))
+      .filter(({ name }) => name === 'ours' || scenarioOf(scenario).contenders.includes(name))
       .map((service) => ({ service, contender: service.name, ask })),
   );
 }

@@ -1,9 +1,10 @@
 /** What is asked, of whom, and what counts as an answer. Every request of a measurement is another one. */
 import Stripe from 'stripe';
-import { createdPrefix, rawSession } from './seed.mjs';
+import { account, createdPrefix, rawSession } from './seed.mjs';
 
 /**
  * @typedef {import('./material.mjs').Material} Material
+ * @typedef {(position: import('./material.mjs').Position) => string} CursorOf
  * @typedef {object} Request
  * @property {string} method
  * @property {string} path
@@ -16,7 +17,7 @@ import { createdPrefix, rawSession } from './seed.mjs';
  * @property {readonly string[]} contenders beside ours
  * @property {readonly number[]} statuses
  * @property {boolean} [finite] the requests are made before the measurement, which ends when they are used up
- * @property {(material: Material, cursorOf: Material['cursorOf'][string]) => () => Request} requests
+ * @property {(material: Material, cursorOf: CursorOf) => () => Request} requests
  *   prepares a measurement; the function it returns gives one request after the other
  */
 
@@ -44,12 +45,12 @@ function rowsOnce({ documents }) {
   let next = below(documents.length);
   return () => {
     next = (next + 1) % documents.length;
-    return documents[next];
+    return /** @type {Record<string, any>} */ (documents[next]);
   };
 }
 
 /** Pages from a place of the list on. @param {(material: Material) => Material['firstRows']} rowsOf */
-const pages = (rowsOf) => (/** @type {Material} */ material, /** @type {Material['cursorOf'][string]} */ cursorOf) => {
+const pages = (rowsOf) => (/** @type {Material} */ material, /** @type {CursorOf} */ cursorOf) => {
   const cursors = rowsOf(material).map(cursorOf);
   return () => ({ method: 'GET', path: `${path}?limit=10&cursor=${any(cursors)}` });
 };
@@ -68,7 +69,7 @@ function delivery(session) {
   };
   const payload = JSON.stringify({
     ...{ id: `evt_${run}${String(events).padStart(16, '0')}`, object: 'event', api_version: '2026-07-29' },
-    ...{ created: now, type: 'checkout.session.completed', livemode: false, pending_webhooks: 1 },
+    ...{ account, created: now, type: 'checkout.session.completed', livemode: false, pending_webhooks: 1 },
     ...{ request: { id: null, idempotency_key: null }, data: { object } },
   });
   const signature = webhooks.generateTestHeaderString({ payload, secret: webhookSecret });
@@ -77,7 +78,7 @@ function delivery(session) {
 }
 
 /** @type {Record<string, Scenario>} */
-export const scenarios = {
+const scenarios = {
   one: {
     title: 'one by id',
     contenders: ['bare', 'pg', 'prisma'],
@@ -165,3 +166,12 @@ export const scenarios = {
     },
   },
 };
+
+export const scenarioNames = Object.keys(scenarios);
+
+/** @param {string} name */
+export function scenarioOf(name) {
+  const scenario = scenarios[name];
+  if (!scenario) throw new Error(`there is no scenario ${name}, only ${scenarioNames.join(', ')}`);
+  return scenario;
+}

@@ -10,6 +10,9 @@ export const seedVersion = 1;
 /** How the ids of what a run creates begin: the next one removes them. */
 export const createdPrefix = 'cs_bench_';
 
+/** Whose sessions they are. */
+export const account = 'acct_1032D82eZvKYlo2C';
+
 const batchSize = 20_000;
 
 /** A raw object of the current API version, about 3 KB. */
@@ -69,7 +72,7 @@ const published = {
   locale: `'auto'`,
   payment_method_types: `'{"0": "card", "1": "link"}'::jsonb`,
   success_url: `raw ->> 'success_url'`,
-  djstripe_owner_account: `'acct_1032D82eZvKYlo2C'`,
+  djstripe_owner_account: `'${account}'`,
   customer: 'customer',
   payment_intent: 'intent',
   subscription: 'subscription',
