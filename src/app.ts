@@ -59,6 +59,7 @@ export async function buildApp(config: Config, { database, logger }: Dependencie
   app.setValidatorCompiler(requestValidator());
   takeJsonOnly(app);
 
+  const lifecycle = { isDraining: false };
   const metrics = createMetrics();
   const sessions = sessionStore(database, metrics.observeBatch);
   const events = stripeEventStore(database);
@@ -69,11 +70,11 @@ export async function buildApp(config: Config, { database, logger }: Dependencie
   await app.register(errorHandler);
   await app.register(measure, { metrics, database, events, ingest });
   await app.register(requestLog);
-  await app.register(gracefulClose);
+  await app.register(gracefulClose, { lifecycle });
   await allowOrigins(app, config.CORS_ORIGINS);
   const refuseOtherMethods = collectMethods(app);
   await app.register(openapi, { publicUrl: config.PUBLIC_URL, examples });
-  await app.register(healthRoutes, { database });
+  await app.register(healthRoutes, { database, lifecycle });
   await app.register(metricsRoute, { metrics, config });
   const publicUrl = config.PUBLIC_URL;
   await app.register(async (working) => {
@@ -105,6 +106,8 @@ function serverOptions(config: Config, logger: FastifyBaseLogger | undefined): F
   return {
     ...(logger && { loggerInstance: logger }),
     ...clientTimeouts(config),
+    // What still comes by a connection that was open is served: who sent it could not know.
+    return503OnClosing: false,
     bodyLimit: config.BODY_LIMIT,
     trustProxy: config.TRUST_PROXY.length > 0 ? [...config.TRUST_PROXY] : false,
     genReqId: requestIds(config.TRUST_PROXY),

@@ -11,8 +11,8 @@ function list(description: string) {
   return Type.Unsafe<string[]>({ type: 'string', default: '', separator: ',', description });
 }
 
-/** What Node's timers hold; beyond it they fire at once. */
-const maxTimer = 2 ** 31 - 1;
+/** Milliseconds of a day: less than Node's timers hold, beyond which they fire at once. */
+const day = 24 * 3_600_000;
 
 const environment = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on.' }),
@@ -31,7 +31,14 @@ const environment = Type.Object({
   DATABASE_STATEMENT_TIMEOUT_MS: Type.Integer({
     default: 5000,
     minimum: 1,
+    maximum: day,
     description: 'Milliseconds that a statement may take; not for migrations.',
+  }),
+  DATABASE_START_TIMEOUT_MS: Type.Integer({
+    default: 30_000,
+    minimum: 0,
+    maximum: day,
+    description: 'Milliseconds that a start waits for a database that cannot be reached yet.',
   }),
   DATABASE_PREPARED_STATEMENTS: Type.Boolean({
     default: true,
@@ -60,7 +67,7 @@ const environment = Type.Object({
   REQUEST_TIMEOUT_MS: Type.Integer({
     default: 30_000,
     minimum: 1,
-    maximum: maxTimer,
+    maximum: day,
     description: 'Milliseconds that a request may take to arrive.',
   }),
   MAX_CONNECTIONS: Type.Integer({ default: 10_000, minimum: 1, description: 'Connections of clients at most.' }),
@@ -72,7 +79,14 @@ const environment = Type.Object({
   SHUTDOWN_TIMEOUT_MS: Type.Integer({
     default: 10_000,
     minimum: 1,
+    maximum: day,
     description: 'Milliseconds that requests in flight get to finish on SIGTERM.',
+  }),
+  SHUTDOWN_DRAIN_MS: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: day,
+    description: 'Milliseconds on SIGTERM in which the service is unready and still serves, for balancers to notice.',
   }),
   STRIPE_WEBHOOK_SECRETS: list('Secrets of the webhook endpoints, `whsec_…`; several for rotation, live and test.'),
   STRIPE_WEBHOOK_TOLERANCE: Type.Integer({

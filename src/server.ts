@@ -1,8 +1,9 @@
+import { setTimeout } from 'node:timers/promises';
 import closeWithGrace from 'close-with-grace';
 import pino from 'pino';
 import { buildApp } from './app.js';
 import { type Config, parseConfig } from './config.js';
-import type { Database } from './database/database.js';
+import { type Database, untilReachable } from './database/database.js';
 import { operatorMessage } from './database/failures.js';
 import { migrate, pendingMigrations } from './database/migrate.js';
 import { openDatabase } from './database/open.js';
@@ -24,7 +25,16 @@ async function createLogger(level: string): Promise<pino.Logger> {
   return pino(options, pretty());
 }
 
+/** Ends what waits, when the process is told to stop. */
+const stopping = new AbortController();
+
 async function prepareDatabase(config: Config, database: Database, log: pino.Logger): Promise<void> {
+  await untilReachable(database, {
+    timeout: config.DATABASE_START_TIMEOUT_MS,
+    signal: stopping.signal,
+    onAbsence: (error, pause) =>
+      log.warn({ err: loggable(error), again_in_ms: pause }, 'the database cannot be reached yet'),
+  });
   if (config.MIGRATE_ON_START) {
     const applied = await migrate(database);
     if (applied.length > 0) log.info({ applied }, 'migrated');
@@ -38,13 +48,24 @@ async function prepareDatabase(config: Config, database: Database, log: pino.Log
   }
 }
 
+type End = () => Promise<unknown>;
+
+/** Ends what was begun, the last first. */
+async function endAll(begun: End[]): Promise<void> {
+  for (let end = begun.pop(); end; end = begun.pop()) await end();
+}
+
 async function start(config: Config, log: pino.Logger): Promise<void> {
-  const database = await openDatabase(config, (error) =>
-    log.warn({ err: loggable(error) }, 'a database connection failed'),
-  );
+  const begun: End[] = [];
+  stopWithGrace(config, log, begun);
   try {
+    const database = await openDatabase(config, (error) =>
+      log.warn({ err: loggable(error) }, 'a database connection failed'),
+    );
+    begun.push(() => database.close());
     await prepareDatabase(config, database, log);
     const app = await buildApp(config, { database, logger: log });
+    begun.push(() => app.close());
     const address = await app.listen({ host: config.HOST, port: config.PORT });
     const schedule = startSchedule({
       database,
@@ -54,20 +75,29 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
       catchUpInterval: config.CATCH_UP_INTERVAL_MINUTES * 60_000,
       eventRetentionDays: config.STRIPE_EVENT_RETENTION_DAYS,
     });
-    closeWithGrace({ delay: config.SHUTDOWN_TIMEOUT_MS, logger: log }, async ({ signal, err }) => {
-      if (err) log.fatal({ err: loggable(err) }, 'the process failed');
-      else log.info({ signal }, 'stopping');
-      await schedule.stop();
-      await app.close();
-      await database.close();
-      log.info('stopped');
+    begun.push(() => schedule.stop());
+    begun.push(() => {
+      app.drain();
+      return setTimeout(config.SHUTDOWN_DRAIN_MS);
     });
     log.info({ address, database: database.description }, 'listening');
     if (process.stdout.isTTY || process.env.npm_lifecycle_event === 'start') welcome(address, database);
   } catch (error) {
-    await database.close();
+    await endAll(begun);
     throw error;
   }
+}
+
+/** On a signal, or a failure that nothing caught, ends what was begun and then the process, in time. */
+function stopWithGrace(config: Config, log: pino.Logger, begun: End[]): void {
+  const delay = config.SHUTDOWN_DRAIN_MS + config.SHUTDOWN_TIMEOUT_MS;
+  closeWithGrace({ delay, logger: log }, async ({ signal, err }) => {
+    stopping.abort();
+    if (err) log.fatal({ err: loggable(err) }, 'the process failed');
+    else log.info({ signal }, 'stopping');
+    await endAll(begun);
+    log.info('stopped');
+  });
 }
 
 /** For the person who typed `npm start`. */
@@ -89,7 +119,10 @@ try {
   const config = parseConfig(process.env);
   await start(config, await createLogger(config.LOG_LEVEL));
 } catch (error) {
-  process.stderr.write(`${operatorMessage(error) ?? (error as Error).stack ?? error}\n`);
-  // Not by the exit code alone: what a library left behind may keep the process for seconds.
-  process.exit(1);
+  // Told to stop while it started: what was begun is being ended, and then the process.
+  if (!stopping.signal.aborted) {
+    process.stderr.write(`${operatorMessage(error) ?? (error as Error).stack ?? error}\n`);
+    // Not by the exit code alone: what a library left behind may keep the process for seconds.
+    process.exit(1);
+  }
 }

@@ -101,6 +101,8 @@ test.each([
   ['DATABASE_POOL_SIZE', '0'],
   ['DATABASE_STATEMENT_TIMEOUT_MS', '5s'],
   ['SHUTDOWN_TIMEOUT_MS', '0'],
+  ['SHUTDOWN_DRAIN_MS', '-1'],
+  ['DATABASE_START_TIMEOUT_MS', '86400001'],
   ['BODY_LIMIT', '1MB'],
   ['MIGRATE_ON_START', 'yes'],
   ['ALLOW_ANONYMOUS', 'TRUE'],
@@ -120,7 +122,7 @@ test.each([
   ['CORS_ORIGINS', 'https://*.example.com'],
   ['RATE_LIMIT_PER_MINUTE', '-1'],
   ['REQUEST_TIMEOUT_MS', '0'],
-  ['REQUEST_TIMEOUT_MS', '2147483648'],
+  ['REQUEST_TIMEOUT_MS', '86400001'],
   ['MAX_CONNECTIONS', '0'],
 ])('%s=%s is refused by its name', (name, value) => {
   const faults = faultsOf({ [name]: value });

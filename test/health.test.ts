@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, expect, inject, test } from 'vitest';
 import { openPostgres } from '../src/database/postgres.js';
 import { administrate, databaseUrl } from './support/postgres.js';
-import { expectProblem, startService } from './support/service.js';
+import { expectProblem, sessionsPath, startService } from './support/service.js';
 
 const connection = (url: string) =>
   openPostgres({ url, poolSize: 2, statementTimeout: 5000, preparedStatements: true });
@@ -10,6 +10,8 @@ const connection = (url: string) =>
 const template = inject('template');
 const { api } = await startService();
 const emptied = await startService();
+const behind = await startService();
+const draining = await startService();
 const unreachable = connection('postgresql://postgres:hunter2@127.0.0.1:1/nowhere');
 const { api: offline } = await startService({ database: unreachable });
 afterAll(() => unreachable.close());
@@ -34,6 +36,30 @@ test('on a database without the tables it is alive and not ready', async () => {
   await emptied.api.get('/health/live').expect(200);
   const { status } = await emptied.api.get('/health/ready');
   expect(status).toBeGreaterThanOrEqual(500);
+});
+
+test('on a database that lacks a migration it is alive and not ready, until the migration is there', async () => {
+  const set = (value: string) =>
+    behind.database.query({ text: `UPDATE _prisma_migrations SET finished_at = ${value}`, values: [] });
+  await set('NULL');
+  await behind.api.get('/health/live').expect(200);
+  const { detail } = expectProblem(await behind.api.get('/health/ready'), 503, 'database-unavailable');
+  expect(detail).toBe('The database lacks migrations.');
+  await set('now()');
+  await behind.api.get('/health/ready').expect(200);
+});
+
+test('while it drains it is not ready, serves what comes, and keeps no connection', async () => {
+  const { headers } = await draining.api.get('/health/ready').set('connection', 'keep-alive').expect(200);
+  expect(headers.connection).toBe('keep-alive');
+  draining.app.drain();
+  const refused = await draining.api.get('/health/ready').set('connection', 'keep-alive');
+  expectProblem(refused, 503, 'draining');
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
+  for (const path of ['/health/live', sessionsPath]) {
+    const { headers } = await draining.api.get(path).set('connection', 'keep-alive').expect(200);
+    expect(headers.connection).toBe('close');
+  }
 });
 
 if (template.kind === 'postgres') {

@@ -7,6 +7,7 @@ import { databaseUrl } from './support/postgres.js';
 import {
   dataDirectory,
   type Exit,
+  launchProcess,
   logLines,
   runToExit,
   startProcess,
@@ -14,6 +15,7 @@ import {
   temporaryDirectory,
 } from './support/process.js';
 import { sessionBody, sessionsPath } from './support/service.js';
+import { startTcpProxy } from './support/tcp-proxy.js';
 
 const template = inject('template');
 const stackTrace = /^\s+at /m;
@@ -27,7 +29,7 @@ async function freshDatabase(content: 'migrated' | 'empty' = 'migrated'): Promis
 // Databases are made before the tests, as their removal is a hook of the file.
 const unused: string[] = [];
 if (template.kind === 'postgres') {
-  for (let count = 0; count < 14; count += 1) unused.push((await postgresDatabase(template.url, 'template0')).url);
+  for (let count = 0; count < 15; count += 1) unused.push((await postgresDatabase(template.url, 'template0')).url);
 }
 
 /** Expects a start that failed for a reason its operator can mend: the reason, and nothing of the program. */
@@ -239,6 +241,7 @@ if (template.kind === 'embedded') {
 
 if (template.kind === 'postgres') {
   const { url: shared, database } = await postgresDatabase(template.url, 'template0');
+  const late = await startTcpProxy(unused.pop() as string);
 
   test('four that start at once on an empty database all serve, and it is migrated once', async () => {
     const services = await Promise.all([1, 2, 3, 4].map(() => startProcess({ DATABASE_URL: shared })));
@@ -256,12 +259,34 @@ if (template.kind === 'postgres') {
 
   const withPassword = (url: string) => url.replace(/\/\/([^@/]*)@/, '//$1:hunter2@');
 
-  test.each([
-    ['a database that does not exist', databaseUrl(template.url, 'checkout_session_absent'), 'checkout_session_absent'],
-    ['a server that does not listen', 'postgresql://postgres@127.0.0.1:1/sessions', '127.0.0.1:1'],
-  ])('%s ends it with 1, named, and without the password', async (_, url, name) => {
+  test('a database that does not exist ends it with 1 at once, named, and without the password', async () => {
+    const url = databaseUrl(template.url, 'checkout_session_absent');
     const exit = await runToExit({ DATABASE_URL: withPassword(url) });
     expect(`${exit.stdout}${exit.stderr}`).not.toContain('hunter2');
-    expectRefused(exit, name);
+    expectRefused(exit, 'checkout_session_absent');
+    expect(exit.stdout).toBe('');
+  });
+
+  test('a server that does not listen is waited for up to a limit, and then ends it with 1, named', async () => {
+    const DATABASE_URL = withPassword('postgresql://postgres@127.0.0.1:1/sessions');
+    const exit = await runToExit({ DATABASE_URL, DATABASE_START_TIMEOUT_MS: '1000' });
+    expect(`${exit.stdout}${exit.stderr}`).not.toContain('hunter2');
+    expectRefused(exit, '127.0.0.1:1');
+    const lines = logLines(exit.stdout);
+    expect(lines.map(({ again_in_ms }) => again_in_ms)).toEqual([250, 500]);
+    for (const { msg } of lines) expect(msg).toBe('the database cannot be reached yet');
+  });
+
+  test('a server that listens late is used, and SIGTERM while it is waited for ends it with 0', async () => {
+    await late.refuse();
+    const starting = startProcess({ DATABASE_URL: late.url });
+    const waiting = launchProcess({ DATABASE_URL: late.url });
+    await waiting.until('cannot be reached yet');
+    waiting.kill('SIGTERM');
+    expect(await waiting.exited).toMatchObject({ code: 0, signal: null, stderr: '' });
+    await late.open();
+    await supertest((await starting).url)
+      .get('/health/ready')
+      .expect(200);
   });
 }

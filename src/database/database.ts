@@ -1,4 +1,6 @@
+import { setTimeout } from 'node:timers/promises';
 import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
+import { isAbsence } from './failures.js';
 import type { PrismaClient } from './generated/client.js';
 
 /** One SQL statement with its parameters; with a name it is prepared once per connection. */
@@ -11,6 +13,37 @@ export interface Statement {
 /** Asks whether the database answers and has the tables. */
 export async function ping(database: Database): Promise<void> {
   await database.query({ name: 'ping', text: 'SELECT FROM checkout_session LIMIT 0', values: [] });
+}
+
+const firstPause = 250;
+const longestPause = 5000;
+
+export interface Patience {
+  /** Milliseconds. */
+  readonly timeout: number;
+  /** Ends the waiting. */
+  readonly signal: AbortSignal;
+  /** Told of each attempt that failed, and after how many milliseconds the next is. */
+  readonly onAbsence: (error: unknown, pause: number) => void;
+}
+
+/**
+ * Waits for a database that is not there yet, as one that starts beside the service may not be.
+ *
+ * @throws what the last attempt failed with, or at once what waiting does not mend.
+ */
+export async function untilReachable(database: Database, { timeout, signal, onAbsence }: Patience): Promise<void> {
+  const end = Date.now() + timeout;
+  for (let pause = firstPause; ; pause = Math.min(2 * pause, longestPause)) {
+    try {
+      await database.query({ text: 'SELECT 1', values: [] });
+      return;
+    } catch (error) {
+      if (!isAbsence(error) || Date.now() + pause > end) throw error;
+      onAbsence(error, pause);
+      await setTimeout(pause, undefined, { signal });
+    }
+  }
 }
 
 /** Connections to the database, at this moment. */

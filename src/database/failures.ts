@@ -56,6 +56,13 @@ const problemByDriverMessage: readonly [RegExp, ProblemCode][] = [
   [/Connection terminated|Client has encountered a connection error/, 'database-unavailable'],
 ];
 
+/** Whether the database is not there, and may come by itself: a wrong password or name does not mend. */
+export function isAbsence(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  const isRefused = typeof code === 'string' && /^(28|3D)/.test(code);
+  return !isRefused && databaseProblem(error)?.code === 'database-unavailable';
+}
+
 /** What to tell the person who started the service, where a failure is theirs to mend; else undefined. */
 export function operatorMessage(error: unknown): string | undefined {
   if (error instanceof OperatorError) return error.message;

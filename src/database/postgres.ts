@@ -19,6 +19,10 @@ export interface PostgresOptions {
   onIdleError?: (error: Error) => void;
 }
 
+/** Milliseconds past its own timeout after which a server that says nothing is taken for gone. */
+const silence = 1000;
+const isSilence = (error: unknown) => error instanceof Error && error.message === 'Query read timeout';
+
 /** Opens a pool on PostgreSQL. Connects on the first query. */
 export function openPostgres(options: PostgresOptions): Database {
   const pool = new pg.Pool({
@@ -26,6 +30,7 @@ export function openPostgres(options: PostgresOptions): Database {
     max: options.poolSize,
     connectionTimeoutMillis: options.statementTimeout,
     statement_timeout: options.statementTimeout,
+    query_timeout: options.statementTimeout + silence,
     application_name: 'checkout-session-service',
     keepAlive: true,
   });
@@ -51,10 +56,13 @@ export function openPostgres(options: PostgresOptions): Database {
         await client.query('COMMIT');
         return result;
       } catch (error) {
-        // A connection that cannot even roll back is not given to others.
-        await client.query('ROLLBACK').catch((rollbackError: Error) => {
-          failure = rollbackError;
-        });
+        // A connection that is silent, or cannot even roll back, is not given to others.
+        if (isSilence(error)) failure = error as Error;
+        else {
+          await client.query('ROLLBACK').catch((rollbackError: Error) => {
+            failure = rollbackError;
+          });
+        }
         throw error;
       } finally {
         client.release(failure);

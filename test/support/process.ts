@@ -78,17 +78,20 @@ function launch(environment: Record<string, string>) {
 
 /** Starts the service, waits until it listens, and kills it after the test if it still runs. */
 export async function startProcess(environment: Record<string, string>): Promise<ServiceProcess> {
-  const { child, written, exited, until } = launch(environment);
-  await until('"msg":"listening"}\n');
-  const line = written.stdout.split('\n').find((one) => one.includes('"msg":"listening"'));
+  const service = launchProcess(environment);
+  await service.until('"msg":"listening"}\n');
+  const line = service
+    .output()
+    .split('\n')
+    .find((one) => one.includes('"msg":"listening"'));
   const { address } = JSON.parse(line ?? '');
-  return {
-    url: address,
-    output: () => written.stdout,
-    until,
-    kill: (signal) => void child.kill(signal),
-    exited,
-  };
+  return { url: address, ...service };
+}
+
+/** Starts the service, which need not come to listen. */
+export function launchProcess(environment: Record<string, string>): Omit<ServiceProcess, 'url'> {
+  const { child, written, exited, until } = launch(environment);
+  return { output: () => written.stdout, until, kill: (signal) => void child.kill(signal), exited };
 }
 
 /** Runs a service that is expected to end by itself. */
