@@ -1,5 +1,6 @@
 /** The process that asks: one measurement for each message of its parent. */
 import { performance } from 'node:perf_hooks';
+import { setTimeout } from 'node:timers/promises';
 import { openConnection } from './connection.mjs';
 import { loadMaterial } from './material.mjs';
 import { scenarioOf } from './scenarios.mjs';
@@ -19,21 +20,25 @@ import { scenarioOf } from './scenarios.mjs';
  * @property {number} p50 milliseconds
  * @property {number} p99
  * @property {number} answers
- * @property {number} cpu of this process, as a share of one core
  */
 
 /** How many finite requests a second are made in advance; a faster service only ends the measurement earlier. */
 const finiteRate = 8000;
 
+/** Seconds that the last answers may take. */
+const patience = 20;
+
+/** @param {Record<string, string>} [headers] */
+function headerLines(headers = {}) {
+  return Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
+}
+
 /** A request as it goes over the wire. @param {import('./scenarios.mjs').Request} request @param {string} common */
 function wire({ method, path, body, payload, headers }, common) {
   const content = payload ?? (body && JSON.stringify(body));
-  const own = headers
-    ? Object.entries(headers)
-        .map(([name, value]) => `${name}: ${value}\r\n`)
-        .join('')
-    : '';
-  const start = `${method} ${path} HTTP/1.1\r\n${common}${own}`;
+  const start = `${method} ${path} HTTP/1.1\r\n${common}${headerLines(headers)}`;
   if (content === undefined) return `${start}\r\n`;
   return `${start}content-type: application/json\r\ncontent-length: ${Buffer.byteLength(content)}\r\n\r\n${content}`;
 }
@@ -42,8 +47,7 @@ function wire({ method, path, body, payload, headers }, common) {
 function source({ scenario: name, contender, headers, seconds, warmUp, port }, material) {
   const scenario = scenarioOf(name);
   const next = scenario.requests(material, (position) => material.cursorOf(contender, position));
-  const lines = Object.entries({ host: `127.0.0.1:${port}`, ...headers });
-  const common = lines.map(([header, value]) => `${header}: ${value}\r\n`).join('');
+  const common = headerLines({ host: `127.0.0.1:${port}`, ...headers });
   if (!scenario.finite) return () => wire(next(), common);
   const made = Array.from({ length: Math.ceil((seconds + warmUp) * finiteRate) }, () => wire(next(), common));
   return () => made.pop();
@@ -53,65 +57,57 @@ function source({ scenario: name, contender, headers, seconds, warmUp, port }, m
  * @param {Job} job @param {() => string | undefined} next
  * @returns {Promise<Measured>} of what was answered between the warm-up and the end
  */
-function measure({ scenario, contender, port, connections, seconds, warmUp }, next) {
-  const { statuses } = scenarioOf(scenario);
-  const begin = performance.now() + warmUp * 1000;
-  let end = begin + seconds * 1000;
-  let idle = 0;
-  /** @type {number[]} */
-  const latencies = [];
-  /** @type {NodeJS.CpuUsage | undefined} */
-  let cpu;
-  return new Promise((resolve, reject) => {
-    const failed = (/** @type {Error} */ error) => {
-      for (const socket of sockets) socket.destroy();
-      reject(new Error(`${scenario} of ${contender}: ${error.message}`, { cause: error }));
-    };
-    const late = setTimeout(() => failed(new Error('an answer is missing')), (warmUp + seconds + 20) * 1000);
-    const finish = () => {
-      clearTimeout(late);
-      if (latencies.length === 0) return failed(new Error(`no answer in ${seconds} s`));
-      for (const socket of sockets) socket.destroy();
-      const { user, system } = process.cpuUsage(cpu);
-      resolve({ ...summary(latencies, (end - begin) / 1000), cpu: (user + system) / 1000 / (end - begin) });
-    };
-    const sockets = Array.from({ length: connections }, () => {
-      let sent = 0;
-      const socket = openConnection(
-        port,
-        (status, head) => {
-          const now = performance.now();
-          if (!statuses.includes(status)) return failed(new Error(`answered ${head}`));
-          if (now >= begin && now < end) {
-            cpu ??= process.cpuUsage();
-            latencies.push(now - sent);
-          }
-          send(now);
-        },
-        failed,
-      );
-      function send(/** @type {number} */ now) {
-        const request = now < end ? next() : undefined;
-        if (request !== undefined) {
-          sent = now;
-          socket.write(request);
-          return;
-        }
-        end = Math.min(end, now);
-        idle += 1;
-        if (idle === connections) finish();
-      }
-      socket.once('connect', () => send(performance.now()));
-      return socket;
-    });
-  });
+async function measure(job, next) {
+  const connections = await Promise.all(Array.from({ length: job.connections }, () => openConnection(job.port)));
+  const begin = performance.now() + job.warmUp * 1000;
+  const window = { begin, end: begin + job.seconds * 1000 };
+  const late = new AbortController();
+  const lateness = (job.warmUp + job.seconds + patience) * 1000;
+  try {
+    const latencies = await Promise.race([
+      Promise.all(connections.map((connection) => askUntilEnd(connection, job.scenario, next, window))),
+      setTimeout(lateness, undefined, { signal: late.signal }).then(() =>
+        Promise.reject(new Error('an answer is missing')),
+      ),
+    ]);
+    return summary(latencies.flat(), (window.end - window.begin) / 1000);
+  } finally {
+    late.abort();
+    for (const connection of connections) connection.close();
+  }
 }
 
-/** @param {number[]} latencies @param {number} seconds */
+/**
+ * One request after the other, until the window ends or they are used up, which ends it.
+ *
+ * @param {Awaited<ReturnType<typeof openConnection>>} connection @param {string} scenario
+ * @param {() => string | undefined} next @param {{ begin: number, end: number }} window
+ * @returns {Promise<number[]>} milliseconds that each answer within the window took
+ */
+async function askUntilEnd(connection, scenario, next, window) {
+  const { statuses } = scenarioOf(scenario);
+  const latencies = [];
+  let now = performance.now();
+  while (now < window.end) {
+    const request = next();
+    if (request === undefined) {
+      window.end = now;
+      break;
+    }
+    const sent = now;
+    const { status, text } = await connection.ask(request);
+    if (!statuses.includes(status)) throw new Error(`answered ${text}`);
+    now = performance.now();
+    if (now >= window.begin && now < window.end) latencies.push(now - sent);
+  }
+  return latencies;
+}
+
+/** @param {number[]} latencies @param {number} seconds @returns {Measured} */
 function summary(latencies, seconds) {
+  if (latencies.length === 0) throw new Error(`no answer in ${seconds} s`);
   const sorted = Float64Array.from(latencies).sort();
-  const percentile = (/** @type {number} */ share) =>
-    /** @type {number} */ (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]);
+  const percentile = (/** @type {number} */ share) => /** @type {number} */ (sorted[Math.floor(sorted.length * share)]);
   return { answers: sorted.length, rate: sorted.length / seconds, p50: percentile(0.5), p99: percentile(0.99) };
 }
 
@@ -122,7 +118,7 @@ process.on('message', async (/** @type {Job} */ job) => {
   try {
     send({ measured: await measure(job, source(job, material)) });
   } catch (error) {
-    send({ error: /** @type {Error} */ (error).message });
+    send({ error: `${job.scenario} of ${job.contender}: ${/** @type {Error} */ (error).message}` });
   }
 });
 send({ ready: true });

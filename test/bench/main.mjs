@@ -91,10 +91,11 @@ async function grow(serverUrl, settings) {
   };
 }
 
-/** Others on the machine are in every figure. */
+/** Others on the machine are in every figure. Returns how many there were. */
 function warnWhenBusy() {
   const [load = 0] = loadavg();
   if (load > cpus().length / 4) progress(`the machine is busy (load ${load.toFixed(1)}): these figures will not hold`);
+  return load;
 }
 
 async function run() {
@@ -103,9 +104,9 @@ async function run() {
   if (!serverUrl) throw new Error('BENCH_DATABASE_URL names a PostgreSQL server: postgresql://user@127.0.0.1/postgres');
   if (values.drop) return progress(`dropped ${(await dropDatabases(serverUrl)).join(', ') || 'nothing'}`);
   const settings = settingsOf();
-  warnWhenBusy();
+  const load = warnWhenBusy();
   const { text, ...outcome } = await (values.growth ? grow : compare)(serverUrl, settings);
-  const json = `${JSON.stringify(outcome, undefined, 2)}\n`;
+  const json = `${JSON.stringify({ load, ...outcome }, undefined, 2)}\n`;
   if (values.json === '-') return process.stdout.write(json);
   if (values.json) writeFileSync(values.json, json);
   process.stdout.write(text);

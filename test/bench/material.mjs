@@ -15,7 +15,7 @@ import { connected } from './database.mjs';
  * @property {(contender: string, position: Position) => string} cursorOf as the pages of a contender begin
  */
 
-const most = 200_000;
+const most = 1_000_000;
 const manyDocuments = 50_000;
 const pageSize = 10;
 
@@ -50,7 +50,7 @@ export function loadMaterial(url) {
 async function rowsFrom(client, offset) {
   const { rows } = await client.query(
     `SELECT to_json(created) #>> '{}' AS created, id FROM checkout_session ORDER BY created DESC, id DESC
-     LIMIT 1000 OFFSET least($1::bigint, (SELECT count(*) FROM checkout_session) - 1100)`,
+     LIMIT 1000 OFFSET greatest(0, least($1::bigint, (SELECT count(*) FROM checkout_session) - 1100))`,
     [offset],
   );
   return rows;
