@@ -239,3 +239,6 @@ export function loggable(error: unknown): Record<string, unknown> {
     ...(error.cause instanceof Error && { cause: loggable(error.cause) }),
   };
 }
+
+/** How a logger of pino's writes `err`: never the error itself, which holds more than {@link loggable} lets through. */
+export const logSerializers = { err: (error: unknown) => (error instanceof Error ? loggable(error) : error) };

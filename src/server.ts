@@ -7,7 +7,7 @@ import { type Database, untilReachable } from './database/database.js';
 import { operatorMessage } from './database/failures.js';
 import { migrate, pendingMigrations } from './database/migrate.js';
 import { openDatabase } from './database/open.js';
-import { loggable, OperatorError } from './errors.js';
+import { loggable, logSerializers, OperatorError } from './errors.js';
 import { stripeClients } from './stripe/client.js';
 import { startSchedule } from './stripe/schedule.js';
 
@@ -19,6 +19,7 @@ async function createLogger(level: string): Promise<pino.Logger> {
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
+    serializers: logSerializers,
   };
   if (!process.stdout.isTTY) return pino(options);
   const { default: pretty } = await import('pino-pretty');

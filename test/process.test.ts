@@ -274,7 +274,10 @@ if (template.kind === 'postgres') {
     expectRefused(exit, '127.0.0.1:1');
     const lines = logLines(exit.stdout);
     expect(lines.map(({ again_in_ms }) => again_in_ms)).toEqual([250, 500]);
-    for (const { msg } of lines) expect(msg).toBe('the database cannot be reached yet');
+    for (const { msg, err } of lines) {
+      expect(msg).toBe('the database cannot be reached yet');
+      expect(err).toMatchObject({ type: 'Error', code: 'ECONNREFUSED' });
+    }
   });
 
   test('a server that listens late is used, and SIGTERM while it is waited for ends it with 0', async () => {

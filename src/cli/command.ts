@@ -5,7 +5,7 @@ import type { Database } from '../database/database.js';
 import { operatorMessage } from '../database/failures.js';
 import { migrate } from '../database/migrate.js';
 import { openDatabase } from '../database/open.js';
-import { OperatorError } from '../errors.js';
+import { logSerializers, OperatorError } from '../errors.js';
 
 /** What every command of the command line shares: help, configuration, database, progress, exit code. */
 
@@ -52,7 +52,7 @@ export async function runCommand<Taken extends Options>(
       return;
     }
     const config = parseConfig(process.env);
-    const log = pino({ level: config.LOG_LEVEL, base: null }, pino.destination(2));
+    const log = pino({ level: config.LOG_LEVEL, base: null, serializers: logSerializers }, pino.destination(2));
     const database = await openDatabase(config);
     try {
       if (migrates && config.MIGRATE_ON_START) await migrate(database);

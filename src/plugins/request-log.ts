@@ -1,6 +1,14 @@
 import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 
+/** As Stripe's ids look. What is sent in the place of one may be anything. */
+const likeAnId = /^\w{1,255}$/;
+
+function sessionOf(params: unknown): string | undefined {
+  const id = (params as { id?: string } | null)?.id;
+  return id !== undefined && likeAnId.test(id) ? id : undefined;
+}
+
 /**
  * One line per request: the template of its route and the session's id, never its query string, headers or
  * body. Those hold customer data.
@@ -11,7 +19,7 @@ export default fastifyPlugin((app: FastifyInstance, _options, done) => {
       {
         method: request.method,
         route: request.routeOptions.url,
-        session: (request.params as { id?: string } | null)?.id,
+        session: sessionOf(request.params),
         status: reply.statusCode,
         duration_ms: Math.round(reply.elapsedTime * 1000) / 1000,
       },
