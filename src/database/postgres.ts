@@ -13,7 +13,10 @@ export interface PostgresOptions {
   poolSize: number;
   /** Milliseconds a statement may take, and a request may wait for a connection. */
   statementTimeout: number;
-  /** False behind a pooler in transaction mode. */
+  /**
+   * False behind a pooler in transaction mode, whose connections are not ours: nothing is kept on them, and the
+   * statement timeout is what the server sets for the role.
+   */
   preparedStatements: boolean;
   /** Told of connections that fail while idle; the pool replaces them by itself. */
   onIdleError?: (error: Error) => void;
@@ -29,7 +32,8 @@ export function openPostgres(options: PostgresOptions): Database {
     connectionString: options.url,
     max: options.poolSize,
     connectionTimeoutMillis: options.statementTimeout,
-    statement_timeout: options.statementTimeout,
+    // A pooler refuses a connection that asks for settings.
+    ...(options.preparedStatements && { statement_timeout: options.statementTimeout }),
     query_timeout: options.statementTimeout + silence,
     application_name: 'checkout-session-service',
     keepAlive: true,
@@ -89,13 +93,15 @@ const migrationLock = 2_024_110_722;
 const lockTimeout = 5000;
 const lockAttempts = 24;
 const lockNotAvailable = '55P03';
+/** Of the connections that migrate: the role may have a statement timeout, which is for requests. */
+const migrationSettings = { lock_timeout: lockTimeout, options: '-c statement_timeout=0' };
 
 /**
  * Holds an advisory lock while migrating, so that replicas that start together migrate one after the other.
  * Waiting for locks is short and repeated: a statement queueing for a table's lock holds up all who come after it.
  */
 async function migrating<Result>(url: string, work: (adapter: PrismaPg) => Promise<Result>): Promise<Result> {
-  const client = new pg.Client({ connectionString: url, lock_timeout: lockTimeout, keepAlive: true });
+  const client = new pg.Client({ connectionString: url, ...migrationSettings, keepAlive: true });
   await client.connect();
   try {
     for (let attempt = 1; ; attempt += 1) {
@@ -107,7 +113,7 @@ async function migrating<Result>(url: string, work: (adapter: PrismaPg) => Promi
         await setTimeout(100);
       }
     }
-    const pool = new pg.Pool({ connectionString: url, max: 2, lock_timeout: lockTimeout });
+    const pool = new pg.Pool({ connectionString: url, ...migrationSettings, max: 2 });
     try {
       return await work(new MigrationAdapter(pool));
     } finally {
