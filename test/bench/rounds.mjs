@@ -3,12 +3,7 @@ import { scenarioOf } from './scenarios.mjs';
 import { startLoad, startService } from './services.mjs';
 
 /**
- * @typedef {object} Settings
- * @property {readonly string[]} only names of scenarios
- * @property {readonly number[]} connections
- * @property {number} rounds
- * @property {number} seconds
- * @property {string} logLevel
+ * @typedef {import('./options.mjs').Settings} Settings
  *
  * @typedef {import('./load.mjs').Measured & { scenario: string, connections: number, contender: string, round: number, rss: number | undefined }} Result
  *   `rss`: megabytes resident right after
