@@ -92,6 +92,28 @@ function isRefusal(error: unknown): boolean {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !failures.test(code);
 }
 
+/**
+ * Lets what is asked for alike in one turn of the event loop share one answer, which is worked out after all of it was
+ * asked for. Nothing is kept.
+ */
+export function sharing<Item, Result>(
+  run: (item: Item) => Promise<Result>,
+  keyOf: (item: Item) => string,
+): (item: Item) => Promise<Result> {
+  const waiting = new Map<string, Promise<Result>>();
+  return (item) => {
+    const key = keyOf(item);
+    const shared = waiting.get(key);
+    if (shared) return shared;
+    const result = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      waiting.delete(key);
+      return run(item);
+    });
+    waiting.set(key, result);
+    return result;
+  };
+}
+
 const retried = ['40P01', '40001'];
 const attempts = 4;
 

@@ -75,6 +75,11 @@ function keySql(name: Prisma.Sql, key: string, value: string): Prisma.Sql {
 const partiallyIndexed = ['customer', 'payment_intent', 'subscription', 'client_reference_id', 'customer_email'];
 const indexedBytes = 1024;
 
+/** Whether a condition is for one value that is in a partial index. */
+export function hasPartialIndex(condition: Condition): boolean {
+  return condition.lookup === 'exact' && indexPredicate(condition) !== undefined;
+}
+
 /** What a condition implies and a partial index asks for: without it the planner may not use the index. */
 export function indexPredicate({ column, lookup, value }: Condition): Prisma.Sql | undefined {
   if (!partiallyIndexed.includes(column) || (lookup !== 'exact' && lookup !== 'in')) return undefined;

@@ -1,8 +1,9 @@
 import { type Cursor, cursorAt } from '../model/cursor.js';
 import type { ListQuery } from '../model/list.js';
 import type { ColumnKind } from '../model/session.js';
-import { conditionSql, identifier, indexPredicate, parameter } from './conditions.js';
-import type { Database } from './database.js';
+import { sharing } from './batch.js';
+import { conditionSql, hasPartialIndex, identifier, indexPredicate, parameter } from './conditions.js';
+import type { Database, Statement } from './database.js';
 import { Prisma } from './generated/client.js';
 
 /** A table that is listed. Its rows have a unique `id`, and are published as JSON text made by PostgreSQL. */
@@ -24,8 +25,12 @@ export interface StoredPage {
   readonly count: number | null;
 }
 
-/** The page of a table that a query asks for. */
-export async function listPage(database: Database, table: ListTable, query: ListQuery): Promise<StoredPage> {
+/** Reads pages of a table. Identical queries of one turn of the event loop share a page that is read after them. */
+export function listReader(database: Database, table: ListTable): (query: ListQuery) => Promise<StoredPage> {
+  return sharing((query: ListQuery) => listPage(database, table, query), JSON.stringify);
+}
+
+async function listPage(database: Database, table: ListTable, query: ListQuery): Promise<StoredPage> {
   const [{ documents, more }, count] = await Promise.all([
     page(database, table, query),
     countOf(database, table, query),
@@ -50,13 +55,11 @@ export async function listPage(database: Database, table: ListTable, query: List
 async function page(database: Database, table: ListTable, query: ListQuery) {
   const documents: string[] = [];
   for (const statement of pageStatements(table, query)) {
-    const missing = query.limit + 1 - documents.length;
-    if (missing === 0) break;
-    const rows = await database.query<{ document: string }>(statement(missing));
-    documents.push(...rows.map((row) => row.document));
+    if (documents.length > query.limit) break;
+    for (const { document } of await database.query<{ document: string }>(statement)) documents.push(document);
   }
   const more = documents.length > query.limit;
-  if (more) documents.pop();
+  documents.length = Math.min(documents.length, query.limit);
   if (query.cursor?.side === 'before') documents.reverse();
   return { documents, more };
 }
@@ -80,12 +83,11 @@ function all(conditions: readonly Prisma.Sql[]): Prisma.Sql {
 
 /**
  * The statements of a page, one after the other until it is full: nulls come last whatever the direction, and a
- * condition that speaks of values and nulls at once would read the whole index, so each is a range of its own.
+ * condition that speaks of values and nulls at once would read the whole index, so each is a range of its own. Each
+ * gives one row more than the page has, which tells that there are more.
  */
-export function pageStatements(
-  table: ListTable,
-  { conditions, ordering, cursor, include }: ListQuery,
-): ((limit: number) => Prisma.Sql)[] {
+export function pageStatements(table: ListTable, query: ListQuery): Statement[] {
+  const { conditions, ordering, cursor, include, limit } = query;
   const name = identifier(ordering.column);
   const kind = table.kinds[ordering.column] ?? 'text';
   const nullable = table.nullable.includes(ordering.column);
@@ -106,9 +108,13 @@ export function pageStatements(
     ...(position ? [Prisma.sql`id ${beyond} ${position.id}::text`] : []),
   ];
   const document = Prisma.raw(table.document(include));
-  const statement = (range: Prisma.Sql[]) => (limit: number) =>
-    Prisma.sql`SELECT ${document} AS document FROM ${Prisma.raw(table.name)} AS s WHERE ${all([...range, ...filters])}
-      ORDER BY ${name} ${direction}, id ${direction} LIMIT ${limit}::bigint`;
+  // The limit is part of the text: a plan for any limit would be one for a tenth of the table.
+  const statement = (range: Prisma.Sql[]): Statement => {
+    const { text, values } = Prisma.sql`SELECT ${document} AS document FROM ${Prisma.raw(table.name)} AS s
+      WHERE ${all([...range, ...filters])}
+      ORDER BY ${name} ${direction}, id ${direction} LIMIT ${Prisma.raw(String(limit + 1))}`;
+    return { text, values, ...(hasOnePlan(query) && preparedName(text)) };
+  };
 
   if (!nullable) return [statement(values(cursor))];
   const amongNulls = cursor?.value === null;
@@ -116,4 +122,28 @@ export function pageStatements(
     return amongNulls ? [statement(nulls(cursor)), statement(values(undefined))] : [statement(values(cursor))];
   }
   return amongNulls ? [statement(nulls(cursor))] : [statement(values(cursor)), statement(nulls(undefined))];
+}
+
+/**
+ * Whether the same plan is the best one whatever the values, so that it may be made once and kept: along the index of
+ * the ordering, or along that of a filter that has an index in the default order. Other filters are planned for the
+ * values that they come with.
+ */
+function hasOnePlan({ conditions, ordering }: ListQuery): boolean {
+  const [condition] = conditions;
+  if (!condition) return true;
+  return conditions.length === 1 && ordering.column === 'created' && hasPartialIndex(condition);
+}
+
+/** The names of what is prepared on every connection: a bounded number, as clients choose the shapes of queries. */
+const preparedNames = new Map<string, string>();
+const maxPrepared = 100;
+
+function preparedName(text: string): { name?: string } {
+  let name = preparedNames.get(text);
+  if (name === undefined && preparedNames.size < maxPrepared) {
+    name = `list-${preparedNames.size + 1}`;
+    preparedNames.set(text, name);
+  }
+  return name === undefined ? {} : { name };
 }

@@ -1,11 +1,10 @@
 import { Problem } from '../errors.js';
 import { isNotModified, type Precondition } from '../model/etag.js';
-import type { ListQuery } from '../model/list.js';
 import { columns, type SessionWrite } from '../model/session.js';
 import type { Change } from '../model/session-request.js';
 import { batching, decided, retrying } from './batch.js';
 import type { Database } from './database.js';
-import { type ListTable, listPage } from './list.js';
+import { type ListTable, listReader } from './list.js';
 import { etagOf, patchSessions, removeSession, type WriteRow, writeSessions } from './session-writes.js';
 
 /** A session as it is stored: its response, ready to send, and its tag. */
@@ -177,7 +176,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     },
 
     /** A page of the sessions that a query asks for. */
-    list: (query: ListQuery) => listPage(database, sessionTable, query),
+    list: listReader(database, sessionTable),
   };
 
   async function unpatched(id: string, precondition: Precondition): Promise<StoredSession> {

@@ -1,7 +1,6 @@
-import type { ListQuery } from '../model/list.js';
 import { eventColumns } from '../model/stripe.js';
 import type { Database } from './database.js';
-import { type ListTable, listPage } from './list.js';
+import { type ListTable, listReader } from './list.js';
 
 const eventTable: ListTable = {
   name: 'stripe_event',
@@ -16,7 +15,7 @@ export type StripeEventStore = ReturnType<typeof stripeEventStore>;
 export function stripeEventStore(database: Database) {
   return {
     /** A page of the events that a query asks for. */
-    list: (query: ListQuery) => listPage(database, eventTable, query),
+    list: listReader(database, eventTable),
 
     /** Seconds since the newest event was received; undefined when there is none. */
     async newestAge(): Promise<number | undefined> {

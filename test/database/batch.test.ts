@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { batching } from '../../src/database/batch.js';
+import { batching, sharing } from '../../src/database/batch.js';
 import { testDatabase } from '../support/database.js';
 
 const database = await testDatabase();
@@ -85,4 +85,31 @@ test('two of one key are in batches of their own, in their order', async () => {
   const { ask } = observed({ run, keyOf: (divisor) => String(divisor % 10) });
   expect(await Promise.all([1, 11, 2, 1].map(ask))).toEqual([10, 0, 5, 10]);
   expect(seen).toEqual([[1, 2], [11], [1]]);
+});
+
+test('what is asked for alike in one turn shares an answer that is younger than all of it, and nothing is kept', async () => {
+  let asked = 0;
+  let runs = 0;
+  const ask = sharing(
+    async (divisor: number) => {
+      runs += 1;
+      const [quotient] = await tenBy([divisor]);
+      return { quotient, after: asked };
+    },
+    (divisor) => String(divisor),
+  );
+  const count = (divisor: number) => {
+    asked += 1;
+    return ask(divisor);
+  };
+  const answers = await Promise.all([1, 2, 1].map(count));
+  expect(answers).toEqual([
+    { quotient: 10, after: 3 },
+    { quotient: 5, after: 3 },
+    { quotient: 10, after: 3 },
+  ]);
+  expect(runs).toBe(2);
+  await expect(Promise.all([0, 0].map(count))).rejects.toMatchObject({ code: '22012' });
+  expect(await count(1)).toEqual({ quotient: 10, after: 6 });
+  expect(runs).toBe(4);
 });

@@ -47,12 +47,11 @@ function parsed(parameters: Parameters): ListQuery {
 async function documentsOf(list: ListQuery): Promise<string[]> {
   const documents: string[] = [];
   for (const statement of pageStatements(sessionTable, list)) {
-    const missing = list.limit - documents.length;
-    if (missing === 0) break;
-    const rows = await database.query<{ document: string }>(statement(missing));
+    if (documents.length > list.limit) break;
+    const rows = await database.query<{ document: string }>(statement);
     documents.push(...rows.map(({ document }) => document));
   }
-  return documents;
+  return documents.slice(0, list.limit);
 }
 
 /** The same by a query that is slow and evidently right. */
@@ -77,9 +76,10 @@ interface Plan {
 
 async function plansOf(list: ListQuery, options = ''): Promise<Plan[]> {
   return Promise.all(
-    pageStatements(sessionTable, list).map(async (statement) => {
-      const { text, values } = statement(list.limit + 1);
-      const [row] = await query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (${options}FORMAT JSON) ${text}`, values);
+    pageStatements(sessionTable, list).map(async ({ text, values }) => {
+      const [row] = await query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (${options}FORMAT JSON) ${text}`, [
+        ...values,
+      ]);
       return row?.['QUERY PLAN'][0].Plan as Plan;
     }),
   );
@@ -213,6 +213,59 @@ describe('the filters that people live by read their index', () => {
     expect(await documentsOf(list)).toEqual(await slowly("customer = 'cus_hot'", ordering, 50, depth));
     await expectIndexed(list, 'checkout_session_customer_idx');
   });
+});
+
+describe('a plan that is kept reads the index whatever the values', () => {
+  const kept: [string, Parameters, string][] = [
+    ...bothDirections.map((ordering): [string, Parameters, string] => [
+      ordering,
+      { ordering },
+      orderIndex(ordering.replace('-', '')),
+    ]),
+    ['a customer', { customer: 'cus_1234' }, 'checkout_session_customer_idx'],
+    ['an email, oldest first', { customer_email: 'a@b.c', ordering: 'created' }, 'checkout_session_customer_email_idx'],
+  ];
+  test.each(kept)('%s', async (_, parameters, index) => {
+    const first = parsed(parameters);
+    const cursor = (side: Cursor['side']): Cursor => ({
+      ordering: `${first.ordering.descending ? '-' : ''}${first.ordering.column}`,
+      value: ['id', 'djstripe_id'].includes(first.ordering.column) ? '7' : '2024-02-01T00:00:00Z',
+      id: 'cs_test_7',
+      side,
+    });
+    const pages = [first, { ...first, cursor: cursor('after') }, { ...first, cursor: cursor('before') }];
+    for (const { name, text, values } of pages.flatMap((page) => pageStatements(sessionTable, page))) {
+      expect(name).toMatch(/^list-\d+$/);
+      if (!onPostgres) continue;
+      const nodes = nodesOf(await database.transaction((query) => genericPlan(query, text, values)));
+      expect(nodes.flatMap((node) => node['Index Name'] ?? [])).toEqual([index]);
+      expect(nodes.map((node) => node['Node Type'])).not.toContain('Sort');
+    }
+  });
+
+  test.each([
+    ['a hot value', { livemode: 'true' }],
+    ['metadata', { 'metadata[shop]': '1' }],
+    ['a time', { created__gte: '2024-02-01' }],
+    ['a customer in another order', { customer: 'cus_1234', ordering: 'id' }],
+    ['two indexed filters', { customer: 'cus_1234', payment_intent: 'pi_1' }],
+    ['no value', { customer: '' }],
+  ])('%s is planned each time', (_, parameters) => {
+    for (const { name } of pageStatements(sessionTable, parsed(parameters as Parameters))) expect(name).toBeUndefined();
+  });
+
+  async function genericPlan(run: typeof database.query, text: string, values: readonly unknown[]): Promise<Plan> {
+    const literals = values.map((value) => `'${value instanceof Date ? value.toISOString() : String(value)}'`);
+    await run({ text: `SET LOCAL plan_cache_mode = force_generic_plan`, values: [] });
+    await run({ text: `PREPARE probe AS ${text}`, values: [] });
+    const call = literals.length > 0 ? `probe (${literals.join(', ')})` : 'probe';
+    const [row] = await run<{ 'QUERY PLAN': [{ Plan: Plan }] }>({
+      text: `EXPLAIN (FORMAT JSON) EXECUTE ${call}`,
+      values: [],
+    });
+    await run({ text: 'DEALLOCATE probe', values: [] });
+    return row?.['QUERY PLAN'][0].Plan as Plan;
+  }
 });
 
 describe('the cost of a page does not grow with its depth', () => {
