@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import type { Database } from '../../src/database/database.js';
+import { testDatabase } from '../support/database.js';
+
+const script = readFileSync(new URL('../../prisma/distribute.sql', import.meta.url), 'utf8');
+const schema = readFileSync(new URL('../../prisma/schema.prisma', import.meta.url), 'utf8');
+
+/** Records what Citus would be asked for: its functions by name and parameters, on a database that does not have it. */
+const recorder = `
+  CREATE TABLE asked (relation regclass PRIMARY KEY, by text, with_relation regclass);
+  CREATE FUNCTION create_reference_table(table_name regclass) RETURNS void LANGUAGE sql AS
+    'INSERT INTO asked VALUES (table_name)';
+  CREATE FUNCTION create_distributed_table(table_name regclass, distribution_column text, colocate_with text DEFAULT NULL)
+    RETURNS void LANGUAGE sql AS 'INSERT INTO asked VALUES (table_name, distribution_column, colocate_with::regclass)'`;
+
+interface Asked {
+  table: string;
+  by: string | null;
+  with: string | null;
+}
+
+async function runAll(database: Database, statements: string): Promise<void> {
+  const withoutComments = statements.replace(/^\s*--.*$/gm, '');
+  for (const text of withoutComments.split(';').filter((one) => one.trim() !== '')) {
+    await database.query({ text, values: [] });
+  }
+}
+
+const database = await testDatabase();
+await runAll(database, recorder);
+await runAll(database, script);
+const asked = await database.query<Asked>({
+  text: `SELECT relation::text AS table, by, with_relation::text AS with FROM asked ORDER BY 1`,
+  values: [],
+});
+const distributed = asked.filter(({ by }) => by !== null);
+
+test('every table of the schema is distributed', () => {
+  const tables = [...schema.matchAll(/^model (\w+)/gm)].map(([, name]) => name);
+  expect(asked.map(({ table }) => table)).toEqual(tables.sort());
+});
+
+test('what one write touches lives together', () => {
+  expect(distributed).toEqual([
+    { table: 'checkout_session', by: 'id', with: null },
+    { table: 'checkout_session_tombstone', by: 'id', with: 'checkout_session' },
+    { table: 'stripe_event', by: 'session_id', with: 'checkout_session' },
+  ]);
+});
+
+test('a distributed table has no unique constraint that the nodes could not keep', async () => {
+  const rows = await database.query<{ name: string; table: string; columns: string[] }>({
+    text: `SELECT i.indexrelid::regclass::text AS name, i.indrelid::regclass::text AS table,
+        array_agg(a.attname::text) AS columns
+      FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+      WHERE i.indisunique AND i.indrelid::regclass::text = ANY($1) GROUP BY 1, 2`,
+    values: [distributed.map(({ table }) => table)],
+  });
+  expect(rows).toHaveLength(3);
+  for (const { table, columns } of rows) expect(columns).toContain(distributed.find((one) => one.table === table)?.by);
+});
+
+test('the foreign keys of a distributed table lead to tables that every node has', async () => {
+  const rows = await database.query<{ table: string }>({
+    text: `SELECT DISTINCT confrelid::regclass::text AS table FROM pg_constraint
+      WHERE contype = 'f' AND conrelid::regclass::text = ANY($1)`,
+    values: [distributed.map(({ table }) => table)],
+  });
+  expect(rows).toHaveLength(3);
+  for (const { table } of rows) expect(asked).toContainEqual({ table, by: null, with: null });
+});
