@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import Fastify, { type FastifyBaseLogger, type FastifyHttpOptions, type FastifyInstance, LogController } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyHttpOptions,
+  type FastifyInstance,
+  type FastifyPluginCallback,
+  LogController,
+} from 'fastify';
 import type { Config } from './config.js';
 import type { Database } from './database/database.js';
 import { enumStore } from './database/enums.js';
@@ -43,6 +49,8 @@ export interface Dependencies {
   database: Database;
   /** Silent when absent. */
   logger?: FastifyBaseLogger;
+  /** What follows each request for OpenTelemetry. */
+  tracing?: FastifyPluginCallback;
 }
 
 const apiHeaders = { 'cache-control': 'private, no-cache', 'x-content-type-options': 'nosniff' };
@@ -51,7 +59,7 @@ const apiHeaders = { 'cache-control': 'private, no-cache', 'x-content-type-optio
 const maxParamLength = 255 * 4 * 3;
 
 /** Builds the service: all of Fastify's options, plugins and scopes, in the order in which a request meets them. */
-export async function buildApp(config: Config, { database, logger }: Dependencies): Promise<FastifyInstance> {
+export async function buildApp(config: Config, { database, logger, tracing }: Dependencies): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify(serverOptions(config, logger));
   app.server.maxConnections = config.MAX_CONNECTIONS;
   // Answers are JSON already, or small: compiled serializers would only cost start-up.
@@ -67,6 +75,7 @@ export async function buildApp(config: Config, { database, logger }: Dependencie
   const refresh = createRefresh(ingest, config, sessions.accountOf);
   app.decorate('ingest', ingest);
 
+  if (tracing) await app.register(tracing);
   await app.register(errorHandler);
   await app.register(measure, { metrics, database, events, ingest });
   await app.register(requestLog);

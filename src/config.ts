@@ -116,6 +116,21 @@ const environment = Type.Object({
     minimum: 0,
     description: "Minutes between catch-ups with Stripe's events inside the service; 0 for never.",
   }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
+    Type.String({
+      pattern: '^https?://',
+      description: 'Collector that traces are sent to; without one there are none.',
+    }),
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: Type.Optional(
+    Type.String({ pattern: '^https?://', description: 'The same, for traces alone.' }),
+  ),
+  OTEL_SDK_DISABLED: Type.String({ default: 'false', description: '`true` for no traces, whatever else is set.' }),
+  OTEL_SERVICE_NAME: Type.String({
+    default: 'checkout-session-service',
+    description: 'Name of the service in traces.',
+  }),
+  OTEL_RESOURCE_ATTRIBUTES: list('Attributes of the service in traces, `deployment.environment=test,…`.'),
   LOG_LEVEL: Type.String({
     default: 'info',
     enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
@@ -206,6 +221,9 @@ function contradictions(config: Environment): string[] {
     // Not the value: it may hold a password.
     if (url !== undefined && !URL.canParse(url)) faults.push(`${name} is not a URL`);
   }
+  for (const pair of config.OTEL_RESOURCE_ATTRIBUTES) {
+    if (!/^[^=%]+=([^%]|%[0-9a-f]{2})*$/i.test(pair)) faults.push('OTEL_RESOURCE_ATTRIBUTES takes pairs: name=value,…');
+  }
   for (const entry of config.CORS_ORIGINS) {
     if (entry !== '*' && !isOrigin(entry)) {
       faults.push(
@@ -261,6 +279,13 @@ function isNetwork(entry: string): boolean {
 /** Whether an address to listen on is reached from this machine alone. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+/** Whether there is a collector to send traces to. */
+export function isTraced(config: Config): boolean {
+  const endpoint = config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? config.OTEL_EXPORTER_OTLP_ENDPOINT;
+  // Its letters have no case, as OpenTelemetry has it.
+  return endpoint !== undefined && config.OTEL_SDK_DISABLED.toLowerCase() !== 'true';
 }
 
 /** The names of all variables, for those who document them. */

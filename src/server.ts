@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import closeWithGrace from 'close-with-grace';
 import pino from 'pino';
 import { buildApp } from './app.js';
-import { type Config, parseConfig } from './config.js';
+import { type Config, isTraced, parseConfig } from './config.js';
 import { type Database, untilReachable } from './database/database.js';
 import { operatorMessage } from './database/failures.js';
 import { migrate, pendingMigrations } from './database/migrate.js';
@@ -65,7 +65,9 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
     );
     begun.push(() => database.close());
     await prepareDatabase(config, database, log);
-    const app = await buildApp(config, { database, logger: log });
+    const tracing = isTraced(config) && (await import('./plugins/tracing.js')).startTracing(config, log);
+    if (tracing) begun.push(() => tracing.stop());
+    const app = await buildApp(config, { database, logger: log, ...(tracing && { tracing: tracing.plugin }) });
     begun.push(() => app.close());
     const address = await app.listen({ host: config.HOST, port: config.PORT });
     const schedule = startSchedule({
