@@ -67,6 +67,27 @@ export async function prepareDatabase(serverUrl, rows, withContenders, report) {
   return url;
 }
 
+/** Any number that nothing else on the server locks. */
+const runLock = 2_024_112_401;
+
+/**
+ * Runs alone on a server: two at once would measure each other, on the same tables.
+ *
+ * @template Result
+ * @param {string} serverUrl @param {(line: string) => void} report @param {() => Promise<Result>} work
+ * @returns {Promise<Result>}
+ */
+export function alone(serverUrl, report, work) {
+  return connected(serverUrl, async (server) => {
+    const { rows } = await server.query('SELECT pg_try_advisory_lock($1) AS locked', [runLock]);
+    if (!rows[0].locked) {
+      report('another run is under way on this server: waiting for its end');
+      await server.query('SELECT pg_advisory_lock($1)', [runLock]);
+    }
+    return work();
+  });
+}
+
 /** @param {string} serverUrl @returns {Promise<string[]>} the names of the databases that were dropped */
 export function dropDatabases(serverUrl) {
   return connected(serverUrl, async (server) => {

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { agree } from './agreement.mjs';
-import { dropDatabases, prepareDatabase } from './database.mjs';
+import { alone, dropDatabases, prepareDatabase } from './database.mjs';
 import { help, readOptions } from './options.mjs';
 import { environmentOf, growthReport, report } from './report.mjs';
 import { runGrowth, runRounds } from './rounds.mjs';
@@ -43,9 +43,11 @@ async function run() {
   const serverUrl = process.env.BENCH_DATABASE_URL;
   if (!serverUrl) throw new Error('BENCH_DATABASE_URL names a PostgreSQL server: postgresql://user@127.0.0.1/postgres');
   if (drop) return progress(`dropped ${(await dropDatabases(serverUrl)).join(', ') || 'nothing'}`);
-  const load = warnWhenBusy();
-  const { text, ...outcome } = await (growth ? grow : compare)(serverUrl, settings);
-  const document = `${JSON.stringify({ load, ...outcome }, undefined, 2)}\n`;
+  const { text, ...outcome } = await alone(serverUrl, progress, async () => {
+    const load = warnWhenBusy();
+    return { load, ...(await (growth ? grow : compare)(serverUrl, settings)) };
+  });
+  const document = `${JSON.stringify(outcome, undefined, 2)}\n`;
   if (json === '-') return process.stdout.write(document);
   if (json) writeFileSync(json, document);
   process.stdout.write(text);
