@@ -60,11 +60,12 @@ const assignments = [
  * Any number of states, of different sessions, and the ledger, in one statement. A session is updated where the
  * snapshot has it and inserted where it does not; an outcome of null means that it came meanwhile, and nothing was
  * done yet. A value of the sequence is taken only for a row that is to be inserted: djstripe_id must stay below 2^31.
- * The ids are in one order in every group, as are the locks.
+ * The ids are in one order in every group, as are the locks. No EXISTS: the planner may answer one from a hash of the
+ * whole ledger.
  */
 const applySql = `WITH input AS MATERIALIZED (
-    SELECT r.*, EXISTS (SELECT FROM checkout_session AS c WHERE c.id = r.id) AS existed,
-      EXISTS (SELECT FROM stripe_event AS e WHERE e.session_id = r.id AND e.id = r.stripe_event_id) AS is_logged
+    SELECT r.*, (SELECT true FROM checkout_session AS c WHERE c.id = r.id) IS TRUE AS existed,
+      (SELECT true FROM stripe_event AS e WHERE e.session_id = r.id AND e.id = r.stripe_event_id) IS TRUE AS is_logged
     FROM jsonb_to_recordset($1::jsonb) AS r (${rowTypes}, carried jsonb) ORDER BY r.id COLLATE "C"
   ), updated AS (
     UPDATE checkout_session AS s SET ${assignments.join(', ')}
