@@ -53,8 +53,6 @@ export interface Dependencies {
   tracing?: FastifyPluginCallback;
 }
 
-const apiHeaders = { 'cache-control': 'private, no-cache', 'x-content-type-options': 'nosniff' };
-
 /** An id of 255 characters, each of up to four bytes, percent-encoded. */
 const maxParamLength = 255 * 4 * 3;
 
@@ -94,7 +92,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
         await limitRate(api, config, metrics.countRefusal);
         const checkAccess = accessCheck(config);
         api.addHook('onRequest', (request, reply, next) => {
-          reply.headers(apiHeaders);
+          reply.header('cache-control', 'private, no-cache').header('x-content-type-options', 'nosniff');
           checkAccess(request);
           next();
         });

@@ -1,5 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
+import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
+import { registerHistogram } from '../src/plugins/histogram.js';
 import { onPostgres, testDatabase } from './support/database.js';
 import { expectProblem, type Service, sessionBody, sessionsPath, startService } from './support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from './support/stripe.js';
@@ -52,11 +54,28 @@ test('requests are counted by route template, method and status, and never by id
   expect(text).not.toMatch(/cs_test_|secret/);
 });
 
-test('the duration of a request is in the buckets that it fits', async () => {
-  const bucket = (le: string) =>
-    `http_request_duration_seconds_bucket{le="${le}",method="GET",route="/health/live",status="200"}`;
+test('the duration of a request is in the buckets that it fits, in none of those below', async () => {
+  const labels = 'method="GET",route="/health/live",status="200"';
+  const bucket = (le: string) => `http_request_duration_seconds_bucket{le="${le}",${labels}}`;
   expect(await growth(local, bucket('+Inf'), () => local.api.get('/health/live'))).toBe(1);
   expect(await reading(local, bucket('10'))).toBe(await reading(local, bucket('+Inf')));
+  const sum = await reading(local, `http_request_duration_seconds_sum{${labels}}`);
+  expect(sum).toBeGreaterThan(0);
+  expect(sum).toBeLessThan(10);
+});
+
+test('a histogram counts as Prometheus does: a bound belongs to its bucket, and each bucket holds those below', async () => {
+  const registry = new Registry();
+  const series = registerHistogram(registry, { name: 'sizes', help: 'Of the test.', buckets: [1, 10] })({ of: 'a' });
+  for (const size of [1, 2, 10, 11]) series.observe(size);
+  expect(await registry.metrics()).toBe(`# HELP sizes Of the test.
+# TYPE sizes histogram
+sizes_bucket{le="1",of="a"} 1
+sizes_bucket{le="10",of="a"} 3
+sizes_bucket{le="+Inf",of="a"} 4
+sizes_sum{of="a"} 24
+sizes_count{of="a"} 4
+`);
 });
 
 test('the scrape itself is in flight, and comes by a connection', async () => {
