@@ -1,10 +1,12 @@
 import { type Cursor, cursorAt } from '../model/cursor.js';
+import type { Condition } from '../model/filters.js';
 import type { ListQuery } from '../model/list.js';
 import type { ColumnKind } from '../model/session.js';
 import { sharing } from './batch.js';
 import { conditionSql, hasPartialIndex, identifier, indexPredicate, parameter } from './conditions.js';
 import type { Database, Statement } from './database.js';
 import { Prisma } from './generated/client.js';
+import { frequent, type NameOf } from './prepared.js';
 
 /** A table that is listed. Its rows have a unique `id`, and are published as JSON text made by PostgreSQL. */
 export interface ListTable {
@@ -27,12 +29,13 @@ export interface StoredPage {
 
 /** Reads pages of a table. Identical queries of one turn of the event loop share a page that is read after them. */
 export function listReader(database: Database, table: ListTable): (query: ListQuery) => Promise<StoredPage> {
-  return sharing((query: ListQuery) => listPage(database, table, query), JSON.stringify);
+  const nameOf = frequent();
+  return sharing((query: ListQuery) => listPage(database, table, query, nameOf), JSON.stringify);
 }
 
-async function listPage(database: Database, table: ListTable, query: ListQuery): Promise<StoredPage> {
+async function listPage(database: Database, table: ListTable, query: ListQuery, nameOf: NameOf): Promise<StoredPage> {
   const [{ documents, more }, count] = await Promise.all([
-    page(database, table, query),
+    page(database, pageStatements(table, query, nameOf), query),
     countOf(database, table, query),
   ]);
   const { cursor, ordering } = query;
@@ -52,9 +55,9 @@ async function listPage(database: Database, table: ListTable, query: ListQuery):
 }
 
 /** The documents of a page, and whether there are more beyond it in the direction of travel. */
-async function page(database: Database, table: ListTable, query: ListQuery) {
+async function page(database: Database, statements: readonly Statement[], query: ListQuery) {
   const documents: string[] = [];
-  for (const statement of pageStatements(table, query)) {
+  for (const statement of statements) {
     if (documents.length > query.limit) break;
     for (const { document } of await database.query<{ document: string }>(statement)) documents.push(document);
   }
@@ -86,11 +89,13 @@ function all(conditions: readonly Prisma.Sql[]): Prisma.Sql {
  * condition that speaks of values and nulls at once would read the whole index, so each is a range of its own. Each
  * gives one row more than the page has, which tells that there are more.
  */
-export function pageStatements(table: ListTable, query: ListQuery): Statement[] {
+export function pageStatements(table: ListTable, query: ListQuery, nameOf: NameOf): Statement[] {
   const { conditions, ordering, cursor, include, limit } = query;
   const name = identifier(ordering.column);
   const kind = table.kinds[ordering.column] ?? 'text';
-  const nullable = table.nullable.includes(ordering.column);
+  // A row without a value satisfies no comparison with one.
+  const compares = ({ column, lookup }: Condition) => column === ordering.column && lookup !== 'isnull';
+  const nullable = table.nullable.includes(ordering.column) && !conditions.some(compares);
   const backward = cursor?.side === 'before';
   const descending = ordering.descending !== backward;
   const direction = Prisma.raw(descending ? 'DESC' : 'ASC');
@@ -113,7 +118,8 @@ export function pageStatements(table: ListTable, query: ListQuery): Statement[] 
     const { text, values } = Prisma.sql`SELECT ${document} AS document FROM ${Prisma.raw(table.name)} AS s
       WHERE ${all([...range, ...filters])}
       ORDER BY ${name} ${direction}, id ${direction} LIMIT ${Prisma.raw(String(limit + 1))}`;
-    return { text, values, ...(hasOnePlan(query) && preparedName(text)) };
+    const preparedName = hasOnePlan(query) ? nameOf(text) : undefined;
+    return { text, values, ...(preparedName && { name: preparedName }) };
   };
 
   if (!nullable) return [statement(values(cursor))];
@@ -126,24 +132,13 @@ export function pageStatements(table: ListTable, query: ListQuery): Statement[] 
 
 /**
  * Whether the same plan is the best one whatever the values, so that it may be made once and kept: along the index of
- * the ordering, or along that of a filter that has an index in the default order. Other filters are planned for the
- * values that they come with.
+ * the ordering, from one end or a bound, or along that of a filter that has an index in the default order. Other
+ * filters, and ranges with two ends, are planned for the values that they come with.
  */
-function hasOnePlan({ conditions, ordering }: ListQuery): boolean {
-  const [condition] = conditions;
+function hasOnePlan({ conditions, ordering, cursor }: ListQuery): boolean {
+  const [condition, ...others] = conditions;
   if (!condition) return true;
-  return conditions.length === 1 && ordering.column === 'created' && hasPartialIndex(condition);
-}
-
-/** The names of what is prepared on every connection: a bounded number, as clients choose the shapes of queries. */
-const preparedNames = new Map<string, string>();
-const maxPrepared = 100;
-
-function preparedName(text: string): { name?: string } {
-  let name = preparedNames.get(text);
-  if (name === undefined && preparedNames.size < maxPrepared) {
-    name = `list-${preparedNames.size + 1}`;
-    preparedNames.set(text, name);
-  }
-  return name === undefined ? {} : { name };
+  if (others.length > 0) return false;
+  if (condition.column === ordering.column) return !cursor && ['gt', 'gte', 'lt', 'lte'].includes(condition.lookup);
+  return ordering.column === 'created' && hasPartialIndex(condition);
 }

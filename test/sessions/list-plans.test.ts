@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { pageStatements } from '../../src/database/list.js';
+import { frequent } from '../../src/database/prepared.js';
 import { sessionTable } from '../../src/database/sessions.js';
 import { type Cursor, cursorAt, encodeCursor } from '../../src/model/cursor.js';
 import type { ListQuery } from '../../src/model/list.js';
@@ -35,6 +36,9 @@ for (let from = 1; from <= total; from += batch) {
 }
 await query('ANALYZE checkout_session');
 
+const unprepared = () => undefined;
+const prepared = (text: string) => `prepared: ${text}`;
+
 type Parameters = Record<string, string>;
 
 function parsed(parameters: Parameters): ListQuery {
@@ -46,7 +50,7 @@ function parsed(parameters: Parameters): ListQuery {
 /** The documents that a page's statements give, as the service runs them. */
 async function documentsOf(list: ListQuery): Promise<string[]> {
   const documents: string[] = [];
-  for (const statement of pageStatements(sessionTable, list)) {
+  for (const statement of pageStatements(sessionTable, list, unprepared)) {
     if (documents.length > list.limit) break;
     const rows = await database.query<{ document: string }>(statement);
     documents.push(...rows.map(({ document }) => document));
@@ -76,7 +80,7 @@ interface Plan {
 
 async function plansOf(list: ListQuery, options = ''): Promise<Plan[]> {
   return Promise.all(
-    pageStatements(sessionTable, list).map(async ({ text, values }) => {
+    pageStatements(sessionTable, list, unprepared).map(async ({ text, values }) => {
       const [row] = await query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (${options}FORMAT JSON) ${text}`, [
         ...values,
       ]);
@@ -224,6 +228,7 @@ describe('a plan that is kept reads the index whatever the values', () => {
     ]),
     ['a customer', { customer: 'cus_1234' }, 'checkout_session_customer_idx'],
     ['an email, oldest first', { customer_email: 'a@b.c', ordering: 'created' }, 'checkout_session_customer_email_idx'],
+    ['a time', { created__gte: '2024-02-01' }, orderIndex('created')],
   ];
   test.each(kept)('%s', async (_, parameters, index) => {
     const first = parsed(parameters);
@@ -233,9 +238,12 @@ describe('a plan that is kept reads the index whatever the values', () => {
       id: 'cs_test_7',
       side,
     });
-    const pages = [first, { ...first, cursor: cursor('after') }, { ...first, cursor: cursor('before') }];
-    for (const { name, text, values } of pages.flatMap((page) => pageStatements(sessionTable, page))) {
-      expect(name).toMatch(/^list-\d+$/);
+    // A bound and a cursor are a range with two ends, which is planned for its values.
+    const pages = parameters.created__gte
+      ? [first]
+      : [first, { ...first, cursor: cursor('after') }, { ...first, cursor: cursor('before') }];
+    for (const { name, text, values } of pages.flatMap((page) => pageStatements(sessionTable, page, prepared))) {
+      expect(name).toBe(`prepared: ${text}`);
       if (!onPostgres) continue;
       const nodes = nodesOf(await database.transaction((query) => genericPlan(query, text, values)));
       expect(nodes.flatMap((node) => node['Index Name'] ?? [])).toEqual([index]);
@@ -246,12 +254,29 @@ describe('a plan that is kept reads the index whatever the values', () => {
   test.each([
     ['a hot value', { livemode: 'true' }],
     ['metadata', { 'metadata[shop]': '1' }],
-    ['a time', { created__gte: '2024-02-01' }],
+    ['a span of time', { created__gte: '2024-02-01', created__lt: '2024-03-01' }],
     ['a customer in another order', { customer: 'cus_1234', ordering: 'id' }],
     ['two indexed filters', { customer: 'cus_1234', payment_intent: 'pi_1' }],
     ['no value', { customer: '' }],
   ])('%s is planned each time', (_, parameters) => {
-    for (const { name } of pageStatements(sessionTable, parsed(parameters as Parameters))) expect(name).toBeUndefined();
+    for (const { name } of pageStatements(sessionTable, parsed(parameters as Parameters), prepared))
+      expect(name).toBeUndefined();
+  });
+
+  test('what is asked for often is prepared, up to a bound that what is rare does not use up', () => {
+    const nameOf = frequent();
+    const names = Array.from({ length: 6 }, () => nameOf('SELECT 1'));
+    expect(names.slice(0, 4)).toEqual([undefined, undefined, undefined, undefined]);
+    expect(names[4]).toMatch(/^list-[0-9a-f]{32}$/);
+    expect(names[5]).toBe(names[4]);
+    expect(frequent()('SELECT 1')).toBeUndefined();
+    for (let rare = 0; rare < 20_000; rare += 1) expect(nameOf(`SELECT ${rare} AS rare`)).toBeUndefined();
+    const often = Array.from({ length: 150 }, (_, index) => {
+      for (let use = 1; use < 5; use += 1) nameOf(`SELECT ${index} AS often`);
+      return nameOf(`SELECT ${index} AS often`);
+    });
+    expect(new Set(often.filter(Boolean)).size).toBe(99);
+    expect(nameOf('SELECT 1')).toBe(names[4]);
   });
 
   async function genericPlan(run: typeof database.query, text: string, values: readonly unknown[]): Promise<Plan> {
@@ -270,7 +295,7 @@ describe('a plan that is kept reads the index whatever the values', () => {
 
 describe('the cost of a page does not grow with its depth', () => {
   const buffersOf = async (list: ListQuery) => {
-    const [first] = pageStatements(sessionTable, list);
+    const [first] = pageStatements(sessionTable, list, unprepared);
     expect(first).toBeDefined();
     const [plan] = await plansOf(list, 'ANALYZE, BUFFERS, ');
     return (plan?.['Shared Hit Blocks'] ?? 0) + (plan?.['Shared Read Blocks'] ?? 0);
