@@ -17,7 +17,7 @@ RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --omit=optional --ign
 # Of a package stays what runs, and its licence: two thirds are types, source maps, copies for other module systems,
 # Prisma's query compilers for other databases and the extensions of the embedded one.
 RUN cd node_modules \
-  && find . -type f \( -name '*.ts' -o -name '*.?ts' -o -name '*.map' -o -name '*.md' \) ! -iname '*licen[cs]e*' -delete \
+  && find . -type f \( -name '*.ts' -o -name '*.?ts' -o -name '*.map' -o -name '*.md' \) ! -iname '*licen[cs]e*' ! -iname '*notice*' -delete \
   && find @prisma/client/runtime -type f ! -name 'client.*' ! -name 'query_compiler_fast_bg.postgresql.*' -delete \
   && find @opentelemetry -type d \( -name esm -o -name esnext \) -prune -exec rm -r {} + \
   && rm -r @types stripe/cjs @electric-sql/pglite/dist/*.cjs @electric-sql/pglite/dist/*.tar.gz \

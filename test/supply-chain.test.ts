@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { expect, test } from 'vitest';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -25,6 +26,19 @@ test('there is something to check', () => {
   const names = shipped.map(([path]) => path.replace('node_modules/', ''));
   expect(names).toEqual(expect.arrayContaining(Object.keys(dependencies)));
   expect(names).not.toContain('prisma');
+});
+
+test('what the service imports ships with it', () => {
+  const files = readdirSync(new URL('../src', import.meta.url), { recursive: true, encoding: 'utf8' });
+  // Types are gone when it runs.
+  const imports = /(?:^(?:import|export)\s(?!type\b)(?:[^;'"]*?\sfrom\s)?|\bimport\(\s*)['"]([^'"]+)['"]/gm;
+  const imported = files
+    .filter((path) => /\.(ts|mjs)$/.test(path))
+    .flatMap((path) => [...read(`src/${path}`).matchAll(imports)].map(([, name = '']) => name))
+    .filter((name) => !name.startsWith('.') && !isBuiltin(name))
+    .map((name) => /^(@[^/]+\/)?[^/]+/.exec(name)?.[0]);
+  expect(new Set(imported).size).toBeGreaterThan(20);
+  expect(imported.filter((name) => !((name as string) in dependencies))).toEqual([]);
 });
 
 test('every version asked for is an exact one', () => {
