@@ -9,7 +9,12 @@ export interface Precondition {
   noneMatch: readonly string[] | '*' | undefined;
 }
 
-const tag = /^(?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*"$/;
+const tag = '(?:W/)?"[!#-~\\x80-\\xff]*"';
+
+/** The pattern of If-Match and If-None-Match. The elements of a list may be empty (RFC 9110, section 5.6.1.2). */
+export const tagsPattern = `^(?:\\*|[ \\t,]*${tag}(?:[ \\t]*,[ \\t,]*${tag})*[ \\t,]*)$`;
+
+const tagsRule = new RegExp(tagsPattern);
 
 /**
  * Reads an If-Match or If-None-Match header.
@@ -20,14 +25,11 @@ const tag = /^(?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*"$/;
  */
 function parseTags(name: string, header: string | undefined): readonly string[] | '*' | undefined {
   if (header === undefined) return undefined;
-  if (header.trim() === '*') return '*';
-  // A tag may hold commas. The elements of a list may be empty (RFC 9110, section 5.6.1.2).
-  const tags = header.match(/(?:W\/)?"[^"]*"|[^\s,"]+/g) ?? [];
-  const commas = header.replace(/"[^"]*"/g, '').split(',').length - 1;
-  if (tags.length === 0 || !tags.every((element) => tag.test(element)) || tags.length > commas + 1) {
+  const trimmed = header.trim();
+  if (!tagsRule.test(trimmed)) {
     throw invalid([{ in: 'header', pointer: `/${name}`, detail: 'must be * or a list of quoted entity tags' }]);
   }
-  return tags.map((element) => element.replace(/^W\//, ''));
+  return trimmed === '*' ? '*' : (trimmed.match(/"[^"]*"/g) ?? []);
 }
 
 /** Reads both headers of a request. */

@@ -45,11 +45,34 @@ export interface StripeEvent {
 /** What the mirror does with an event. */
 export const outcomes = ['applied', 'stale', 'duplicate', 'deleted', 'ignored'] as const;
 
-const StripeEventRequest = Type.Object(
+const nullableText = (description: string, example: string) =>
+  Type.Unsafe<string | null>({ type: 'string', nullable: true, description, examples: [example] });
+
+const nullableFlag = (description: string, example: boolean) =>
+  Type.Unsafe<boolean | null>({ type: 'boolean', nullable: true, description, examples: [example] });
+
+/** Epoch seconds of the last second that RFC 3339 can write: 9999-12-31T23:59:59Z. */
+const lastSecond = 253_402_300_799;
+
+/** An event's envelope as far as it matters here. What it has beyond is Stripe's affair. */
+export const StripeEventRequest = Type.Object(
   {
-    id: Type.String({ description: 'The id of the event.', examples: ['evt_1MtwBwLkdIwHu7ix28a3tqPb'] }),
+    id: Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'The id of the event.',
+      examples: ['evt_1MtwBwLkdIwHu7ix28a3tqPb'],
+    }),
     type: Type.String({ description: 'Its type.', examples: ['checkout.session.completed'] }),
-    created: Type.Integer({ description: 'When it was created, in epoch seconds.', examples: [1_769_860_800] }),
+    created: Type.Integer({
+      minimum: 0,
+      maximum: lastSecond,
+      description: 'When it was created, in epoch seconds.',
+      examples: [1_769_860_800],
+    }),
+    account: Type.Optional(nullableText('The connected account that it is of.', 'acct_1032D82eZvKYlo2C')),
+    livemode: Type.Optional(nullableFlag('Whether it is live, or a test.', false)),
+    api_version: Type.Optional(nullableText('The API version that it is shaped by.', '2026-10-28.endive')),
     data: Type.Optional(
       Type.Unsafe<unknown>({
         type: 'object',
@@ -78,9 +101,6 @@ const StripeWebhookResult = Type.Object(
   { $id: 'StripeWebhookResult', description: 'What was done with an event.' },
 );
 
-const nullableText = (description: string, example: string) =>
-  Type.Unsafe<string | null>({ type: 'string', nullable: true, description, examples: [example] });
-
 const amount = (description: string) =>
   Type.Unsafe<number | null>({ type: 'integer', format: 'int64', nullable: true, description, examples: [2198] });
 
@@ -99,12 +119,7 @@ const CheckoutSessionPayment = Type.Object(
       description: 'When the session expires.',
       examples: ['2026-02-01T12:00:00Z'],
     }),
-    livemode: Type.Unsafe<boolean | null>({
-      type: 'boolean',
-      nullable: true,
-      description: 'Whether it is live, or a test; null when unknown.',
-      examples: [true],
-    }),
+    livemode: nullableFlag('Whether it is live, or a test; null when unknown.', true),
   },
   { $id: 'CheckoutSessionPayment', description: 'Is it paid, and how much?' },
 );
@@ -144,12 +159,7 @@ const LedgerEvent = Type.Object(
     id: Type.String({ description: "Stripe's id of the event.", examples: ['evt_1MtwBwLkdIwHu7ix28a3tqPb'] }),
     type: Type.String({ description: 'Its type.', examples: ['checkout.session.completed'] }),
     account: nullableText('The connected account that it is of.', 'acct_1032D82eZvKYlo2C'),
-    livemode: Type.Unsafe<boolean | null>({
-      type: 'boolean',
-      nullable: true,
-      description: 'Whether it is live, or a test.',
-      examples: [true],
-    }),
+    livemode: nullableFlag('Whether it is live, or a test.', true),
     api_version: nullableText('The API version that it is shaped by.', '2026-10-28.endive'),
     created: Type.String({ format: 'date-time', description: 'When Stripe created it.' }),
     received_at: Type.String({ format: 'date-time', description: 'When it was committed here.' }),

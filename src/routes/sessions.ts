@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import type { SessionStore, StoredSession } from '../database/sessions.js';
 import { Problem } from '../errors.js';
-import { isNotModified, parsePrecondition } from '../model/etag.js';
+import { isNotModified, parsePrecondition, tagsPattern } from '../model/etag.js';
 import type { ListQuery } from '../model/list.js';
 import { SessionId } from '../model/session.js';
 import { sessionList } from '../model/session-list.js';
@@ -31,10 +31,8 @@ export interface SessionRoutesOptions {
 
 const tags = ['checkout-sessions'];
 const params = Type.Object({ id: SessionId });
-const ifMatch = Type.Optional(
-  Type.String({ description: 'Act only on a session whose ETag is listed; `*` on any that exists.' }),
-);
-const ifNoneMatch = (description: string) => Type.Optional(Type.String({ description }));
+const tagList = (description: string) => Type.Optional(Type.String({ pattern: tagsPattern, description }));
+const ifMatch = tagList('Act only on a session whose ETag is listed; `*` on any that exists.');
 
 /** The Checkout Sessions: create, retrieve, replace, merge-patch, delete, list. */
 export async function sessionRoutes(instance: FastifyInstance, { sessions, publicUrl }: SessionRoutesOptions) {
@@ -102,7 +100,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
         params,
         querystring: Type.Object({ include: Type.Optional(sessionList.parameters.properties.include as TSchema) }),
         headers: Type.Object({
-          'If-None-Match': ifNoneMatch('Answer 304 without a body while the ETag is one of these.'),
+          'If-None-Match': tagList('Answer 304 without a body while the ETag is one of these.'),
         }),
         response: {
           200: json('The session.', reference('DjStripeCheckoutSession'), etagHeader),
@@ -133,7 +131,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
         params,
         headers: Type.Object({
           'If-Match': ifMatch,
-          'If-None-Match': ifNoneMatch('`*`: create only. With tags: act only on a session that has none of them.'),
+          'If-None-Match': tagList('`*`: create only. With tags: act only on a session that has none of them.'),
         }),
         body: reference('DjStripeCheckoutSessionRequest'),
         response: {
@@ -169,7 +167,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
           params,
           headers: Type.Object({
             'If-Match': ifMatch,
-            'If-None-Match': ifNoneMatch('Act only on a session that has none of these tags.'),
+            'If-None-Match': tagList('Act only on a session that has none of these tags.'),
           }),
           consumes: ['application/json', 'application/merge-patch+json'],
           body: reference('PatchedDjStripeCheckoutSessionRequest'),
@@ -200,7 +198,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
         params,
         headers: Type.Object({
           'If-Match': ifMatch,
-          'If-None-Match': ifNoneMatch('Act only on a session that has none of these tags.'),
+          'If-None-Match': tagList('Act only on a session that has none of these tags.'),
         }),
         response: {
           204: empty('The session is deleted.'),

@@ -86,6 +86,6 @@ function parseEvent(payload: Buffer): EventBody {
     throw new Problem('malformed-request', { detail: 'The body is not JSON.', cause: error });
   }
   const fault = eventFault(body);
-  if (fault) throw new Problem('malformed-request', { detail: `The body is no event: it ${fault}.` });
+  if (fault) throw new Problem('malformed-request', { detail: `The body is no event: ${fault}.` });
   return body as EventBody;
 }

@@ -101,7 +101,7 @@ function readStripe(fields: JsonObject): Read {
   const { object, id } = fields;
   if (object === 'event') {
     const fault = eventFault(fields);
-    if (fault) return { fault: `is an event that ${fault}` };
+    if (fault) return { fault: `is no event: ${fault}` };
     const body = fields as unknown as EventBody;
     const session = (body.data?.object as JsonObject | undefined)?.id;
     return { kind: 'delivery', key: typeof session === 'string' ? session : body.id, body };

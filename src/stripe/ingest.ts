@@ -1,8 +1,10 @@
 import type { FastifyBaseLogger } from 'fastify';
+import type { Static } from 'typebox';
 import type { Config } from '../config.js';
 import type { MirrorStore, Outcome } from '../database/mirror.js';
 import { textFault } from '../model/json.js';
-import type { StripeEvent } from '../model/stripe.js';
+import { type StripeEvent, StripeEventRequest } from '../model/stripe.js';
+import { validator } from '../model/validator.js';
 import { type Translation, translate } from './translate.js';
 
 /** What was done with something of Stripe's: `ignored` is what the mirror does not hold. */
@@ -117,26 +119,16 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
 }
 
 /** The envelope of an event, as far as it matters here. */
-export interface EventBody {
-  readonly id: string;
-  readonly type: string;
-  readonly created: number;
-  readonly account?: string | null;
-  readonly livemode?: boolean | null;
-  readonly api_version?: string | null;
-  readonly data?: { readonly object?: unknown } | null;
-}
+export type EventBody = Static<typeof StripeEventRequest> & { readonly data?: { readonly object?: unknown } };
+
+const faultsOf = validator(StripeEventRequest, 'body');
 
 /** Why a JSON value is no event, or undefined when it is one. */
 export function eventFault(body: unknown): string | undefined {
-  if (body === null || typeof body !== 'object') return 'is not an object';
-  const { id, type, created, account, livemode, api_version } = body as Record<string, unknown>;
-  if (typeof id !== 'string' || id === '' || id.length > 255 || textFault(id)) return 'has no id';
-  if (typeof type !== 'string' || textFault(type)) return 'has no type';
-  if (!Number.isSafeInteger(created)) return 'has no created';
-  for (const text of [account, api_version]) {
-    if (text !== undefined && text !== null && (typeof text !== 'string' || textFault(text))) return 'is not an event';
-  }
-  if (livemode !== undefined && livemode !== null && typeof livemode !== 'boolean') return 'is not an event';
-  return undefined;
+  const [fault] = faultsOf(body);
+  if (fault) return `${fault.pointer.slice(1)} ${fault.detail}`.trim();
+  const { id, type, account, api_version } = body as EventBody;
+  const texts = { id, type, account: account ?? '', api_version: api_version ?? '' };
+  const [name] = Object.entries(texts).find(([, text]) => textFault(text)) ?? [];
+  return name && `${name} holds what is no text`;
 }
