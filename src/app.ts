@@ -134,9 +134,10 @@ const problemBySocketError: Readonly<Record<string, ProblemCode>> = {
 function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return;
   const problem = new Problem(problemBySocketError[error.code ?? ''] ?? 'malformed-request');
-  const body = JSON.stringify(problem.document('', randomUUID()));
+  const requestId = randomUUID();
+  const body = JSON.stringify(problem.document('', requestId));
   socket.end(
-    `HTTP/1.1 ${problem.statusCode} ${STATUS_CODES[problem.statusCode]}\r\nContent-Type: ${problemType}\r\n` +
+    `HTTP/1.1 ${problem.statusCode} ${STATUS_CODES[problem.statusCode]}\r\nContent-Type: ${problemType}\r\nX-Request-Id: ${requestId}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 }

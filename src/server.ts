@@ -49,11 +49,12 @@ async function prepareDatabase(config: Config, database: Database, log: pino.Log
   }
 }
 
-type End = () => Promise<unknown>;
+/** `isHasty` where something failed. */
+type End = (isHasty: boolean) => Promise<unknown>;
 
 /** Ends what was begun, the last first. */
-async function endAll(begun: End[]): Promise<void> {
-  for (let end = begun.pop(); end; end = begun.pop()) await end();
+async function endAll(begun: End[], isHasty: boolean): Promise<void> {
+  for (let end = begun.pop(); end; end = begun.pop()) await end(isHasty);
 }
 
 async function start(config: Config, log: pino.Logger): Promise<void> {
@@ -79,14 +80,14 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
       eventRetentionDays: config.STRIPE_EVENT_RETENTION_DAYS,
     });
     begun.push(() => schedule.stop());
-    begun.push(() => {
+    begun.push((isHasty) => {
       app.drain();
-      return setTimeout(config.SHUTDOWN_DRAIN_MS);
+      return setTimeout(isHasty ? 0 : config.SHUTDOWN_DRAIN_MS);
     });
     log.info({ address, database: database.description }, 'listening');
     if (process.stdout.isTTY || process.env.npm_lifecycle_event === 'start') welcome(address, database);
   } catch (error) {
-    await endAll(begun);
+    await endAll(begun, true);
     throw error;
   }
 }
@@ -98,7 +99,7 @@ function stopWithGrace(config: Config, log: pino.Logger, begun: End[]): void {
     stopping.abort();
     if (err) log.fatal({ err: loggable(err) }, 'the process failed');
     else log.info({ signal }, 'stopping');
-    await endAll(begun);
+    await endAll(begun, err !== undefined);
     log.info('stopped');
   });
 }

@@ -44,6 +44,8 @@ test.each([
   const began = Date.now();
   const received = await exchange(slow, text);
   expect(received).toMatch(/^HTTP\/1\.1 408 .*\r\nContent-Type: application\/problem\+json\r\n/);
+  const [, id] = /\r\nX-Request-Id: (\S+)\r\n/.exec(received) ?? [];
+  expect(received).toContain(`"request_id":"${id}"`);
   expect(received).toContain('urn:problem:request-timeout');
   expect(Date.now() - began).toBeLessThan(5000);
   await slow.api.get(sessionsPath).expect(200);

@@ -16,10 +16,11 @@ const silence = 60_000;
 const keepAliveTimeout = 72_000;
 
 /** Fastify's options against clients that are slow on purpose. Node answers a request that is late with 408. */
-export function clientTimeouts({ REQUEST_TIMEOUT_MS }: Config) {
+export function clientTimeouts({ REQUEST_TIMEOUT_MS, DATABASE_STATEMENT_TIMEOUT_MS }: Config) {
   return {
     requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionTimeout: Math.max(silence, REQUEST_TIMEOUT_MS),
+    // While an answer is made nothing moves either, and it may wait for a connection and then for its statement.
+    connectionTimeout: Math.max(silence, REQUEST_TIMEOUT_MS, 3 * DATABASE_STATEMENT_TIMEOUT_MS),
     keepAliveTimeout,
     http: {
       headersTimeout: Math.min(headersTimeout, REQUEST_TIMEOUT_MS),
