@@ -75,7 +75,8 @@ const meanings: Readonly<Record<PublishedLookup, string>> = {
 export function filterSchema({ column, lookup }: Filter): TSchema {
   const description = `\`${column.name}\` ${meanings[lookup]}.`;
   if (lookup === 'isnull') return Type.Boolean({ description });
-  if (lookup === 'in') return Type.Array(valueSchema(column), { description, style: 'form', explode: false });
+  if (lookup === 'in')
+    return Type.Array(valueSchema(column), { minItems: 1, description, style: 'form', explode: false });
   return { ...valueSchema(column), description };
 }
 

@@ -112,7 +112,10 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
     async (request, reply) => {
       const stored = await sessions.find(request.params.id, request.query.include as 'payment' | undefined);
       if (!stored) throw new Problem('session-not-found');
-      if (request.headers['if-none-match'] && isNotModified(parsePrecondition(request.headers), stored.etag)) {
+      if (
+        request.headers['if-none-match'] !== undefined &&
+        isNotModified(parsePrecondition(request.headers), stored.etag)
+      ) {
         return reply.code(304).header('etag', stored.etag).send();
       }
       return sendSession(reply, stored);
