@@ -1,5 +1,8 @@
 /** Several requests in one statement: one round trip, one plan, one commit. */
 
+/** Told how many requests one statement served, by its kind. */
+export type BatchObserver = (kind: string, size: number) => void;
+
 export interface BatchOptions<Item, Result> {
   /** Runs what was gathered; resolves to a result for each, in their order. */
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;

@@ -2,11 +2,11 @@ import { type Cursor, cursorAt } from '../model/cursor.js';
 import type { Condition } from '../model/filters.js';
 import type { ListQuery } from '../model/list.js';
 import type { ColumnKind } from '../model/session.js';
-import { sharing } from './batch.js';
+import { type BatchObserver, sharing } from './batch.js';
 import { conditionSql, hasPartialIndex, identifier, indexPredicate, parameter } from './conditions.js';
-import type { Database, Statement } from './database.js';
+import type { Database } from './database.js';
+import { type DocumentsReader, documentsReader, type PageStatement } from './documents.js';
 import { Prisma } from './generated/client.js';
-import { frequent, type NameOf } from './prepared.js';
 
 /** A table that is listed. Its rows have a unique `id`, and are published as JSON text made by PostgreSQL. */
 export interface ListTable {
@@ -28,16 +28,22 @@ export interface StoredPage {
 }
 
 /** Reads pages of a table. Identical queries of one turn of the event loop share a page that is read after them. */
-export function listReader(database: Database, table: ListTable): (query: ListQuery) => Promise<StoredPage> {
-  const nameOf = frequent();
-  return sharing((query: ListQuery) => listPage(database, table, query, nameOf), JSON.stringify);
+export function listReader(
+  database: Database,
+  table: ListTable,
+  onBatch?: BatchObserver,
+): (query: ListQuery) => Promise<StoredPage> {
+  const read = documentsReader(database, onBatch);
+  return sharing(async (query: ListQuery) => {
+    const [found, count] = await Promise.all([
+      page(read, pageStatements(table, query), query),
+      countOf(database, table, query),
+    ]);
+    return stored(query, found, count);
+  }, JSON.stringify);
 }
 
-async function listPage(database: Database, table: ListTable, query: ListQuery, nameOf: NameOf): Promise<StoredPage> {
-  const [{ documents, more }, count] = await Promise.all([
-    page(database, pageStatements(table, query, nameOf), query),
-    countOf(database, table, query),
-  ]);
+function stored(query: ListQuery, { documents, more }: Page, count: number | null): StoredPage {
   const { cursor, ordering } = query;
   const neighbour = (side: Cursor['side'], document: string | undefined): Cursor | undefined => {
     if (document !== undefined) return cursorAt(JSON.parse(document), ordering, side);
@@ -55,11 +61,16 @@ async function listPage(database: Database, table: ListTable, query: ListQuery, 
 }
 
 /** The documents of a page, and whether there are more beyond it in the direction of travel. */
-async function page(database: Database, statements: readonly Statement[], query: ListQuery) {
-  const documents: string[] = [];
+interface Page {
+  readonly documents: string[];
+  readonly more: boolean;
+}
+
+async function page(read: DocumentsReader, statements: readonly PageStatement[], query: ListQuery): Promise<Page> {
+  let documents: string[] = [];
   for (const statement of statements) {
     if (documents.length > query.limit) break;
-    for (const { document } of await database.query<{ document: string }>(statement)) documents.push(document);
+    documents = documents.concat(await read(statement));
   }
   const more = documents.length > query.limit;
   documents.length = Math.min(documents.length, query.limit);
@@ -89,7 +100,7 @@ function all(conditions: readonly Prisma.Sql[]): Prisma.Sql {
  * condition that speaks of values and nulls at once would read the whole index, so each is a range of its own. Each
  * gives one row more than the page has, which tells that there are more.
  */
-export function pageStatements(table: ListTable, query: ListQuery, nameOf: NameOf): Statement[] {
+export function pageStatements(table: ListTable, query: ListQuery): PageStatement[] {
   const { conditions, ordering, cursor, include, limit } = query;
   const name = identifier(ordering.column);
   const kind = table.kinds[ordering.column] ?? 'text';
@@ -114,12 +125,11 @@ export function pageStatements(table: ListTable, query: ListQuery, nameOf: NameO
   ];
   const document = Prisma.raw(table.document(include));
   // The limit is part of the text: a plan for any limit would be one for a tenth of the table.
-  const statement = (range: Prisma.Sql[]): Statement => {
+  const statement = (range: Prisma.Sql[]): PageStatement => {
     const { text, values } = Prisma.sql`SELECT ${document} AS document FROM ${Prisma.raw(table.name)} AS s
       WHERE ${all([...range, ...filters])}
       ORDER BY ${name} ${direction}, id ${direction} LIMIT ${Prisma.raw(String(limit + 1))}`;
-    const preparedName = hasOnePlan(query) ? nameOf(text) : undefined;
-    return { text, values, ...(preparedName && { name: preparedName }) };
+    return { text, values, hasOnePlan: hasOnePlan(query) };
   };
 
   if (!nullable) return [statement(values(cursor))];

@@ -1,10 +1,9 @@
 import { type ColumnKind, writableColumns } from '../model/session.js';
 import type { SessionState, StripeEvent } from '../model/stripe.js';
-import { batching, decided, retrying } from './batch.js';
+import { type BatchObserver, batching, decided, retrying } from './batch.js';
 import { sqlTypes } from './conditions.js';
 import type { Database } from './database.js';
 import { touchedWhere } from './session-writes.js';
-import type { BatchObserver } from './sessions.js';
 
 /** What became of a state: stored; older than what is stored; delivered before; of a session that was deleted. */
 export type Outcome = 'applied' | 'stale' | 'duplicate' | 'deleted';

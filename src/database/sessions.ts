@@ -2,7 +2,7 @@ import { Problem } from '../errors.js';
 import { isNotModified, type Precondition } from '../model/etag.js';
 import { columns, type SessionWrite } from '../model/session.js';
 import type { Change } from '../model/session-request.js';
-import { batching, decided, retrying } from './batch.js';
+import { type BatchObserver, batching, decided, retrying } from './batch.js';
 import type { Database } from './database.js';
 import { type ListTable, listReader } from './list.js';
 import { etagOf, patchSessions, removeSession, type WriteRow, writeSessions } from './session-writes.js';
@@ -53,9 +53,6 @@ function storedOf({ document, etag, created }: WriteRow): (StoredSession & { cre
 
 /** Whether a row that exists satisfies If-None-Match at all. */
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
-
-/** How many sessions were asked for in one statement, by its kind. */
-export type BatchObserver = (kind: string, size: number) => void;
 
 const readBatch = { inFlight: 2, maxSize: 500 };
 const writeBatch = { inFlight: 4, maxSize: 100 };
@@ -176,7 +173,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     },
 
     /** A page of the sessions that a query asks for. */
-    list: listReader(database, sessionTable),
+    list: listReader(database, sessionTable, onBatch),
   };
 
   async function unpatched(id: string, precondition: Precondition): Promise<StoredSession> {

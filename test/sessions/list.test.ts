@@ -12,6 +12,8 @@ interface Row {
   customer: string;
 }
 
+const idsIn = (page: { results: Row[] }) => page.results.map(({ id }) => id);
+
 const minute = (number: number) => new Date(Date.UTC(2024, 0, 1, 0, number)).toISOString();
 
 // Ids whose bytes order otherwise than their letters or UTF-16 units do; values that stand in many rows.
@@ -144,6 +146,26 @@ test('count=estimated is a rough number', async () => {
   for (const filter of ['', '&customer=cus_third', '&customer=cus_nobody', '&metadata[a]=1', '&mode__in=payment']) {
     const { body } = await api.get(`${sessionsPath}?count=estimated&limit=3${filter}`).expect(200);
     expect(body.count).toSatisfy((count) => Number.isInteger(count) && (count as number) >= 0);
+  }
+});
+
+test('lists of one shape that are asked for at once are each answered for their own values', async () => {
+  const customers = ['cus_third', 'cus_other', 'cus_nobody', 'cus_third', "cus_'; --", 'cus_\\u0024\n', 'cus_other'];
+  const alone = new Map<string, string[]>();
+  for (const customer of new Set(customers)) {
+    const { body } = await api.get(sessionsPath).query({ customer, limit: 600, ordering: 'created' }).expect(200);
+    alone.set(customer, idsIn(body));
+  }
+  expect([...alone.values()].map(({ length }) => length)).toEqual([337, 600, 0, 0, 0]);
+  // Often enough to be prepared, and then together.
+  for (let round = 1; round <= 6; round += 1) {
+    const bodies = await Promise.all(
+      customers.map(async (customer) => {
+        const { body } = await api.get(sessionsPath).query({ customer, limit: 600, ordering: 'created' }).expect(200);
+        return idsIn(body);
+      }),
+    );
+    expect(bodies).toEqual(customers.map((customer) => alone.get(customer)));
   }
 });
 
