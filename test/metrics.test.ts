@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
@@ -81,6 +82,18 @@ sizes_count{of="a"} 4
 test('the scrape itself is in flight, and comes by a connection', async () => {
   expect(await reading(local, 'http_requests_in_flight')).toBe(1);
   expect(await reading(local, 'http_connections')).toBeGreaterThanOrEqual(1);
+});
+
+test('a client that leaves before its answer is counted as 499, and is in flight no more', async () => {
+  const leave = async () => {
+    const socket = connect(Number(new URL(local.url).port), '127.0.0.1');
+    socket.write(`POST ${sessionsPath} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`);
+    socket.write('Content-Length: 10\r\n\r\n{');
+    await expect.poll(() => reading(local, 'http_requests_in_flight')).toBe(2);
+    socket.destroy();
+    await expect.poll(() => reading(local, 'http_requests_in_flight')).toBe(1);
+  };
+  expect(await growth(local, answered('POST', sessionsPath, 499), leave)).toBe(1);
 });
 
 test('methods that nobody uses share one label', async () => {

@@ -6,6 +6,7 @@ import type { Database } from '../database/database.js';
 import type { StripeEventStore } from '../database/stripe-events.js';
 import type { Ingest } from '../stripe/ingest.js';
 import { registerHistogram } from './histogram.js';
+import { onRequestEnd } from './request-end.js';
 
 /** Seconds. From a read that comes out of a batch to the statement timeout. */
 const durations = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -140,13 +141,12 @@ function measureRequests(app: FastifyInstance, metrics: Metrics): void {
     inFlight += 1;
     next();
   });
-  app.addHook('onResponse', (request, reply, next) => {
+  onRequestEnd(app, (request, reply, status) => {
     inFlight -= 1;
     // What is no route has no template, and its methods and paths are the client's to invent.
     const route = request.routeOptions.url ?? 'none';
     const method = methods.includes(request.method) ? request.method : 'other';
-    metrics.observeRequest(method, route, reply.statusCode, reply.elapsedTime / 1000);
-    next();
+    metrics.observeRequest(method, route, status, reply.elapsedTime / 1000);
   });
   metrics.gauge('http_requests_in_flight', 'Requests that are not answered yet.', () => inFlight);
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
+import { onRequestEnd } from './request-end.js';
 
 /** As Stripe's ids look. What is sent in the place of one may be anything. */
 const likeAnId = /^\w{1,255}$/;
@@ -14,18 +15,17 @@ function sessionOf(params: unknown): string | undefined {
  * body. Those hold customer data.
  */
 export default fastifyPlugin((app: FastifyInstance, _options, done) => {
-  app.addHook('onResponse', (request, reply, finished) => {
+  onRequestEnd(app, (request, reply, status) => {
     request.log.info(
       {
         method: request.method,
         route: request.routeOptions.url,
         session: sessionOf(request.params),
-        status: reply.statusCode,
+        status,
         duration_ms: Math.round(reply.elapsedTime * 1000) / 1000,
       },
       'request',
     );
-    finished();
   });
   done();
 });
