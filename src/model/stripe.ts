@@ -5,6 +5,13 @@ import type { SessionWrite } from './session.js';
 
 /** What is known of Stripe's states of a session, whatever path they came by. */
 
+/** The pattern of the id of a Stripe account. */
+export const accountPattern = '^acct_[A-Za-z0-9]+$';
+
+const accountRule = new RegExp(accountPattern);
+
+export const isAccountId = (text: string): boolean => accountRule.test(text);
+
 /** What orders Stripe's states of one session: compared from left to right. */
 export interface Stamp {
   /** How far the checkout has come; it never goes back: 0 open, 1 complete but unpaid, 2 paid or expired. */

@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import type { SessionStore } from '../database/sessions.js';
 import { Problem } from '../errors.js';
 import { SessionId } from '../model/session.js';
+import { accountPattern, isAccountId } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi.js';
 import { requestValidator } from '../plugins/validation.js';
 import type { Refresh } from '../stripe/refresh.js';
@@ -18,7 +19,7 @@ const tags = ['checkout-sessions'];
 const params = Type.Object({ id: SessionId });
 const account = Type.Optional(
   Type.String({
-    pattern: '^acct_[A-Za-z0-9]+$',
+    pattern: accountPattern,
     description: 'The connected account that has the session, where it is not known yet.',
   }),
 );
@@ -105,6 +106,6 @@ function fromStripe(stored: { document: string | null; etag: string } | undefine
 
 function parseAccount(query: Readonly<Record<string, string>>) {
   const given = query.account;
-  if (given === undefined || /^acct_[A-Za-z0-9]+$/.test(given)) return { value: query };
+  if (given === undefined || isAccountId(given)) return { value: query };
   return { faults: [{ in: 'query' as const, pointer: '/account', detail: "must be a Stripe account's id, acct_…" }] };
 }

@@ -1,6 +1,7 @@
 import Stripe from 'stripe';
 import type { Config } from '../config.js';
 import { Problem } from '../errors.js';
+import { isAccountId } from '../model/stripe.js';
 import { modeOf, type StripeClient, secondBeforeNow, stripeClients } from './client.js';
 import type { Ingest, Ingested } from './ingest.js';
 import { callOptions, completeSession, patiently, type Reading } from './reading.js';
@@ -31,7 +32,8 @@ export function createRefresh(
   async function fetchNow(id: string, given: string | undefined): Promise<Ingested> {
     const client = clientFor(clients, id);
     const account = given ?? (await accountOf(id));
-    const isConnected = account !== undefined && account !== config.STRIPE_ACCOUNT_ID;
+    // Whoever wrote the session may have named an owner that is no account, which no header could carry.
+    const isConnected = account !== undefined && isAccountId(account) && account !== config.STRIPE_ACCOUNT_ID;
     const second = secondBeforeNow();
     const object = await retrieve({ client, account: isConnected ? account : undefined, retries }, id);
     return ingest.snapshot({ object, account, apiVersion: client.stripe.getApiField('version'), second });
