@@ -1,0 +1,46 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { startService } from '../support/service.js';
+import { webhookSecret } from '../support/stripe.js';
+import { keys, startStripeApi } from '../support/stripe-api.js';
+import { Driver } from './model/driver.js';
+import { anyRequest, ids } from './model/requests.js';
+
+/** How many sequences are tried; PROOF_RUNS=1000 is a proof of about half an hour. */
+const runs = Number(process.env.PROOF_RUNS ?? 25);
+const timeout = 20_000 + runs * 2000;
+
+const stripe = await startStripeApi();
+const { url, database } = await startService({
+  environment: {
+    ...stripe.environment,
+    STRIPE_API_KEYS: `${keys.test},${keys.live}`,
+    STRIPE_WEBHOOK_SECRETS: webhookSecret,
+    MAX_EVENT_LOOP_DELAY_MS: '0',
+  },
+});
+
+/** An account that Stripe has even when it has none of its sessions. */
+stripe.putSession({ id: 'cs_of_the_account', livemode: false }, { account: 'acct_1' });
+stripe.putSession({ id: 'cs_live_of_the_account', livemode: true }, { account: 'acct_1' });
+
+const tables = ['checkout_session', 'checkout_session_tombstone', 'stripe_event'];
+
+test('any sequence of requests is answered as the model of the contract answers it', { timeout }, async () => {
+  let requests = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyRequest, { minLength: 1, maxLength: 40, size: 'max' }), async (sequence) => {
+      for (const table of tables) await database.query({ text: `DELETE FROM ${table}`, values: [] });
+      const driver = new Driver(url, stripe);
+      try {
+        for (const request of sequence) await driver.run(request);
+        for (const id of ids) await driver.expectStored(id);
+      } finally {
+        requests += driver.requests;
+      }
+    }),
+    { numRuns: runs, ...(process.env.PROOF_SEED && { seed: Number(process.env.PROOF_SEED) }) },
+  );
+  expect(requests).toBeGreaterThan(runs);
+  console.info(`${requests} requests in ${runs} sequences`);
+});

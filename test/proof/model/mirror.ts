@@ -1,0 +1,203 @@
+import { isDeepStrictEqual } from 'node:util';
+
+/**
+ * The contract as a plain program: sessions in a map, one request after the other. Nothing is shared with the service,
+ * so that an error would have to be made twice. What the service chooses itself (djstripe_id, times, tags) is taken
+ * from its answers and held to the rules of the contract.
+ */
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type Fields = Record<string, Json>;
+
+/** What Stripe says of a session at some time. */
+export interface RawState extends Fields {
+  id: string;
+  status: string | null;
+  payment_status: string;
+}
+
+/** Progress, second, event id: compared from left to right. */
+export type Stamp = [number, number, string];
+
+/** What the service chose. */
+export interface Row {
+  djstripe_id: number;
+  djstripe_created: string;
+  djstripe_updated: string;
+}
+
+export interface Held {
+  fields: Fields;
+  etag: string;
+  /** Unknown of a session that an event made, until it is read. */
+  row?: Row;
+  raw?: RawState;
+  stamp?: Stamp;
+}
+
+export interface LedgerEntry {
+  id: string;
+  type: string;
+  session_id: string;
+  outcome: string;
+}
+
+export interface Preconditions {
+  match?: string[] | '*' | undefined;
+  noneMatch?: string[] | '*' | undefined;
+}
+
+const emptyFields: Fields = {
+  ...{ livemode: null, created: null, metadata: null, description: null, cancel_url: '', client_reference_id: '' },
+  ...{ customer_email: '', display_items: null, locale: '', success_url: '', djstripe_owner_account: null },
+  ...{ customer: null, payment_intent: null, subscription: null },
+};
+
+const requiredEnums = { billing_address_collection: 'auto', mode: 'payment', submit_type: 'auto' };
+
+const plainStrings = ['cancel_url', 'client_reference_id', 'customer_email', 'locale', 'success_url'];
+const maps = ['payment_method_types', 'display_items'];
+
+const isObject = (value: Json | undefined): value is { [key: string]: Json } =>
+  value !== null && typeof value === 'object' && !Array.isArray(value);
+
+const keyedByPosition = (value: Json): Json => (Array.isArray(value) ? { ...value } : value);
+
+/** RFC 7396, section 2, word by word. */
+function mergePatch(target: Json | undefined, patch: Json): Json {
+  if (!isObject(patch)) return patch;
+  const result: { [key: string]: Json } = isObject(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else result[key] = mergePatch(result[key], value);
+  }
+  return result;
+}
+
+/** RFC 3339 in whatever offset, as the service writes it: UTC, the fraction without zeros at its end. */
+export function wireTime(text: string): string {
+  const [, fraction = ''] = /\.(\d+)/.exec(text) ?? [];
+  const digits = fraction.replace(/0+$/, '');
+  return `${new Date(text).toISOString().slice(0, 19)}${digits && `.${digits}`}+00:00`;
+}
+
+const timeOf = (value: Json): Json => (typeof value === 'string' ? wireTime(value) : value);
+
+/** The fields that the body of a POST or PUT stores. */
+export function storedFields(body: Fields): Fields {
+  const fields = { ...emptyFields, ...body };
+  for (const name of plainStrings) fields[name] ??= '';
+  for (const name of maps) fields[name] = keyedByPosition(fields[name] as Json);
+  fields.created = timeOf(fields.created as Json);
+  return fields;
+}
+
+/** The fields after a merge patch. */
+export function patchedFields(before: Fields, patch: Fields): Fields {
+  const after = { ...before };
+  for (const [name, value] of Object.entries(patch)) {
+    if (plainStrings.includes(name)) after[name] = value ?? '';
+    else if (name === 'created') after[name] = timeOf(value);
+    else if (maps.includes(name) && Array.isArray(value)) after[name] = keyedByPosition(value);
+    else after[name] = isObject(value) ? mergePatch(before[name], value) : value;
+  }
+  return after;
+}
+
+/** Whether If-Match and If-None-Match hold for what is stored. */
+export function holds({ match, noneMatch }: Preconditions, etag: string | undefined): boolean {
+  if (match !== undefined && (etag === undefined || (match !== '*' && !match.includes(etag)))) return false;
+  if (noneMatch === undefined || etag === undefined) return true;
+  return noneMatch !== '*' && !noneMatch.includes(etag);
+}
+
+const idOf = (value: Json): Json => (isObject(value) ? (value.id as Json) : value);
+
+/** The columns that a state of Stripe's sets: those that it carries. */
+function projected(raw: RawState): Fields {
+  const { id: _, status, payment_status, line_items, client_secret, ...rest } = raw;
+  const fields: Fields = {};
+  for (const [name, value] of Object.entries(rest)) {
+    if (name === 'created') fields.created = wireTime(new Date(1000 * (value as number)).toISOString());
+    else if (name === 'payment_method_types') fields[name] = keyedByPosition(value);
+    else if (name === 'customer') fields[name] = idOf(value);
+    else if (name === 'submit_type')
+      fields[name] = ['auto', 'book', 'donate', 'pay'].includes(String(value)) ? value : 'auto';
+    else if (plainStrings.includes(name)) fields[name] = value ?? '';
+    else if (name in emptyFields || name in requiredEnums) fields[name] = value;
+  }
+  if (isObject(line_items)) fields.display_items = keyedByPosition(line_items.data as Json);
+  return fields;
+}
+
+function progressOf({ status, payment_status }: RawState, type: string): number {
+  const isPaid = payment_status !== 'unpaid';
+  if (status === 'open') return 0;
+  if (status === 'expired') return 2;
+  if (status === 'complete') return isPaid ? 2 : 1;
+  if (isPaid) return 2;
+  return type.startsWith('checkout.session.completed') || type.startsWith('checkout.session.async') ? 1 : 0;
+}
+
+function isBefore(one: Stamp, other: Stamp): boolean {
+  for (const place of [0, 1, 2] as const) {
+    if (one[place] !== other[place]) return one[place] < other[place];
+  }
+  return false;
+}
+
+/** What a state of Stripe's does to the mirror. */
+export type Outcome = 'applied' | 'stale' | 'duplicate' | 'deleted';
+
+export class Mirror {
+  readonly sessions = new Map<string, Held>();
+  readonly tombstones = new Set<string>();
+  readonly ledger: LedgerEntry[] = [];
+  /** Every tag that was ever given: none may come back for another state. */
+  readonly tags = new Set<string>();
+  lastNumber = 0;
+
+  put(id: string, fields: Fields, etag: string, row: Row): void {
+    const before = this.sessions.get(id);
+    this.tombstones.delete(id);
+    this.sessions.set(id, { ...before, fields: { ...fields, id }, etag, row });
+  }
+
+  remove(id: string): void {
+    this.sessions.delete(id);
+    this.tombstones.add(id);
+  }
+
+  /**
+   * A state that an event brought, or, without one, that was asked for.
+   *
+   * @returns the outcome, and the session's fields where they are other than before.
+   */
+  apply(raw: RawState, second: number, event?: { id: string; type: string }): { outcome: Outcome; changed?: Fields } {
+    const { id } = raw;
+    const isLogged = this.ledger.some((entry) => entry.id === event?.id && entry.session_id === id);
+    if (event && isLogged) return { outcome: 'duplicate' };
+    const result = this.#applied(raw, [progressOf(raw, event?.type ?? ''), second, event?.id ?? '']);
+    if (event) this.ledger.unshift({ id: event.id, type: event.type, session_id: id, outcome: result.outcome });
+    return result;
+  }
+
+  #applied(raw: RawState, stamp: Stamp): { outcome: Outcome; changed?: Fields } {
+    const { client_secret, ...stripeData } = raw as RawState & { client_secret?: string };
+    const held = this.sessions.get(raw.id);
+    if (!held && this.tombstones.has(raw.id)) return { outcome: 'deleted' };
+    const mode = raw.mode ?? (raw.subscription ? 'subscription' : 'payment');
+    const enums = { ...requiredEnums, mode };
+    const before = held?.fields ?? { ...emptyFields, ...enums, payment_method_types: {}, id: raw.id };
+    if (held?.stamp) {
+      // A state that is asked for again in the same second is taken where it differs.
+      const isSame = isDeepStrictEqual(held.stamp, stamp);
+      if (!isSame && !isBefore(held.stamp, stamp)) return { outcome: 'stale' };
+      if (isSame && isDeepStrictEqual(held.raw, stripeData)) return { outcome: 'stale' };
+    }
+    const fields = { ...before, ...projected(stripeData as RawState) };
+    const isChanged = !held || !isDeepStrictEqual([held.raw, held.fields], [stripeData, fields]);
+    this.sessions.set(raw.id, { etag: held?.etag ?? '', ...held, fields, raw: stripeData as RawState, stamp });
+    return { outcome: 'applied', ...(isChanged && { changed: fields }) };
+  }
+}
