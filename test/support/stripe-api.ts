@@ -194,10 +194,8 @@ export async function startStripeApi(): Promise<StripeApi> {
       else sessions[index] = held;
     },
     removeSession(id) {
-      sessions.splice(
-        sessions.findIndex(({ object }) => object.id === id),
-        1,
-      );
+      const index = sessions.findIndex(({ object }) => object.id === id);
+      if (index >= 0) sessions.splice(index, 1);
     },
     putEvent(event, account = '') {
       const object = event as unknown as Listed;
