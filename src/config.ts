@@ -74,7 +74,8 @@ const environment = Type.Object({
   MAX_EVENT_LOOP_DELAY_MS: Type.Integer({
     default: 1000,
     minimum: 0,
-    description: 'Milliseconds that the event loop may lag, on average over a second, before requests are turned away.',
+    description:
+      'Milliseconds that the event loop may lag, on average over two seconds, before requests are turned away.',
   }),
   SHUTDOWN_TIMEOUT_MS: Type.Integer({
     default: 10_000,

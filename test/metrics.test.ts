@@ -21,11 +21,13 @@ async function reading({ api }: Service, series: string): Promise<number | undef
   return line === undefined ? undefined : Number(line.slice(series.length + 1));
 }
 
-/** How much a series grows by some work. */
+/** How much a series grows by some work. What is counted may be so only after the answer was read. */
 async function growth(service: Service, series: string, work: () => Promise<unknown>): Promise<number> {
   const before = (await reading(service, series)) ?? 0;
   await work();
-  return ((await reading(service, series)) ?? 0) - before;
+  const grown = async () => ((await reading(service, series)) ?? 0) - before;
+  for (let tries = 0; tries < 20 && (await grown()) === 0; tries += 1) await setTimeout(10);
+  return grown();
 }
 
 const answered = (method: string, route: string, status: number) =>

@@ -29,6 +29,9 @@ export function clientTimeouts({ REQUEST_TIMEOUT_MS, DATABASE_STATEMENT_TIMEOUT_
   } satisfies FastifyHttpOptions<Server>;
 }
 
+/** Milliseconds between two looks at the event loop. A stall of the machine that is shorter is over before it is seen. */
+const sampleInterval = 2000;
+
 type Told = (reason: Refusal) => void;
 
 /** Turns requests of a scope away while the event loop lags, so that those under way are finished. */
@@ -36,6 +39,7 @@ export async function shedLoad(scope: FastifyInstance, config: Config, onRefusal
   if (config.MAX_EVENT_LOOP_DELAY_MS === 0) return;
   await scope.register(underPressure, {
     maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY_MS,
+    sampleInterval,
     pressureHandler: () => {
       onRefusal('overloaded');
       throw new Problem('overloaded');
