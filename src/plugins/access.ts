@@ -82,6 +82,18 @@ function digest(key: string): Buffer {
   return createHash('sha256').update(key).digest();
 }
 
+/**
+ * Refuses a request that names two hosts (RFC 9112, section 3.2): Node takes the first, a proxy before it may have taken
+ * the other.
+ */
+export function refuseTwoHosts({ raw: { rawHeaders } }: FastifyRequest): void {
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.length === 4 && rawHeaders[index]?.toLowerCase() === 'host') hosts += 1;
+  }
+  if (hosts > 1) throw new Problem('malformed-request', { detail: 'There are two Host headers.' });
+}
+
 const localHost = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
 const forwardedHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'];
 
