@@ -212,6 +212,8 @@ function styleParameter(parameter: OpenAPIV3.ParameterObject): void {
   const schema = parameter.schema as OpenAPIV3.SchemaObject & { style?: string; explode?: boolean };
   if (schema.style === undefined) return;
   parameter.style = schema.style;
+  // With a map here the Rust clients of openapi-generator 5.4 and 7.0 do not compile; with any object they do.
+  if (schema.style === 'deepObject') delete schema.additionalProperties;
   if (schema.explode !== undefined) parameter.explode = schema.explode;
   delete schema.style;
   delete schema.explode;

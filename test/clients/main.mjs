@@ -1,0 +1,54 @@
+/**
+ * Generates clients from the reviewed contract as strangers would, and lets each create, read, list, patch, replace and
+ * delete sessions of the running service and compare what it read. A language whose toolchain is not on this machine
+ * is reported and left out. With names of clients as arguments, those alone.
+ */
+import { pythonClient } from './python.mjs';
+import { rustClients } from './rust.mjs';
+import { startService } from './service.mjs';
+import { isInstalled } from './toolchain.mjs';
+import { typescriptClient } from './typescript.mjs';
+
+/**
+ * @typedef {object} Client
+ * @property {string} name of the language and the generator
+ * @property {readonly string[]} needs programs
+ * @property {(service: { BASE_URL: string, API_KEY: string }) => Promise<unknown>} test throws when anything is not as
+ * expected; what it is given is the environment of the client's program
+ */
+
+/** @type {readonly Client[]} */
+const clients = [...rustClients, pythonClient, typescriptClient];
+
+const wanted = process.argv.slice(2).map((name) => name.toLowerCase());
+const chosen = clients.filter(
+  ({ name }) => wanted.length === 0 || wanted.some((one) => name.toLowerCase().includes(one)),
+);
+if (chosen.length === 0) {
+  process.stderr.write(`no such client; there are\n${clients.map(({ name }) => `  ${name}\n`).join('')}`);
+  process.exit(2);
+}
+
+for (const { name, needs, test } of chosen) {
+  const missing = needs.filter((program) => !isInstalled(program));
+  if (missing.length > 0) {
+    report(name, `not run because ${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} missing`);
+    continue;
+  }
+  // Each finds the service as the first of all did: empty.
+  const service = await startService();
+  try {
+    await test({ BASE_URL: service.url, API_KEY: service.key });
+    report(name, 'passed');
+  } catch (error) {
+    process.exitCode = 1;
+    report(name, `failed\n${error instanceof Error ? error.message : error}`);
+  } finally {
+    await service.stop();
+  }
+}
+
+/** @param {string} name @param {string} outcome */
+function report(name, outcome) {
+  process.stdout.write(`${name}: ${outcome}\n`);
+}

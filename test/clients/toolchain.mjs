@@ -1,0 +1,96 @@
+/** What the generated clients are made with: programs of the machine, and a cache outside of the repository. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The reviewed contract, which the clients are generated from as it is. */
+export const contract = fileURLToPath(new URL('../openapi.json', import.meta.url));
+
+const cache = process.env.CLIENTS_CACHE ?? join(tmpdir(), 'checkout-session-clients');
+
+/** The file or folder of this directory. @param {string} path */
+export const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Whether a program is in the PATH. @param {string} program */
+export function isInstalled(program) {
+  const suffixes = process.platform === 'win32' ? ['.exe', '.cmd'] : [''];
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return folders.some((folder) => suffixes.some((suffix) => existsSync(join(folder, program + suffix))));
+}
+
+/**
+ * A folder of the cache, made once; what was half made by a run that was killed is made again.
+ *
+ * @param {string} name holds the exact versions of what is in it
+ * @param {(folder: string) => Promise<unknown>} make
+ * @returns {Promise<string>} its path
+ */
+export async function cached(name, make) {
+  const folder = join(cache, name);
+  const complete = join(folder, '.complete');
+  if (existsSync(complete)) return folder;
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  await make(folder);
+  await mkdir(complete);
+  return folder;
+}
+
+/** An empty folder of the cache, whatever the last run left in it. @param {string} name */
+export async function emptied(name) {
+  const folder = join(cache, name);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  return folder;
+}
+
+/**
+ * Runs a program to its end. Throws with all that it wrote when it fails or takes longer than ten minutes.
+ *
+ * @param {string} program @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: Record<string, string> }} [options] `env` is added to this process's
+ * @returns {Promise<string>} what it wrote
+ */
+export async function run(program, args, { cwd, env } = {}) {
+  const child = spawn(program, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 600_000,
+    // npm is a script there, which only a shell runs.
+    shell: process.platform === 'win32' && program === 'npm',
+  });
+  let written = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      written += text;
+    });
+  }
+  /** @type {number | string | null} */
+  const ended = await new Promise((resolve, reject) => {
+    child.on('error', reject).on('close', (code, signal) => resolve(code ?? signal));
+  });
+  if (ended !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${ended}:\n${written}`);
+  return written;
+}
+
+/**
+ * A virtual environment with the packages of a requirements file.
+ *
+ * @param {string} name @param {readonly string[]} packages as pip takes them, with exact versions
+ * @returns {Promise<(program: string) => string>} the path of a program in it
+ */
+export async function pythonEnvironment(name, packages) {
+  const inside = process.platform === 'win32' ? 'Scripts' : 'bin';
+  const folder = await cached(name, async (directory) => {
+    await run(python, ['-m', 'venv', directory]);
+    await run(join(directory, inside, 'python'), ['-m', 'pip', 'install', '--quiet', ...packages]);
+  });
+  return (program) => join(folder, inside, program);
+}
+
+/** What Python is called. */
+export const python = process.platform === 'win32' ? 'python' : 'python3';
