@@ -38,8 +38,8 @@ const rowTypes = [
  * snapshot of the same second, of which the later is taken when it differs.
  */
 const stampOf = (row: string) => `(${row}.stripe_progress, ${row}.stripe_second, ${row}.stripe_event_id COLLATE "C")`;
-const isNewer = `(s.stripe_progress IS NULL OR ${stampOf('s')} < ${stampOf('r')}
-  OR ${stampOf('s')} = ${stampOf('r')} AND s.stripe_data IS DISTINCT FROM r.stripe_data)`;
+const isNewerThan = (row: string) => `(${row}.stripe_progress IS NULL OR ${stampOf(row)} < ${stampOf('r')}
+  OR ${stampOf(row)} = ${stampOf('r')} AND ${row}.stripe_data IS DISTINCT FROM r.stripe_data)`;
 
 /** What a column has after a state `r`: what the state does not carry stays. */
 const carried = ({ name }: { name: string; kind: ColumnKind }) =>
@@ -57,20 +57,21 @@ const assignments = [
 
 /**
  * Any number of states, of different sessions, and the ledger, in one statement. A session is updated where the
- * snapshot has it and inserted where it does not; an outcome of null means that it came meanwhile, and nothing was
- * done yet. A value of the sequence is taken only for a row that is to be inserted: djstripe_id must stay below 2^31.
+ * snapshot has it and inserted where it does not; an outcome of null means that it came, went or changed meanwhile, and
+ * nothing was done yet: what is no longer there is not stale, and may have been made anew. A value of the sequence is taken only for a row that is to be inserted: djstripe_id must stay below 2^31.
  * The ids are in one order in every group, as are the locks. No EXISTS: the planner may answer one from a hash of the
  * whole ledger.
  */
 const applySql = `WITH input AS MATERIALIZED (
-    SELECT r.*, (SELECT true FROM checkout_session AS c WHERE c.id = r.id) IS TRUE AS existed,
+    SELECT r.*, (SELECT ${isNewerThan('c')} FROM checkout_session AS c WHERE c.id = r.id) AS is_newer,
       (SELECT true FROM stripe_event AS e WHERE e.session_id = r.id AND e.id = r.stripe_event_id) IS TRUE AS is_logged
     FROM jsonb_to_recordset($1::jsonb) AS r (${rowTypes}, carried jsonb) ORDER BY r.id COLLATE "C"
   ), updated AS (
     UPDATE checkout_session AS s SET ${assignments.join(', ')}
-    FROM input AS r WHERE s.id = r.id AND NOT r.is_logged AND ${isNewer} RETURNING s.id
+    FROM input AS r WHERE s.id = r.id AND NOT r.is_logged AND ${isNewerThan('s')} RETURNING s.id
   ), absent AS MATERIALIZED (
-    SELECT r.id, checkout_session_is_deleted(r.id) AS is_deleted FROM input AS r WHERE NOT r.existed AND NOT r.is_logged
+    SELECT r.id, checkout_session_is_deleted(r.id) AS is_deleted FROM input AS r
+    WHERE r.is_newer IS NULL AND NOT r.is_logged
   ), inserted AS (
     INSERT INTO checkout_session AS s (${rowNames})
     SELECT ${rowNames} FROM input AS r WHERE r.id IN (SELECT id FROM absent WHERE NOT is_deleted)
@@ -79,7 +80,7 @@ const applySql = `WITH input AS MATERIALIZED (
     SELECT r.*, CASE
       WHEN r.is_logged THEN 'duplicate'
       WHEN r.id IN (SELECT id FROM updated UNION ALL SELECT id FROM inserted) THEN 'applied'
-      WHEN r.existed THEN 'stale'
+      WHEN NOT r.is_newer THEN 'stale'
       WHEN r.id IN (SELECT id FROM absent WHERE is_deleted) THEN 'deleted'
     END AS outcome FROM input AS r
   ), logged AS (
