@@ -90,10 +90,22 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     return row;
   }
 
-  /** Why a write found no session to change. */
-  async function unchanged(id: string, { match, noneMatch }: Precondition): Promise<Problem> {
-    const failed = match !== undefined || (noneMatch !== undefined && (await findOne(id)) !== undefined);
-    return new Problem(failed ? 'precondition-failed' : 'session-not-found');
+  /** Why a write found no session to change; undefined where it may find one now. */
+  async function refusal(id: string, precondition: Precondition): Promise<Problem | undefined> {
+    if (precondition.match !== undefined) return new Problem('precondition-failed');
+    const stored = precondition.noneMatch === undefined ? undefined : await findOne(id);
+    if (!stored) return new Problem('session-not-found');
+    return isNotModified(precondition, stored.etag) ? new Problem('precondition-failed') : undefined;
+  }
+
+  /** Repeats a change until it is done, or refused by a session that is there. */
+  function changed<Value>(id: string, precondition: Precondition, change: () => Promise<Value | undefined>) {
+    return decided(async () => {
+      const done = refusesAnyRow(precondition) ? undefined : await change();
+      const problem = done === undefined ? await refusal(id, precondition) : undefined;
+      if (problem) throw problem;
+      return done;
+    });
   }
 
   return {
@@ -154,11 +166,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     async patch(id: string, changes: readonly Change[], precondition: Precondition): Promise<StoredSession> {
       // An empty patch changes nothing, and neither the version.
       if (changes.length === 0) return unpatched(id, precondition);
-      const stored = refusesAnyRow(precondition)
-        ? undefined
-        : storedOf(await patch({ id, changes, ...tagsOf(precondition) }));
-      if (!stored) throw await unchanged(id, precondition);
-      return stored;
+      return changed(id, precondition, async () => storedOf(await patch({ id, changes, ...tagsOf(precondition) })));
     },
 
     /**
@@ -168,8 +176,11 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
      */
     async remove(id: string, precondition: Precondition): Promise<void> {
       const { match, noneMatch } = tagsOf(precondition);
-      const gone = !refusesAnyRow(precondition) && (await removeSession(database.query, id, match, noneMatch));
-      if (!gone) throw await unchanged(id, precondition);
+      await changed(
+        id,
+        precondition,
+        async () => (await removeSession(database.query, id, match, noneMatch)) || undefined,
+      );
     },
 
     /** A page of the sessions that a query asks for. */

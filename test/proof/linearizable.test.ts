@@ -100,6 +100,19 @@ function remove(tag: string | undefined): Move {
   };
 }
 
+/** A change that one state alone forbids. */
+function unless(move: Move, tag: string | undefined): Move {
+  if (tag === undefined) return move;
+  return {
+    ...move,
+    headers: { 'if-none-match': tag },
+    apply(answer, state) {
+      if (answer.status === 412) return onlyIf(state?.etag === tag, state);
+      return state?.etag === tag ? impossible : move.apply(answer, state);
+    },
+  };
+}
+
 function read(tag: string | undefined): Move {
   return {
     method: 'GET',
@@ -162,8 +175,13 @@ async function fight(id: string, dice: (below: number) => number): Promise<Opera
       const token = `${number}_${turn}`;
       const tag = dice(2) === 0 ? seen : undefined;
       const moves: (() => Move)[] = [
-        ...[() => put(id, token, tag), () => patch(token, tag), () => patch(token, tag), () => read(tag)],
-        ...[() => remove(tag), () => putNew(id, token), () => create(id, token)],
+        ...[
+          () => put(id, token, tag),
+          () => patch(token, tag),
+          () => unless(patch(token, undefined), tag),
+          () => read(tag),
+        ],
+        ...[() => remove(tag), () => unless(remove(undefined), seen), () => putNew(id, token), () => create(id, token)],
         ...[() => deliver(id, token, 1_769_861_000 + dice(5) * 100 + number * turns + turn)],
       ];
       const move = (moves[dice(moves.length)] as () => Move)();
