@@ -83,7 +83,7 @@ export function filterSchema({ column, lookup }: Filter): TSchema {
 function valueSchema({ kind, values }: ListColumn): TSchema {
   switch (kind) {
     case 'integer':
-      return Type.Integer();
+      return Type.Integer({ format: 'int64' });
     case 'boolean':
       return Type.Boolean();
     case 'timestamp':
