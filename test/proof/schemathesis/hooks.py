@@ -1,0 +1,61 @@
+"""What Schemathesis cannot know of the service."""
+
+import hashlib
+import hmac
+import os
+import time
+from urllib.parse import unquote
+
+import schemathesis
+
+SECRET = os.environ["STRIPE_WEBHOOK_SECRET"]
+
+# Published as objects, as a union makes the generated Rust client send an empty struct; Stripe's arrays are taken too.
+LENIENT = ("payment_method_types", "display_items")
+# Accepted and ignored: generated clients send back the whole struct that they read.
+READ_ONLY = ("djstripe_id", "djstripe_created", "djstripe_updated")
+
+
+def sign(request):
+    """Signs as Stripe does: the very bytes that are sent."""
+    body = request.body or b""
+    payload = body.encode() if isinstance(body, str) else body
+    now = int(time.time())
+    digest = hmac.new(SECRET.encode(), f"{now}.".encode() + payload, hashlib.sha256).hexdigest()
+    request.headers["Stripe-Signature"] = f"t={now},v1={digest}"
+    return request
+
+
+def is_lenient(body):
+    if not isinstance(body, dict):
+        return False
+    return any(isinstance(body.get(name), list) for name in LENIENT) or any(name in body for name in READ_ONLY)
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    """Leaves out what is taken although the contract does not publish it: tests of their own hold that."""
+    return not is_lenient(case.body)
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    # A header that is missing must be missed.
+    if case.operation.path == "/webhooks/stripe" and "Stripe-Signature" in (case.headers or {}):
+        kwargs["auth"] = sign
+    if not case.meta or not case.meta.generation.mode.is_positive:
+        return
+    # A cursor is opaque: none can be made up.
+    if "cursor" in (case.query or {}):
+        del case.query["cursor"]
+    # The values of metadata[key] are texts. Published as such, generated Rust clients do not compile.
+    for name, value in list((case.query or {}).items()):
+        if name.startswith("metadata") and not isinstance(value, str):
+            del case.query[name]
+    # In its coverage phase Schemathesis 4.32 calls "0" valid, whatever the pattern of the header.
+    for name in ("If-Match", "If-None-Match"):
+        if (case.headers or {}).get(name) == "0":
+            del case.headers[name]
+    # A schema cannot say that two ids must be one.
+    if isinstance(case.body, dict) and "id" in case.body and "id" in (case.path_parameters or {}):
+        case.body["id"] = unquote(case.path_parameters["id"])
