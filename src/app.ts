@@ -119,7 +119,9 @@ function serverOptions(config: Config, logger: FastifyBaseLogger | undefined): F
     bodyLimit: config.BODY_LIMIT,
     trustProxy: config.TRUST_PROXY.length > 0 ? [...config.TRUST_PROXY] : false,
     genReqId: requestIds(config.TRUST_PROXY),
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    logController: new LogController({ disableRequestLogging: true }),
+    // Who logs about a request names it: a logger for each would cost more than most requests log.
+    childLoggerFactory: (parent) => parent,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength },
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
     clientErrorHandler: refuseUnreadable,

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { type Config, isLoopback } from '../config.js';
 import { Problem } from '../errors.js';
@@ -79,7 +79,7 @@ export function keyHolder({ API_KEYS, API_READ_KEYS }: Config): (request: Fastif
 
 /** Digests have one length, so that comparing them takes the same time whatever the key. */
 function digest(key: string): Buffer {
-  return createHash('sha256').update(key).digest();
+  return hash('sha256', key, 'buffer');
 }
 
 /**

@@ -29,7 +29,7 @@ export function handleError(error: FastifyError, request: FastifyRequest, reply:
   const problem = asProblem(error);
   if (problem.statusCode >= 500) {
     request.log.error(
-      { err: loggable(problem.cause ?? problem), problem: problem.code },
+      { request_id: request.id, err: loggable(problem.cause ?? problem), problem: problem.code },
       catalogue[problem.code].title,
     );
   }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
+import type { Logger } from 'pino';
 import { onRequestEnd } from './request-end.js';
 
 /** As Stripe's ids look. What is sent in the place of one may be anything. */
@@ -15,9 +16,11 @@ function sessionOf(params: unknown): string | undefined {
  * body. Those hold customer data.
  */
 export default fastifyPlugin((app: FastifyInstance, _options, done) => {
+  if (!(app.log as Partial<Logger>).isLevelEnabled?.('info')) return done();
   onRequestEnd(app, (request, reply, status) => {
-    request.log.info(
+    app.log.info(
       {
+        request_id: request.id,
         method: request.method,
         route: request.routeOptions.url,
         session: sessionOf(request.params),
@@ -27,5 +30,5 @@ export default fastifyPlugin((app: FastifyInstance, _options, done) => {
       'request',
     );
   });
-  done();
+  return done();
 });
