@@ -4,7 +4,7 @@ import { rawEvent, rawSession, signatureOf, webhookSecret } from '../support/str
 import { impossible, isSameState, linearize, nextTag, type Operation, partsOf, type State } from './history.js';
 
 /** How many sessions are fought over; PROOF_RUNS=500 is a proof of some minutes. */
-const rounds = Number(process.env.PROOF_RUNS ?? 12);
+const rounds = Number(process.env.PROOF_RUNS ?? 6);
 const clients = 6;
 const turns = 8;
 

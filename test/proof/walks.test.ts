@@ -22,7 +22,7 @@ const filters = [
   'success_url__startswith=https://',
   'id__startswith=cs_',
 ];
-const fields = { customer: 'cus_1', metadata: { kind: 'order' }, success_url: 'https://example.com/' };
+const fields = { customer: 'cus_1', metadata: { kind: 'order' } };
 const orderings = ['created', 'djstripe_created', 'djstripe_updated', 'id', 'djstripe_id'].flatMap((name) => [
   name,
   `-${name}`,
