@@ -10,6 +10,7 @@ import { enumComponents } from '../model/enums.js';
 import { sessionComponents } from '../model/session.js';
 import { SessionPage } from '../model/session-list.js';
 import { stripeComponents } from '../model/stripe.js';
+import { docsTheme } from './docs-theme.js';
 import { problemType } from './error-handler.js';
 
 const Fault = Type.Object(
@@ -153,8 +154,14 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
     await docs.register(swaggerUi, {
       routePrefix: '/docs',
       logo: { type: 'image/svg+xml', content: '<svg xmlns="http://www.w3.org/2000/svg"/>' },
-      theme: { title: 'Checkout Sessions' },
-      uiConfig: { docExpansion: 'list', deepLinking: true, persistAuthorization: true, validatorUrl: null },
+      theme: docsTheme,
+      uiConfig: {
+        docExpansion: 'list',
+        deepLinking: true,
+        persistAuthorization: true,
+        validatorUrl: null,
+        syntaxHighlight: { theme: 'obsidian' },
+      },
     });
   });
 

@@ -1,0 +1,140 @@
+/**
+ * The docs page in Chromium: opened under its own headers with no other network, used with a key, and read on a narrow
+ * screen and in the dark. With --screenshots FOLDER it leaves pictures of what it saw.
+ */
+import { deepStrictEqual as equal, ok } from 'node:assert';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+import { startService } from '../clients/service.mjs';
+import { authorize, execute, open, operation, tryOut } from './page.mjs';
+import { brightestOfBackground, faintTexts, widths } from './readable.mjs';
+
+/** @typedef {import('../clients/service.mjs').Service} Service */
+
+const { values } = parseArgs({ options: { screenshots: { type: 'string' } } });
+
+const usual = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  'C:/Program Files/Google/Chrome/Application/chrome.exe',
+];
+const executablePath = process.env.CHROMIUM_PATH ?? usual.find(existsSync);
+
+if (!executablePath) {
+  process.stdout.write('docs page: not run because Chromium is missing (apt-get install chromium, or CHROMIUM_PATH)\n');
+} else {
+  const service = await startService();
+  const browser = await chromium.launch({ executablePath, chromiumSandbox: process.getuid?.() !== 0 });
+  try {
+    await check('is used with a key', { viewport: { width: 1280, height: 900 } }, useWithKey);
+    const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
+    await check('is read on a phone', phone, read);
+    await check('is read on a phone in the dark', { ...phone, colorScheme: 'dark' }, readInTheDark);
+    await check('is read in the dark', { viewport: { width: 1280, height: 900 }, colorScheme: 'dark' }, readInTheDark);
+  } finally {
+    await browser.close();
+    await service.stop();
+  }
+
+  /**
+   * One look at the page by one kind of reader; what is logged as an error, fails, or asks another host fails it.
+   *
+   * @param {string} name @param {import('playwright-core').BrowserContextOptions} reader
+   * @param {(page: import('playwright-core').Page, service: Service) => Promise<void>} look
+   */
+  async function check(name, reader, look) {
+    const context = await browser.newContext(reader);
+    /** @type {string[]} */
+    const faults = [];
+    await context.route(
+      ({ origin }) => origin !== service.url,
+      (route) => {
+        faults.push(`asks ${route.request().url()}`);
+        return route.abort();
+      },
+    );
+    const page = await context.newPage();
+    page.on('pageerror', (error) => faults.push(error.message));
+    page.on('console', (message) => {
+      if (message.type() === 'error') faults.push(message.text());
+    });
+    try {
+      await open(page, service.url);
+      await look(page, service);
+      equal(faults, []);
+      process.stdout.write(`docs page ${name}: passed\n`);
+    } catch (error) {
+      process.exitCode = 1;
+      const text = error instanceof Error ? error.message : String(error);
+      process.stdout.write(`docs page ${name}: failed\n${[text, ...faults].join('\n')}\n`);
+    }
+    if (values.screenshots) {
+      await page.screenshot({ path: join(values.screenshots, `${name.replaceAll(' ', '-')}.png`), fullPage: true });
+    }
+    await context.close();
+  }
+}
+
+/** @param {import('playwright-core').Page} page @param {Service} service */
+async function useWithKey(page, { key }) {
+  equal(await page.title(), 'Checkout Sessions');
+  equal(await page.locator('.opblock-tag').evaluateAll((tags) => tags.map((tag) => tag.getAttribute('data-tag'))), [
+    'checkout-sessions',
+    'enums',
+    'stripe',
+    'health',
+  ]);
+  await authorize(page, key);
+
+  const created = await execute(page, 'checkout_sessions_create');
+  equal([created.status, created.shown], [201, 201]);
+  const listed = await execute(page, 'checkout_sessions_list');
+  equal([listed.status, listed.shown, listed.url.search], [200, 200, '']);
+  equal(listed.body.results, [created.body]);
+
+  const { id } = created.body;
+  /** @type {[operationId: string, status: number][]} */
+  const others = [
+    ['checkout_sessions_retrieve', 200],
+    ['checkout_sessions_partial_update', 200],
+    ['checkout_sessions_update', 200],
+    ['enums_list', 200],
+    ['enums_retrieve', 200],
+    ['stripe_events_list', 200],
+    ['checkout_sessions_destroy', 204],
+  ];
+  for (const [operationId, status] of others) {
+    const answer = await execute(page, operationId);
+    equal([operationId, answer.status, answer.shown], [operationId, status, status]);
+    if (answer.url.pathname.startsWith('/api/checkout-sessions/')) ok(answer.url.pathname.endsWith(`/${id}`));
+  }
+  await isReadable(page);
+}
+
+/** @param {import('playwright-core').Page} page */
+async function read(page) {
+  for (const operationId of ['checkout_sessions_create', 'checkout_sessions_list']) {
+    await tryOut(operation(page, operationId));
+  }
+  await isReadable(page);
+  await page.locator('.btn.authorize').first().click();
+  await isReadable(page);
+}
+
+/** @param {import('playwright-core').Page} page */
+async function readInTheDark(page) {
+  const brightest = await page.evaluate(brightestOfBackground);
+  ok(brightest < 64, `the background is of brightness ${brightest}`);
+  await read(page);
+}
+
+/** Nothing is beyond the right edge, and every text stands out from what is behind it. @param {import('playwright-core').Page} page */
+async function isReadable(page) {
+  const { page: needed, screen } = await page.evaluate(widths);
+  ok(needed <= screen, `the page is ${needed} pixels wide on a screen of ${screen}`);
+  equal(await page.evaluate(faintTexts), []);
+}

@@ -1,0 +1,54 @@
+/** The docs page, as a person uses it. */
+
+/**
+ * Opens the page and waits until it has drawn the operations.
+ *
+ * @param {import('playwright-core').Page} page @param {string} url of the service
+ */
+export async function open(page, url) {
+  await page.goto(`${url}/docs`);
+  await page.locator('.opblock').first().waitFor();
+}
+
+/** @param {import('playwright-core').Page} page @param {string} operationId */
+export function operation(page, operationId) {
+  return page.locator(`.opblock[id$="-${operationId}"]`);
+}
+
+/** Gives the key in the dialog. @param {import('playwright-core').Page} page @param {string} key */
+export async function authorize(page, key) {
+  await page.locator('.btn.authorize').first().click();
+  const dialog = page.locator('.dialog-ux');
+  await dialog.locator('input[type=text], input[type=password]').fill(key);
+  await dialog.getByRole('button', { name: 'Apply credentials' }).click();
+  await dialog.getByRole('button', { name: 'Close' }).last().click();
+  await dialog.waitFor({ state: 'detached' });
+}
+
+/** Opens an operation, as far as the button that executes it. @param {import('playwright-core').Locator} block */
+export async function tryOut(block) {
+  await block.locator('.opblock-summary').click();
+  await block.locator('.try-out__btn').click();
+  await block.locator('.btn.execute').waitFor();
+}
+
+/**
+ * Executes an operation as it stands: nothing is filled in but what the examples fill in.
+ *
+ * @param {import('playwright-core').Page} page @param {string} operationId
+ */
+export async function execute(page, operationId) {
+  const block = operation(page, operationId);
+  await tryOut(block);
+  const answered = page.waitForResponse((response) => response.url().includes('/api/'));
+  await block.locator('.btn.execute').click();
+  const response = await answered;
+  const shown = block.locator('.live-responses-table tbody .response-col_status').first();
+  await shown.waitFor();
+  return {
+    url: new URL(response.url()),
+    status: response.status(),
+    shown: Number.parseInt((await shown.textContent()) ?? '', 10),
+    body: response.status() === 204 ? undefined : await response.json(),
+  };
+}
