@@ -15,6 +15,12 @@ export function pointerTo(parent: string, key: string | number): string {
   return `${parent}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
+/** Whether a value is nested deeper than {@link maxDepth}. */
+export function isTooDeep(value: unknown, depth = 0): boolean {
+  if (value === null || typeof value !== 'object') return false;
+  return depth === maxDepth || Object.values(value).some((member) => isTooDeep(member, depth + 1));
+}
+
 /**
  * The places of a parsed JSON body that the database could not hold: U+0000, lone surrogates, numbers
  * past a double (JSON.parse makes them Infinity), nesting past {@link maxDepth}.

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Static } from 'typebox';
 import type { Config } from '../config.js';
 import type { MirrorStore, Outcome } from '../database/mirror.js';
-import { textFault } from '../model/json.js';
+import { isTooDeep, textFault } from '../model/json.js';
 import { type StripeEvent, StripeEventRequest } from '../model/stripe.js';
 import { validator } from '../model/validator.js';
 import { type Translation, translate } from './translate.js';
@@ -129,6 +129,7 @@ export function eventFault(body: unknown): string | undefined {
   if (fault) return `${fault.pointer.slice(1)} ${fault.detail}`.trim();
   const { id, type, account, api_version } = body as EventBody;
   const texts = { id, type, account: account ?? '', api_version: api_version ?? '' };
+  if (isTooDeep(body)) return 'it is nested too deep';
   const [name] = Object.entries(texts).find(([, text]) => textFault(text)) ?? [];
   return name && `${name} holds what is no text`;
 }
