@@ -12,16 +12,10 @@ const { api, url, database } = await startService({ environment });
 // Reads on another replica than the writes.
 const reader = await startService({ environment, database });
 
-const standingCount = 60;
+const standingCount = 48;
 const moment = (index: number) => new Date(Date.UTC(2026, 0, 1, 0, index % 20)).toISOString();
 /** The filters that all that stands satisfies, and much of what moves. */
-const filters = [
-  '',
-  'customer=cus_1',
-  'metadata[kind]=order',
-  'success_url__startswith=https://',
-  'id__startswith=cs_',
-];
+const filters = ['customer=cus_1', 'metadata[kind]=order'];
 const fields = { customer: 'cus_1', metadata: { kind: 'order' } };
 const orderings = ['created', 'djstripe_created', 'djstripe_updated', 'id', 'djstripe_id'].flatMap((name) => [
   name,
@@ -107,8 +101,8 @@ test('however many walk at once while others write, each sees all that stands, o
   const stops = [0, 1, 2].map(churn);
   try {
     await Promise.all(
-      orderings.flatMap((ordering) =>
-        filters.map(async (filter) => {
+      orderings.flatMap((ordering, index) =>
+        ['', filters[index % filters.length]].map(async (filter) => {
           const forward = await walk(`${reader.url}${sessionsPath}?ordering=${ordering}&${filter}`, 'next');
           expect(forward.ids.filter(isStanding), `${ordering} ${filter}`).toEqual(expected.get(ordering));
           const tail = forward.last.results.map(({ id }) => id).filter(isStanding);
