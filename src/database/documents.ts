@@ -10,18 +10,22 @@ export interface PageStatement {
   readonly hasOnePlan: boolean;
 }
 
-/** Resolves to the documents of a statement, in its order. */
-export type DocumentsReader = (statement: PageStatement) => Promise<string[]>;
-
-interface Row {
-  /** The documents, a line each; null when there are none. */
-  readonly documents: string | null;
+/** Documents in their order, as they stand in a JSON array: a line each, so that they can be told apart. */
+export interface Documents {
+  readonly count: number;
+  /** Empty when there are none. */
+  readonly text: string;
 }
 
-const documentsOf = ({ documents }: Row) => documents?.split('\n') ?? [];
+/** What stands between two documents. */
+export const separator = ',\n';
 
-/** One row for a page of any size costs the driver a fraction of what a row for each document does. */
-const joined = (text: string) => `SELECT string_agg(page.document, E'\\n') AS documents FROM (${text}) AS page`;
+/** Resolves to the documents of a statement. */
+export type DocumentsReader = (statement: PageStatement) => Promise<Documents>;
+
+/** One row for a page of any size: a row for each document costs the driver, and this process, several times as much. */
+const joined = (text: string) =>
+  `SELECT count(*)::integer AS count, coalesce(string_agg(page.document, E',\\n'), '') AS text FROM (${text}) AS page`;
 
 /**
  * A statement for any number of lists of values in place of one: `$1` is a JSON array of them. Each page is one row;
@@ -29,7 +33,7 @@ const joined = (text: string) => `SELECT string_agg(page.document, E'\\n') AS do
  */
 export function together(text: string): string {
   const one = joined(text.replace(/\$(\d+)/g, (_, index) => `(p.list ->> ${Number(index) - 1})`));
-  return `SELECT p.position::integer, one.documents
+  return `SELECT p.position::integer, one.*
     FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS p (list, position), LATERAL (${one}) AS one`;
 }
 
@@ -42,17 +46,17 @@ export function documentsReader(database: Database, onBatch?: BatchObserver): Do
     // Of the text alone: two that share a connection never give one name to two statements.
     const name = `list-${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
     const statement = { name, text: together(text) };
-    return batching<readonly unknown[], string[]>({
+    return batching<readonly unknown[], Documents>({
       inFlight: 4,
       maxSize: 32,
       onBatch: onBatch && ((size) => onBatch('list', size)),
       async run(lists) {
-        const rows = await database.query<Row & { position: number }>({
+        const rows = await database.query<Documents & { position: number }>({
           ...statement,
           values: [JSON.stringify(lists)],
         });
-        const pages = new Array<string[]>(lists.length);
-        for (const row of rows) pages[row.position - 1] = documentsOf(row);
+        const pages = new Array<Documents>(lists.length);
+        for (const row of rows) pages[row.position - 1] = row;
         return pages;
       },
     });
@@ -61,8 +65,8 @@ export function documentsReader(database: Database, onBatch?: BatchObserver): Do
   return async ({ text, values, hasOnePlan }) => {
     const batch = hasOnePlan ? batches(text) : undefined;
     if (batch) return batch(values);
-    const [row] = await database.query<Row>({ text: joined(text), values });
-    return row ? documentsOf(row) : [];
+    const [row] = await database.query<Documents>({ text: joined(text), values });
+    return row as Documents;
   };
 }
 

@@ -5,7 +5,7 @@ import type { ColumnKind } from '../model/session.js';
 import { type BatchObserver, sharing } from './batch.js';
 import { conditionSql, hasPartialIndex, identifier, indexPredicate, parameter } from './conditions.js';
 import type { Database } from './database.js';
-import { type DocumentsReader, documentsReader, type PageStatement } from './documents.js';
+import { type Documents, type DocumentsReader, documentsReader, type PageStatement, separator } from './documents.js';
 import { Prisma } from './generated/client.js';
 
 /** A table that is listed. Its rows have a unique `id`, and are published as JSON text made by PostgreSQL. */
@@ -19,9 +19,10 @@ export interface ListTable {
   readonly document: (include: string | undefined) => string;
 }
 
-/** A page of a list: the documents in order, and where the neighbouring pages begin. */
+/** A page of a list, and where the neighbouring pages begin. */
 export interface StoredPage {
-  readonly documents: readonly string[];
+  /** The rows in order, as they stand in a JSON array. */
+  readonly results: string;
   readonly next: Cursor | undefined;
   readonly previous: Cursor | undefined;
   readonly count: number | null;
@@ -43,39 +44,60 @@ export function listReader(
   }, JSON.stringify);
 }
 
-function stored(query: ListQuery, { documents, more }: Page, count: number | null): StoredPage {
+function stored(query: ListQuery, { text, more }: Page, count: number | null): StoredPage {
   const { cursor, ordering } = query;
-  const neighbour = (side: Cursor['side'], document: string | undefined): Cursor | undefined => {
-    if (document !== undefined) return cursorAt(JSON.parse(document), ordering, side);
+  const neighbour = (side: Cursor['side'], document: string): Cursor | undefined => {
+    if (document !== '') return cursorAt(JSON.parse(document), ordering, side);
     return cursor && { ...cursor, side };
   };
   const backward = cursor?.side === 'before';
   const hasNext = backward || more;
   const hasPrevious = backward ? more : cursor !== undefined;
   return {
-    documents,
-    next: hasNext ? neighbour('after', documents.at(-1)) : undefined,
-    previous: hasPrevious ? neighbour('before', documents[0]) : undefined,
+    results: text,
+    next: hasNext ? neighbour('after', lastOf(text)) : undefined,
+    previous: hasPrevious ? neighbour('before', firstOf(text)) : undefined,
     count,
   };
 }
 
+function firstOf(documents: string): string {
+  const end = documents.indexOf(separator);
+  return end === -1 ? documents : documents.slice(0, end);
+}
+
+function lastOf(documents: string): string {
+  const end = documents.lastIndexOf(separator);
+  return end === -1 ? documents : documents.slice(end + separator.length);
+}
+
 /** The documents of a page, and whether there are more beyond it in the direction of travel. */
 interface Page {
-  readonly documents: string[];
+  readonly text: string;
   readonly more: boolean;
 }
 
 async function page(read: DocumentsReader, statements: readonly PageStatement[], query: ListQuery): Promise<Page> {
-  let documents: string[] = [];
+  const { limit, cursor } = query;
+  let count = 0;
+  let text = '';
   for (const statement of statements) {
-    if (documents.length > query.limit) break;
-    documents = documents.concat(await read(statement));
+    if (count > limit) break;
+    const found = await read(statement);
+    const wanted = first(found, limit + 1 - count);
+    text = count > 0 && wanted.count > 0 ? text + separator + wanted.text : text + wanted.text;
+    count += wanted.count;
   }
-  const more = documents.length > query.limit;
-  documents.length = Math.min(documents.length, query.limit);
-  if (query.cursor?.side === 'before') documents.reverse();
-  return { documents, more };
+  const documents = first({ count, text }, limit).text;
+  const isReversed = cursor?.side === 'before';
+  return { text: isReversed ? documents.split(separator).reverse().join(separator) : documents, more: count > limit };
+}
+
+/** The first of some documents. */
+function first({ count, text }: Documents, wanted: number): Documents {
+  let end = text.length;
+  for (let left = count; left > wanted; left -= 1) end = left === 1 ? 0 : text.lastIndexOf(separator, end - 1);
+  return { count: Math.min(count, wanted), text: text.slice(0, end) };
 }
 
 async function countOf(database: Database, table: ListTable, { count, conditions }: ListQuery): Promise<number | null> {

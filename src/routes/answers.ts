@@ -42,8 +42,8 @@ export function sendSession(reply: FastifyReply, { document, etag }: StoredSessi
   return reply.header('etag', etag).type('application/json').send(document);
 }
 
-/** The envelope of a page around documents that are JSON already. `url` is the request's own. */
-export function pageJson({ documents, next, previous, count }: StoredPage, url: string): string {
+/** The envelope of a page around results that are JSON already. `url` is the request's own. */
+export function pageJson({ results, next, previous, count }: StoredPage, url: string): string {
   const link = (cursor: StoredPage['next']) => {
     if (!cursor) return null;
     const target = new URL(url);
@@ -51,5 +51,5 @@ export function pageJson({ documents, next, previous, count }: StoredPage, url: 
     return target.href;
   };
   const envelope = JSON.stringify({ count, next: link(next), previous: link(previous) }).slice(0, -1);
-  return `${envelope},"results":[${documents.join(',')}]}`;
+  return `${envelope},"results":[${results}]}`;
 }
