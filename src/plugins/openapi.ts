@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import type { OpenAPIV3 } from 'openapi-types';
 import { type TSchema, Type } from 'typebox';
-import { catalogue, type ProblemCode, type ProblemKind } from '../errors.js';
+import { catalogue, invalid, Problem, type ProblemCode, type ProblemKind } from '../errors.js';
 import { enumComponents } from '../model/enums.js';
 import { sessionComponents } from '../model/session.js';
 import { SessionPage } from '../model/session-list.js';
@@ -78,7 +78,7 @@ export function empty(description: string, headers?: Record<string, TSchema>) {
 interface ProblemResponse {
   description: string;
   headers: Record<string, TSchema>;
-  content: object;
+  content: { [problemType]: { schema: TSchema; examples: Record<string, object> } };
 }
 
 const requestIdHeader = Type.String({ description: 'Under which the log has this request.' });
@@ -98,10 +98,31 @@ export function problems(...codes: ProblemCode[]): Record<number, ProblemRespons
         ...before?.headers,
         ...(retryAfter && { 'Retry-After': retryAfterHeader }),
       },
-      content: { [problemType]: { schema: Type.Ref('Problem#') } },
+      content: {
+        [problemType]: {
+          schema: Type.Ref('Problem#'),
+          examples: { ...before?.content[problemType].examples, [code]: { $ref: `#/components/examples/${code}` } },
+        },
+      },
     };
   }
   return responses;
+}
+
+/** No operation answers with these: the path has none, or the request was not read as far as it. */
+const beforeOperations: readonly string[] = ['method-not-allowed', 'headers-too-large'];
+
+/** What each problem of an operation looks like, by its code. */
+function problemExamples(): Record<string, OpenAPIV3.ExampleObject> {
+  const fault = { in: 'body', pointer: '/mode', detail: 'must be one of payment, setup, subscription' } as const;
+  const codes = (Object.keys(catalogue) as ProblemCode[]).filter((code) => !beforeOperations.includes(code));
+  return Object.fromEntries(
+    codes.map((code) => {
+      const problem = code === 'invalid-request' ? invalid([fault]) : new Problem(code);
+      const value = problem.document('/api/checkout-sessions', '6f1c1f4e-6f0a-4b56-9a53-3f6b2d1f4a4e');
+      return [code, { summary: catalogue[code].title, value }];
+    }),
+  );
 }
 
 /** The components by `$id`; the names of the generated clients. */
@@ -137,6 +158,7 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
       ],
       security: [{ apiKey: [] }, {}],
       components: {
+        examples: problemExamples(),
         securitySchemes: {
           apiKey: {
             type: 'http',
