@@ -3,16 +3,16 @@
  * anything that was acknowledged is lost, anything is half written, or the service does not heal by itself; with 77 when there is
  * no PostgreSQL server to harm.
  */
-import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { PGlite } from '@electric-sql/pglite';
-import { makeCluster, Unavailable } from './cluster.mjs';
+import { makeCluster } from './cluster.mjs';
 import { suffer } from './fault.mjs';
 import { help, readOptions } from './options.mjs';
 import { databaseName, diskFaults, serverFaults } from './postgres-faults.mjs';
 import { prepareService } from './process.mjs';
+import { inRun, say } from './run.mjs';
 import { makeSmallDisk } from './small-disk.mjs';
 import { verify } from './verify.mjs';
 
@@ -25,14 +25,10 @@ import { verify } from './verify.mjs';
 
 /** @typedef {ReturnType<typeof readOptions>} Options */
 
-/** The exit code of a run that cannot be made here. */
-const unavailable = 77;
 /** Megabytes. */
 const diskSize = 160;
 /** Details of one fault. */
 const shown = 5;
-
-const say = (/** @type {string} */ line) => process.stdout.write(`${line}\n`);
 
 /** @param {Service} service @param {number} times @param {string} [where] @returns {Fault[]} */
 function kills(service, times, where = '') {
@@ -156,23 +152,11 @@ function summary(outcomes) {
   return isSound && outcomes.length > 0;
 }
 
-/** @param {string} directory */
-async function run(directory) {
+await inRun(async (directory) => {
   const options = readOptions(process.argv.slice(2));
-  if (options.isHelp) return say(help);
-  const outcomes = [...(await onPostgres(directory, options)), ...(await onEmbedded(directory, options))];
-  if (!summary(outcomes)) process.exitCode = 1;
-}
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
-const directory = mkdtempSync(join(tmpdir(), 'checkout-session-faults-'));
-// The server may run as another user.
-chmodSync(directory, 0o755);
-try {
-  await run(directory);
-} catch (error) {
-  say(error instanceof Unavailable ? error.message : String(/** @type {Error} */ (error).stack));
-  process.exitCode = error instanceof Unavailable ? unavailable : 1;
-} finally {
-  rmSync(directory, { recursive: true, force: true });
-}
+  if (options.isHelp) {
+    say(help);
+    return true;
+  }
+  return summary([...(await onPostgres(directory, options)), ...(await onEmbedded(directory, options))]);
+});

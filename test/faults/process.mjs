@@ -29,9 +29,9 @@ export async function freePort() {
 /**
  * A service that is not started yet.
  *
- * @param {string} directory where it logs @param {Record<string, string>} database DATABASE_URL or DATA_DIR
+ * @param {string} directory where it logs @param {Record<string, string>} variables DATABASE_URL or DATA_DIR, and what is not as the faults have it
  */
-export async function prepareService(directory, database) {
+export async function prepareService(directory, variables) {
   const port = await freePort();
   const path = join(directory, 'service.log');
   const log = openSync(path, 'a');
@@ -44,9 +44,9 @@ export async function prepareService(directory, database) {
       cwd: directory,
       env: {
         PATH: process.env.PATH ?? '',
-        ...database,
         ...{ PORT: String(port), API_KEYS: key, STRIPE_WEBHOOK_SECRETS: webhookSecret, LOG_LEVEL: 'warn' },
         DATABASE_STATEMENT_TIMEOUT_MS: String(statementTimeout),
+        ...variables,
       },
       stdio: ['ignore', log, log],
     });
@@ -77,9 +77,10 @@ export async function prepareService(directory, database) {
     await ended;
   }
 
-  const lastLog = () => readFileSync(path, 'utf8').split('\n').slice(-6).join('\n');
+  const wholeLog = () => readFileSync(path, 'utf8');
+  const lastLog = () => wholeLog().split('\n').slice(-6).join('\n');
 
-  return { port, key, begin, ready, end, isRunning, lastLog, pid: () => Number(child?.pid) };
+  return { port, key, begin, ready, end, isRunning, lastLog, wholeLog };
 }
 
 /** @typedef {Awaited<ReturnType<typeof prepareService>>} Service */
