@@ -49,6 +49,7 @@ const chosen = (faults, only) => faults.filter(({ name }) => name.includes(only)
 
 /** @param {Service} service @param {Query} query @param {readonly Fault[]} faults @returns {Promise<Outcome[]>} */
 async function sufferAll(service, query, faults) {
+  if (faults.length === 0) return [];
   service.begin();
   await service.ready();
   const outcomes = [];
