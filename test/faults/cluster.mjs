@@ -133,7 +133,7 @@ export function makeCluster(directory, { wal } = {}) {
       stdio: ['ignore', log, log],
     });
     postmaster = child;
-    process.once('exit', kill);
+    process.prependOnceListener('exit', kill);
     const began = performance.now();
     for (;;) {
       if (hasEnded(child)) throw new Error(`PostgreSQL ended with ${child.exitCode ?? child.signalCode}`);

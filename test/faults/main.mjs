@@ -77,9 +77,22 @@ async function createDatabase(cluster, place) {
 }
 
 /** @param {string} directory @param {Options} options @returns {Promise<Outcome[]>} */
-async function onPostgres(directory, { kills: times, only }) {
+async function onPostgres(directory, options) {
   const disks = makeSmallDisks(directory);
-  const cluster = makeCluster(directory, { wal: disks && join(disks.log.path, 'wal') });
+  try {
+    const cluster = makeCluster(directory, { wal: disks && join(disks.log.path, 'wal') });
+    return await onCluster(directory, cluster, disks, options);
+  } finally {
+    disks?.data.remove();
+    disks?.log.remove();
+  }
+}
+
+/**
+ * @param {string} directory @param {import('./cluster.mjs').Cluster} cluster @param {ReturnType<typeof makeSmallDisks>} disks
+ * @param {Options} options @returns {Promise<Outcome[]>}
+ */
+async function onCluster(directory, cluster, disks, { kills: times, only }) {
   /** @type {Service | undefined} */
   let service;
   try {
@@ -94,8 +107,6 @@ async function onPostgres(directory, { kills: times, only }) {
   } finally {
     await service?.end('SIGKILL');
     await cluster.stop('SIGQUIT');
-    disks?.data.remove();
-    disks?.log.remove();
   }
 }
 
@@ -153,8 +164,7 @@ function summary(outcomes) {
   return isSound && outcomes.length > 0;
 }
 
-await inRun(async (directory) => {
-  const options = readOptions(process.argv.slice(2));
+await inRun(readOptions, async (directory, options) => {
   if (options.isHelp) {
     say(help);
     return true;

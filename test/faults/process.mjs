@@ -50,7 +50,7 @@ export async function prepareService(directory, variables) {
       },
       stdio: ['ignore', log, log],
     });
-    process.once('exit', kill);
+    process.prependOnceListener('exit', kill);
   }
 
   const isRunning = () => child !== undefined && child.exitCode === null && child.signalCode === null;

@@ -20,7 +20,7 @@ export function makeSmallDisk(path, megabytes) {
     // Lazily: a server that is being ended may still have files open.
     execFileSync('umount', ['-l', path]);
   };
-  process.once('exit', remove);
+  process.prependOnceListener('exit', remove);
   return {
     path,
     /** Leaves not one byte. */

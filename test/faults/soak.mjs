@@ -28,12 +28,13 @@ const growth = { resident: 4, old: 1 };
 /** Milliseconds a minute. */
 const slowing = 5;
 
-function readOptions() {
+/** @param {string[]} args @throws what is wrong with them */
+function readOptions(args) {
   const options = /** @type {const} */ ({
     minutes: { type: 'string', default: '10' },
     rate: { type: 'string', default: '300' },
   });
-  const { values } = parseArgs({ options });
+  const { values } = parseArgs({ args, options });
   const [minutes, rate] = [Number(values.minutes), Number(values.rate)];
   if (!(minutes >= 1 && rate > 0)) throw new Error('--minutes takes a number from 1 on, --rate requests per second');
   return { minutes, rate };
@@ -96,8 +97,7 @@ function judgeRemains(idle, after, connections) {
   return remains.flatMap(([name, count, most]) => (count > most ? [`${count} ${name} are left, over ${most}`] : []));
 }
 
-await inRun(async (directory) => {
-  const { minutes, rate } = readOptions();
+await inRun(readOptions, async (directory, { minutes, rate }) => {
   const cluster = makeCluster(directory);
   /** @type {Service | undefined} */
   let service;
