@@ -51,7 +51,8 @@ export async function runCommand<Taken extends Options>(
       process.stdout.write(help);
       return;
     }
-    const config = parseConfig(process.env);
+    // A command listens nowhere, so who could reach it is not asked.
+    const config = parseConfig({ ...process.env, HOST: undefined });
     const log = pino({ level: config.LOG_LEVEL, base: null, serializers: logSerializers }, pino.destination(2));
     const database = await openDatabase(config);
     try {
