@@ -56,7 +56,7 @@ function storedOf({ document, etag, created }: WriteRow): (StoredSession & { cre
 /** Whether a row that exists satisfies If-None-Match at all. */
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
 
-const readBatch = { inFlight: 2, maxSize: 500 };
+const readBatch = { inFlight: 1, maxSize: 500 };
 const writeBatch = { inFlight: 4, maxSize: 100 };
 
 export type SessionStore = ReturnType<typeof sessionStore>;
