@@ -35,6 +35,9 @@ const runs = [
   { name: 'anonymous', environment: {}, options: ['--exclude-checks', 'ignored_auth'] },
 ];
 
+/** The exit code of a run for which something of the machine is missing. */
+const notRun = 77;
+
 /** The Python that has Schemathesis. A version that is half installed is installed again. */
 function python() {
   const directory = join(tmpdir(), `schemathesis-${version}`);
@@ -42,8 +45,13 @@ function python() {
   const complete = join(directory, 'complete');
   if (!existsSync(complete)) {
     process.stdout.write(`installing Schemathesis ${version} in ${directory}\n`);
-    execFileSync('python3', ['-m', 'venv', '--clear', directory], { stdio: 'inherit' });
-    execFileSync(program, ['-m', 'pip', 'install', '--quiet', `schemathesis==${version}`], { stdio: 'inherit' });
+    try {
+      execFileSync('python3', ['-m', 'venv', '--clear', directory], { stdio: 'inherit' });
+      execFileSync(program, ['-m', 'pip', 'install', '--quiet', `schemathesis==${version}`], { stdio: 'inherit' });
+    } catch (error) {
+      process.stdout.write(`not run: ${/** @type {Error} */ (error).message}\n`);
+      process.exit(notRun);
+    }
     writeFileSync(complete, version);
   }
   return program;
