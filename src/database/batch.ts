@@ -1,3 +1,5 @@
+import { isRefusal } from './failures.js';
+
 /** Several requests in one statement: one round trip, one plan, one commit. */
 
 /** Told how many requests one statement served, by its kind. */
@@ -84,15 +86,6 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
       queue.push({ item, resolve, reject });
       schedule();
     });
-}
-
-/** What PostgreSQL answers when it is not the statement that is at fault: connections, shutdown, the system. */
-const failures = /^(08|53|57P|58|F0|XX)/;
-
-/** Whether the database refused a statement, and so did nothing of it. After any other failure it may have. */
-function isRefusal(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !failures.test(code);
 }
 
 /**

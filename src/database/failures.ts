@@ -63,6 +63,16 @@ export function isAbsence(error: unknown): boolean {
   return !isRefused && databaseProblem(error)?.code === 'database-unavailable';
 }
 
+/**
+ * Whether the database refused a statement, and so did nothing of it. After any other failure it may have been done:
+ * the connection is lost, the server stops, or is at fault itself (XX, F0).
+ */
+export function isRefusal(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  const isSqlState = typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code);
+  return isSqlState && !/^(XX|F0)/.test(code) && databaseProblem(error)?.code !== 'database-unavailable';
+}
+
 /** What to tell the person who started the service, where a failure is theirs to mend; else undefined. */
 export function operatorMessage(error: unknown): string | undefined {
   if (error instanceof OperatorError) return error.message;

@@ -14,7 +14,8 @@ interface Delivery {
   readonly event?: StripeEvent | undefined;
 }
 
-const privateTypes = {
+/** What Stripe's states bring beside the published columns, and of which type: the raw object and the stamp. */
+export const stripeTypes = {
   stripe_data: 'jsonb',
   status: 'text',
   payment_status: 'text',
@@ -22,22 +23,25 @@ const privateTypes = {
   stripe_second: 'bigint',
   stripe_event_id: 'text',
   stripe_api_version: 'text',
-};
+} as const;
 const eventTypes = { type: 'text', account: 'text', event_livemode: 'boolean', event_created: 'bigint' };
-const privateNames = Object.keys(privateTypes);
+const stripeNames = Object.keys(stripeTypes);
 const carriable = writableColumns.filter(({ name }) => name !== 'id');
 
-const rowNames = [...writableColumns.map(({ name }) => `"${name}"`), ...privateNames].join(', ');
+const rowNames = [...writableColumns.map(({ name }) => `"${name}"`), ...stripeNames].join(', ');
 const rowTypes = [
   ...writableColumns.map(({ name, kind }) => `"${name}" ${sqlTypes[kind]}`),
-  ...Object.entries({ ...privateTypes, ...eventTypes }).map(([name, type]) => `${name} ${type}`),
+  ...Object.entries({ ...stripeTypes, ...eventTypes }).map(([name, type]) => `${name} ${type}`),
 ].join(', ');
+
+/** What orders Stripe's states of a session, of a row. */
+export const stampOf = (row: string) =>
+  `(${row}.stripe_progress, ${row}.stripe_second, ${row}.stripe_event_id COLLATE "C")`;
 
 /**
  * Holds where a state of Stripe's is newer than the one stored. A state of the same stamp is the same event, or a
  * snapshot of the same second, of which the later is taken when it differs.
  */
-const stampOf = (row: string) => `(${row}.stripe_progress, ${row}.stripe_second, ${row}.stripe_event_id COLLATE "C")`;
 const isNewerThan = (row: string) => `(${row}.stripe_progress IS NULL OR ${stampOf(row)} < ${stampOf('r')}
   OR ${stampOf(row)} = ${stampOf('r')} AND ${row}.stripe_data IS DISTINCT FROM r.stripe_data)`;
 
@@ -51,16 +55,16 @@ const isChanged = `(${['s.stripe_data', ...carriable.map(({ name }) => `s."${nam
 
 const assignments = [
   ...carriable.map((column) => `"${column.name}" = ${carried(column)}`),
-  ...privateNames.map((name) => `${name} = r.${name}`),
+  ...stripeNames.map((name) => `${name} = r.${name}`),
   ...touchedWhere(isChanged),
 ];
 
 /**
  * Any number of states, of different sessions, and the ledger, in one statement. A session is updated where the
  * snapshot has it and inserted where it does not; an outcome of null means that it came, went or changed meanwhile, and
- * nothing was done yet: what is no longer there is not stale, and may have been made anew. A value of the sequence is taken only for a row that is to be inserted: djstripe_id must stay below 2^31.
- * The ids are in one order in every group, as are the locks. No EXISTS: the planner may answer one from a hash of the
- * whole ledger.
+ * nothing was done yet: what is no longer there is not stale, and may have been made anew. A value of the sequence is
+ * taken only for a row that is to be inserted: djstripe_id must stay below 2^31. The ids are in one order in every
+ * group, as are the locks. No EXISTS: the planner may answer one from a hash of the whole ledger.
  */
 const applySql = `WITH input AS MATERIALIZED (
     SELECT r.*, (SELECT ${isNewerThan('c')} FROM checkout_session AS c WHERE c.id = r.id) AS is_newer,

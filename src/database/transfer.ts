@@ -1,20 +1,12 @@
 import { columns, writableColumns } from '../model/session.js';
 import { sqlTypes } from './conditions.js';
 import type { Database } from './database.js';
+import { stampOf, stripeTypes } from './mirror.js';
 
 /** Writes whole rows that were made elsewhere: their djstripe_id, times, versions and stamps are kept. */
 
 /** What a session has beside its published columns, and of which type. `document` follows from the published ones. */
-export const privateTypes = {
-  version: 'integer',
-  stripe_data: 'jsonb',
-  status: 'text',
-  payment_status: 'text',
-  stripe_progress: 'smallint',
-  stripe_second: 'bigint',
-  stripe_event_id: 'text',
-  stripe_api_version: 'text',
-} as const;
+export const privateTypes = { version: 'integer', ...stripeTypes } as const;
 
 /** The columns of the other tables that are moved with the sessions. */
 export const ledgerTypes = {
@@ -67,7 +59,6 @@ const sessionTypes = {
 
 const rawColumns = ['stripe_data', 'status', 'payment_status', 'stripe_api_version'];
 const stampColumns = ['stripe_progress', 'stripe_second', 'stripe_event_id'];
-const stampOf = (row: string) => `(${row}.stripe_progress, ${row}.stripe_second, ${row}.stripe_event_id COLLATE "C")`;
 
 /** What a stored session `s` has after an imported row `r` took its place; a row without a raw object leaves it. */
 const replaced: readonly (readonly [name: string, value: string])[] = [

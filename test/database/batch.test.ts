@@ -44,7 +44,7 @@ test('what the database refuses fails alone', async () => {
   ]);
 });
 
-test.each(['57P01', '08006', '53300', undefined])(
+test.each(['57P01', '08006', '53300', 'XX000', 'EPIPE', 'ECONNRESET', undefined])(
   'a failure (%s) after which it may have been done is not repeated',
   async (code) => {
     let runs = 0;
