@@ -96,6 +96,14 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     return row;
   }
 
+  /** The session where it satisfies a precondition. */
+  async function findWhere(id: string, precondition: Precondition): Promise<StoredSession | undefined> {
+    const stored = await findOne(id);
+    const { match } = tagsOf(precondition);
+    const isMatch = stored !== undefined && (match === null || match.includes(stored.etag));
+    return isMatch && !isNotModified(precondition, stored.etag) ? stored : undefined;
+  }
+
   /** Why a write found no session to change; undefined where it may find one now. */
   async function refusal(id: string, precondition: Precondition): Promise<Problem | undefined> {
     if (precondition.match !== undefined) return new Problem('precondition-failed');
@@ -169,9 +177,9 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
      *
      * @throws `session-not-found`, `precondition-failed`
      */
-    async patch(id: string, changes: readonly Change[], precondition: Precondition): Promise<StoredSession> {
+    patch(id: string, changes: readonly Change[], precondition: Precondition): Promise<StoredSession> {
       // An empty patch changes nothing, and neither the version.
-      if (changes.length === 0) return unpatched(id, precondition);
+      if (changes.length === 0) return changed(id, precondition, () => findWhere(id, precondition));
       return changed(id, precondition, async () => storedOf(await patch({ id, changes, ...tagsOf(precondition) })));
     },
 
@@ -192,13 +200,4 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     /** A page of the sessions that a query asks for. */
     list: listReader(database, sessionTable, onBatch),
   };
-
-  async function unpatched(id: string, precondition: Precondition): Promise<StoredSession> {
-    const { match } = precondition;
-    const stored = await findOne(id);
-    if (!stored && match === undefined) throw new Problem('session-not-found');
-    const matches = match === undefined || match === '*' || (stored && match.includes(stored.etag));
-    if (!stored || !matches || isNotModified(precondition, stored.etag)) throw new Problem('precondition-failed');
-    return stored;
-  }
 }
