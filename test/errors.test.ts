@@ -69,6 +69,8 @@ function failure(message: string, code?: string): Error {
 
 test.each([
   ['08006', 'database-unavailable'],
+  ['25006', 'database-unavailable'],
+  ['55000', 'database-unavailable'],
   ['28P01', 'database-unavailable'],
   ['3D000', 'database-unavailable'],
   ['53300', 'database-unavailable'],

@@ -17,6 +17,8 @@ export function databaseProblem(error: unknown): Problem | undefined {
 }
 
 const problemBySqlState: Readonly<Record<string, ProblemCode>> = {
+  '25006': 'database-unavailable', // read_only_sql_transaction: a standby, in the middle of a failover
+  '55000': 'database-unavailable', // object_not_in_prerequisite_state: the database takes no connections
   '57014': 'query-timeout', // query_canceled, by statement_timeout
 };
 
