@@ -93,7 +93,6 @@ test.each([
 
 test.each([
   'timeout exceeded when trying to connect',
-  'Query read timeout',
   'Connection terminated unexpectedly',
   'Connection terminated due to connection timeout',
   'Client has encountered a connection error and is not queryable',

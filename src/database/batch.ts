@@ -96,16 +96,25 @@ export function sharing<Item, Result>(
   run: (item: Item) => Promise<Result>,
   keyOf: (item: Item) => string,
 ): (item: Item) => Promise<Result> {
-  const waiting = new Map<string, Promise<Result>>();
-  return (item) => {
-    const key = keyOf(item);
-    const shared = waiting.get(key);
-    if (shared) return shared;
-    const result = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-      waiting.delete(key);
-      return run(item);
+  let turn: { readonly end: Promise<void>; readonly results: Map<string, Promise<Result>> } | undefined;
+
+  function begin() {
+    // A map for each turn. One for all would hold on to what was deleted from it: V8 chains the tables a map has outgrown,
+    // and a chain in the old space keeps what it refers to until the next full collection.
+    const end = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      turn = undefined;
     });
-    waiting.set(key, result);
+    return { end, results: new Map<string, Promise<Result>>() };
+  }
+
+  return (item) => {
+    turn ??= begin();
+    const { end, results } = turn;
+    const key = keyOf(item);
+    const shared = results.get(key);
+    if (shared) return shared;
+    const result = end.then(() => run(item));
+    results.set(key, result);
     return result;
   };
 }

@@ -52,9 +52,9 @@ const problemByDriverCode: Readonly<Record<string, ProblemCode>> = {
   ETIMEDOUT: 'database-unavailable',
 };
 
-// pg gives these no code: the pool's wait limit, a server that went silent, a connection lost under a query.
+// pg gives these no code: the pool's wait limit, a connection lost under a query.
 const problemByDriverMessage: readonly [RegExp, ProblemCode][] = [
-  [/timeout exceeded when trying to connect|Query read timeout/, 'database-unavailable'],
+  [/timeout exceeded when trying to connect/, 'database-unavailable'],
   [/Connection terminated|Client has encountered a connection error/, 'database-unavailable'],
 ];
 
