@@ -1,4 +1,4 @@
-import { hash, timingSafeEqual } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { type Config, isLoopback } from '../config.js';
 import { Problem } from '../errors.js';
@@ -62,24 +62,26 @@ export interface KeyHolder {
 
 /** @returns what tells whose key a request carries; undefined for one without a key that is configured. */
 export function keyHolder({ API_KEYS, API_READ_KEYS }: Config): (request: FastifyRequest) => KeyHolder | undefined {
-  const holders = [
-    ...API_KEYS.map((key, index) => ({ digest: digest(key), name: `full ${index}`, hasFullAccess: true })),
-    ...API_READ_KEYS.map((key, index) => ({ digest: digest(key), name: `read ${index}`, hasFullAccess: false })),
-  ];
+  const holders = new Map<string, KeyHolder>();
+  for (const [index, key] of API_READ_KEYS.entries()) {
+    holders.set(digest(key), { name: `read ${index}`, hasFullAccess: false });
+  }
+  // After them: a key that stands in both lists has full access.
+  for (const [index, key] of API_KEYS.entries()) {
+    holders.set(digest(key), { name: `full ${index}`, hasFullAccess: true });
+  }
   return ({ headers }) => {
     const [, key] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
-    if (key === undefined) return undefined;
-    const given = digest(key);
-    let holder: KeyHolder | undefined;
-    // All of them, whichever it is; a key that stands in both lists has full access.
-    for (const one of holders) if (timingSafeEqual(one.digest, given)) holder ??= one;
-    return holder;
+    return key === undefined ? undefined : holders.get(digest(key));
   };
 }
 
-/** Digests have one length, so that comparing them takes the same time whatever the key. */
-function digest(key: string): Buffer {
-  return hash('sha256', key, 'buffer');
+/**
+ * Keys are compared by digest, in hexadecimal: however long it takes to find one or none says nothing of the key, and
+ * little of a digest, which nobody can choose. Buffers and timingSafeEqual would cost each request 4 µs more (Node 20).
+ */
+function digest(key: string): string {
+  return hash('sha256', key);
 }
 
 /**
