@@ -82,7 +82,10 @@ const writeSql = `WITH input AS MATERIALIZED (
 
 /** Creates and replaces sessions, in the order of the inputs. */
 export function writeSessions(query: Database['query'], inputs: readonly WriteInput[]): Promise<WriteRow[]> {
-  const rows = inputs.map(({ write, noneMatch, ...rest }) => ({ ...write, ...rest, none_match: noneMatch }));
+  const rows = inputs.map(({ write, creates, replaces, match, noneMatch }) => ({
+    ...write,
+    ...{ creates, replaces, match, none_match: noneMatch },
+  }));
   return inOrder(query, { name: 'write', text: writeSql }, rows);
 }
 

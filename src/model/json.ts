@@ -25,19 +25,34 @@ export function isTooDeep(value: unknown, depth = 0): boolean {
  * The places of a parsed JSON body that the database could not hold: U+0000, lone surrogates, numbers
  * past a double (JSON.parse makes them Infinity), nesting past {@link maxDepth}.
  */
-export function storageFaults(value: unknown, pointer = '', depth = 0): Fault[] {
-  const fault = (detail: string): Fault[] => [{ in: 'body', pointer, detail }];
-  if (typeof value === 'string') {
-    const detail = textFault(value);
-    return detail === undefined ? [] : fault(detail);
+export function storageFaults(body: unknown): Fault[] {
+  const faults: Fault[] = [];
+  const path: string[] = [];
+  const fault = (detail: string) => faults.push({ in: 'body', pointer: path.reduce(pointerTo, ''), detail });
+
+  function visit(value: unknown): void {
+    if (typeof value === 'string') {
+      const detail = textFault(value);
+      if (detail !== undefined) fault(detail);
+    } else if (typeof value === 'number') {
+      if (!Number.isFinite(value)) fault('is a number too large to store');
+    } else if (value !== null && typeof value === 'object') {
+      if (path.length === maxDepth) fault(`is nested deeper than ${maxDepth} levels`);
+      else for (const [key, member] of Object.entries(value)) visitMember(key, member);
+    }
   }
-  if (typeof value === 'number') return Number.isFinite(value) ? [] : fault('is a number too large to store');
-  if (value === null || typeof value !== 'object') return [];
-  if (depth === maxDepth) return fault(`is nested deeper than ${maxDepth} levels`);
-  return Object.entries(value).flatMap(([key, member]) => {
-    const place = pointerTo(pointer, key);
+
+  function visitMember(key: string, member: unknown): void {
     const detail = textFault(key);
-    if (detail !== undefined) return [{ in: 'body' as const, pointer, detail: `has a key that ${detail}` }];
-    return storageFaults(member, place, depth + 1);
-  });
+    if (detail !== undefined) {
+      fault(`has a key that ${detail}`);
+      return;
+    }
+    path.push(key);
+    visit(member);
+    path.pop();
+  }
+
+  visit(body);
+  return faults;
 }

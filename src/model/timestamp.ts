@@ -3,8 +3,7 @@
  * does, so they stay text on their way through.
  */
 
-const pattern =
-  /^(?<date>\d{4}-\d\d-\d\d)[Tt](?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)(?:\.(?<fraction>\d+))?(?:[Zz]|(?<sign>[+-])(?<offsetHour>\d\d):(?<offsetMinute>\d\d))$/;
+const pattern = /^(\d{4}-\d\d-(\d\d))[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
 /**
  * Reads an RFC 3339 date-time (a leap second counts as the next second).
@@ -13,16 +12,16 @@ const pattern =
  *   is none, or when its year in UTC is outside 0001 to 9999, which RFC 3339 cannot write.
  */
 export function parseTimestamp(text: string): string | undefined {
-  const groups = pattern.exec(text)?.groups;
-  if (!groups) return undefined;
-  const { date = '', fraction = '', sign } = groups;
-  const [hour, minute, second] = [Number(groups.hour), Number(groups.minute), Number(groups.second)];
-  const [offsetHour, offsetMinute] = [Number(groups.offsetHour ?? 0), Number(groups.offsetMinute ?? 0)];
+  const parts = pattern.exec(text);
+  if (!parts) return undefined;
+  const [, date, day, , , , fraction = '', sign] = parts;
+  const [hour, minute, second] = [Number(parts[3]), Number(parts[4]), Number(parts[5])];
+  const [offsetHour, offsetMinute] = [Number(parts[8] ?? 0), Number(parts[9] ?? 0)];
   if (hour > 23 || minute > 59 || second > 60 || offsetHour > 23 || offsetMinute > 59) return undefined;
   const offset = 60 * offsetHour + offsetMinute;
   const midnight = Date.parse(`${date}T00:00:00Z`);
   // Date.parse takes February 30th for March 2nd.
-  if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== date) return undefined;
+  if (Number.isNaN(midnight) || new Date(midnight).getUTCDate() !== Number(day)) return undefined;
   const minutes = 60 * hour + minute - (sign === '-' ? -offset : offset);
   const utc = new Date(midnight + 60_000 * minutes + 1000 * second);
   const year = utc.getUTCFullYear();
