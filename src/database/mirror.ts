@@ -56,7 +56,7 @@ const isChanged = `(${['s.stripe_data', ...carriable.map(({ name }) => `s."${nam
 const assignments = [
   ...carriable.map((column) => `"${column.name}" = ${carried(column)}`),
   ...stripeNames.map((name) => `${name} = r.${name}`),
-  ...touchedWhere(isChanged),
+  touchedWhere(isChanged),
 ];
 
 /**
@@ -81,7 +81,7 @@ const applySql = `WITH input AS MATERIALIZED (
     SELECT ${rowNames} FROM input AS r WHERE r.id IN (SELECT id FROM absent WHERE NOT is_deleted)
     ON CONFLICT (id) DO NOTHING RETURNING s.id
   ), result AS (
-    SELECT r.*, CASE
+    SELECT r.id, r.stripe_event_id, r.stripe_api_version, ${Object.keys(eventTypes).join(', ')}, CASE
       WHEN r.is_logged THEN 'duplicate'
       WHEN r.id IN (SELECT id FROM updated UNION ALL SELECT id FROM inserted) THEN 'applied'
       WHEN NOT r.is_newer THEN 'stale'

@@ -1,6 +1,13 @@
 import { type EnumName, valuesOf } from '../model/enums.js';
 import { textFault } from '../model/json.js';
-import { type Column, columns, emptyValue, isSessionId, maxLengthOf, type SessionWrite } from '../model/session.js';
+import {
+  type Column,
+  emptyValue,
+  isSessionId,
+  maxLengthOf,
+  type SessionWrite,
+  writableColumns,
+} from '../model/session.js';
 import type { SessionState, Stamp } from '../model/stripe.js';
 
 /**
@@ -40,21 +47,19 @@ type RawSession = Readonly<Record<string, unknown>>;
 export function translate(object: unknown, origin: Origin): Translation | undefined {
   if (!isRecord(object) || object.object !== 'checkout.session' || !isSessionId(object.id)) return undefined;
   const projections: Projection[] = [];
-  const storable = replaceUnstorable(object, projections);
+  const storable = isStorable(object) ? object : replaceUnstorable(object, projections);
   // It lets a browser finish the session: no business of a mirror.
   const { client_secret, ...raw } = storable as Record<string, unknown>;
   const { id } = object;
-  const carried = Object.fromEntries(
-    columns.flatMap((column) => {
-      const value =
-        column.readOnly || column.name === 'id' ? undefined : carriedValue(column, raw, origin, projections);
-      return value === undefined ? [] : [[column.name, value]];
-    }),
-  ) as Partial<SessionWrite>;
+  const carried: Record<string, unknown> = {};
+  for (const column of writableColumns) {
+    const value = column.name === 'id' ? undefined : carriedValue(column, raw, origin, projections);
+    if (value !== undefined) carried[column.name] = value;
+  }
   return {
     state: {
       id,
-      carried,
+      carried: carried as Partial<SessionWrite>,
       defaults: defaultsOf(id, raw),
       raw,
       status: textOrNull(raw.status),
@@ -99,13 +104,18 @@ function plainValueOf(column: Column, value: unknown, raw: RawSession, projectio
     case 'map':
       return mapOf(value) ?? null;
     default: {
-      if (typeof value === 'string' && [...value].length <= maxLengthOf(column)) return value;
+      if (typeof value === 'string' && isWithin(value, maxLengthOf(column))) return value;
       if (value !== null) {
         projections.push({ column: column.name, reason: typeof value === 'string' ? 'too long' : 'wrong type' });
       }
       return emptyValue(column);
     }
   }
+}
+
+/** Whether a text has at most so many characters, as PostgreSQL counts them. */
+function isWithin(text: string, length: number): boolean {
+  return text.length <= length || [...text].length <= length;
 }
 
 /** The enums are closed: what Stripe has beyond them becomes its own default, an unknown mode is inferred. */
@@ -121,10 +131,11 @@ function inferMode({ subscription, setup_intent }: RawSession): SessionWrite['mo
   return setup_intent ? 'setup' : 'payment';
 }
 
+const empty = Object.fromEntries(
+  writableColumns.map((column) => [column.name, emptyValue(column)]),
+) as unknown as SessionWrite;
+
 function defaultsOf(id: string, raw: RawSession): SessionWrite {
-  const empty = Object.fromEntries(
-    columns.map((column) => [column.name, emptyValue(column)]),
-  ) as unknown as SessionWrite;
   return {
     ...empty,
     id,
@@ -177,6 +188,13 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function textOrNull(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
+}
+
+/** Whether all texts are such as PostgreSQL can hold, as nearly always. */
+function isStorable(node: unknown): boolean {
+  if (typeof node === 'string') return textFault(node) === undefined;
+  if (Array.isArray(node)) return node.every(isStorable);
+  return !isRecord(node) || Object.entries(node).every(([key, member]) => isStorable(key) && isStorable(member));
 }
 
 /** U+0000 and halves of surrogate pairs, which PostgreSQL cannot hold, as U+FFFD. */

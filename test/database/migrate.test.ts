@@ -78,6 +78,30 @@ async function drift(schema: string): Promise<{ exitCode: number; stdout: string
 
 const schema = await readFile(join(prismaDirectory, 'schema.prisma'), 'utf8');
 
+test('a document can be written where nothing is on the search path, as in a restore', async () => {
+  const written = await migrated.transaction(async (query) => {
+    await query({ text: `SET LOCAL search_path TO ''`, values: [] });
+    const [row] = await query<{ document: string }>({
+      text: `INSERT INTO public.checkout_session (id, mode, submit_type, billing_address_collection, payment_method_types)
+        VALUES ('cs_test_restored', 'payment', 'pay', 'auto', '{}') RETURNING document`,
+      values: [],
+    });
+    return JSON.parse(row?.document ?? '');
+  });
+  expect(Object.keys(written)).toEqual(columns.map(({ name }) => name));
+  expect(written.id).toBe('cs_test_restored');
+});
+
+test('raw objects are compressed with lz4 where the server has it', async () => {
+  const [column] = await rows<{ compression: string; has_lz4: boolean }>(
+    migrated,
+    `SELECT attcompression::text AS compression,
+        'lz4' = ANY ((SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression')::text[]) AS has_lz4
+      FROM pg_attribute WHERE attrelid = 'checkout_session'::regclass AND attname = 'stripe_data'`,
+  );
+  expect(column?.compression).toBe(column?.has_lz4 ? 'l' : '');
+});
+
 test('the migrations arrive at schema.prisma', async () => {
   const { exitCode, stdout } = await drift(schema);
   expect(stdout).toContain('empty migration');
