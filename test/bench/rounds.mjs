@@ -11,6 +11,9 @@ import { startLoad, startService } from './services.mjs';
 
 const warmUpShare = 0.25;
 
+/** Seconds for each before the first round. What V8 compiles while it serves for the first time is not compared. */
+const firstWarmUp = 3;
+
 /**
  * @param {string} databaseUrl @param {Settings} settings
  * @param {(databaseUrl: string, services: import('./services.mjs').Service[]) => Promise<void>} agree throws where the services
@@ -52,7 +55,7 @@ async function everyRound({ only, connections: counts, rounds, seconds }, report
   const results = [];
   report('warming up');
   for (const scenario of only) {
-    for (const runner of runnersOf(scenario)) await runner.ask(jobOf(scenario, runner, 32, 0.5));
+    for (const runner of runnersOf(scenario)) await runner.ask(jobOf(scenario, runner, 32, firstWarmUp));
   }
   for (let round = 0; round < rounds; round += 1) {
     for (const scenario of only) {
