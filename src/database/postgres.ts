@@ -28,8 +28,8 @@ const silence = 1000;
 
 /**
  * Ends a connection on which a statement is under way and nothing has moved for so many milliseconds. pg's own
- * `query_timeout` is a timer for each statement, and each keeps what was read until the next full collection (8.23): a
- * third of the memory, and of the time, that reads took.
+ * `query_timeout` is a timer for each statement, and what was read lay in memory until the next full collection (8.23):
+ * a third of what the process took.
  */
 function endWhenSilent({ connection }: pg.PoolClient, timeout: number): void {
   const stream = connection.stream as Socket;
