@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, describe, expect, inject, test } from 'vitest';
 import { openPostgres } from '../src/database/postgres.js';
 import { postgresDatabase } from './support/database.js';
@@ -66,6 +67,29 @@ if (template.kind === 'embedded') {
     test('that says nothing any more is 503 in time; back again it is used again', async () => {
       proxy.silence();
       await expectAbsence();
+      await proxy.open();
+      await expectPresence();
+    });
+
+    test('that says nothing any more is noticed on connections that were idle for long', async () => {
+      await Promise.all([api.get(path).expect(200), api.get('/api/enums').expect(200)]);
+      await setTimeout(statementTimeout + 1500);
+      proxy.silence();
+      await expectAbsence();
+      await proxy.open();
+      await expectPresence();
+    });
+
+    test('that says nothing any more fails a transaction, also one that has paused', async () => {
+      const ping = { text: 'SELECT 1', values: [] };
+      const paused = database.transaction(async (query) => {
+        await query(ping);
+        await setTimeout(statementTimeout + 1500);
+        await query(ping);
+        proxy.silence();
+        return query(ping);
+      });
+      await expect(paused).rejects.toMatchObject({ code: 'ETIMEDOUT' });
       await proxy.open();
       await expectPresence();
     });

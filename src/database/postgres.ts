@@ -31,14 +31,16 @@ const silence = 1000;
  * `query_timeout` is a timer for each statement, and what was read lay in memory until the next full collection (8.23):
  * a third of what the process took.
  */
-function endWhenSilent({ connection }: pg.PoolClient, timeout: number): void {
+function endWhenSilent(client: pg.PoolClient, timeout: number): void {
+  const { connection } = client;
   const stream = connection.stream as Socket;
   let settled = stream.bytesWritten;
   // Before pg's own listener, which may send the next statement.
   connection.prependListener('readyForQuery', () => {
     settled = stream.bytesWritten;
   });
-  stream.setTimeout(timeout, () => {
+  stream.setTimeout(timeout);
+  stream.on('timeout', () => {
     if (stream.bytesWritten === settled) return;
     stream.destroy(Object.assign(new Error('The database server says nothing.'), { code: 'ETIMEDOUT' }));
   });
@@ -62,7 +64,11 @@ export function openPostgres(options: PostgresOptions): Database {
     keepAlive: true,
   });
   pool.on('error', (error) => options.onIdleError?.(error));
-  pool.on('connect', (client) => endWhenSilent(client, options.statementTimeout + silence));
+  pool.on('connect', (client) => {
+    endWhenSilent(client, options.statementTimeout + silence);
+    // The pool listens while nothing uses the client. Who uses it learns from the statement that fails.
+    client.on('error', () => {});
+  });
   const queryOn =
     (connection: pg.Pool | pg.PoolClient): Database['query'] =>
     async <Row>({ name, text, values }: Statement) => {

@@ -92,6 +92,17 @@ test('a document can be written where nothing is on the search path, as in a res
   expect(written.id).toBe('cs_test_restored');
 });
 
+if (onPostgres)
+  test('an export or a backup that runs does not hold up the change of the compression', async () => {
+    const [last] = names.slice(-1);
+    expect(last).toContain('lz4');
+    const sql = await readFile(join(prismaDirectory, 'migrations', last as string, 'migration.sql'), 'utf8');
+    await migrated.transaction(async (query) => {
+      await query({ text: 'SELECT FROM checkout_session', values: [] });
+      await rows(migrated, sql);
+    });
+  });
+
 test('raw objects are compressed with lz4 where the server has it', async () => {
   const [column] = await rows<{ compression: string; has_lz4: boolean }>(
     migrated,
