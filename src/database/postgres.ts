@@ -31,8 +31,7 @@ const silence = 1000;
  * `query_timeout` is a timer for each statement, and what was read lay in memory until the next full collection (8.23):
  * a third of what the process took.
  */
-function endWhenSilent(client: pg.PoolClient, timeout: number): void {
-  const { connection } = client;
+function endWhenSilent({ connection }: pg.PoolClient, timeout: number): void {
   const stream = connection.stream as Socket;
   let settled = stream.bytesWritten;
   // Before pg's own listener, which may send the next statement.
