@@ -14,12 +14,6 @@ import { startSchedule } from './stripe/schedule.js';
 
 /** The process: configuration → database → migrations → app → listen, and back again on a signal. */
 
-/**
- * Garbage that has grown old goes once the heap has doubled. V8 by itself waits until it has grown fourfold where the
- * machine has memory enough.
- */
-setFlagsFromString('--heap-growing-percent=100');
-
 async function createLogger(level: string): Promise<pino.Logger> {
   const options: pino.LoggerOptions = {
     level,
@@ -91,6 +85,9 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
       app.drain();
       return setTimeout(isHasty ? 0 : config.SHUTDOWN_DRAIN_MS);
     });
+    // Garbage that has grown old goes once the heap has doubled: by itself V8 waits until it has grown fourfold, where the
+    // machine has memory enough. Not before: with other flags V8 compiles again what Node has compiled of itself.
+    setFlagsFromString('--heap-growing-percent=100');
     log.info({ address, database: database.description }, 'listening');
     if (process.stdout.isTTY || process.env.npm_lifecycle_event === 'start') welcome(address, database);
   } catch (error) {
