@@ -10,8 +10,6 @@ export interface BatchOptions<Item, Result> {
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   /** Two items of one key are never in the same batch. */
   readonly keyOf?: (item: Item) => string;
-  /** Batches that may run at once: what arrives meanwhile makes the next one larger. */
-  readonly inFlight: number;
   /** Items at most. */
   readonly maxSize: number;
   /** Told of the size of each batch. */
@@ -24,46 +22,78 @@ interface Waiting<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
+/** So few items are not split: a statement of its own costs more than what they could gain. */
+const smallest = 4;
+
+/** Milliseconds that a batch holds back the next one. Who waits for longer waits for a lock, of which others know nothing. */
+const patience = 100;
+
+/** Batches that may run at once. */
+const most = 4;
+
 /**
- * Gathers what is asked for in one turn of the event loop. Nothing is kept: a batch starts after everything in it
+ * Gathers what is asked for while the batch before is under way. Nothing is kept: a batch starts after everything in it
  * was asked for, so a read sees all that was acknowledged before it.
+ *
+ * A batch is half of what is asked for at most, and the next one is sent before it is answered: the database works for
+ * one half while this process reads and answers the requests of the other. With all of them in one batch each would
+ * wait while the other works.
  *
  * @returns the function that asks for one item. It fails with what its own item is at fault for: when the database
  *   refuses a batch, each item is run by itself.
  */
 export function batching<Item, Result>(options: BatchOptions<Item, Result>): (item: Item) => Promise<Result> {
-  const { run, keyOf, inFlight, maxSize, onBatch } = options;
+  const { run, keyOf, maxSize, onBatch } = options;
   let queue: Waiting<Item, Result>[] = [];
+  /** Items that are not answered. */
+  let asked = 0;
   let running = 0;
+  /** The batch that the next one waits for. */
+  let current: readonly Waiting<Item, Result>[] | undefined;
   let isScheduled = false;
 
+  const mayBegin = () => current === undefined && running < most && queue.length > 0;
+
   function schedule(): void {
-    if (isScheduled || running >= inFlight || queue.length === 0) return;
+    if (isScheduled || !mayBegin()) return;
     isScheduled = true;
-    setImmediate(flush);
+    setImmediate(() => {
+      isScheduled = false;
+      if (mayBegin()) begin();
+    });
   }
 
-  function flush(): void {
-    isScheduled = false;
+  function begin(): void {
+    const batch = take(Math.min(maxSize, Math.max(smallest, Math.ceil(asked / 2))));
     running += 1;
-    const batch = take();
+    current = batch;
     onBatch?.(batch.length);
-    void settle(batch).finally(() => {
-      running -= 1;
-      schedule();
+    const letNext = () => {
+      if (current === batch) current = undefined;
+      if (mayBegin()) begin();
+    };
+    const timer = setTimeout(letNext, patience);
+    void outcome(batch).then((answer) => {
+      clearTimeout(timer);
+      // By then what arrived together with the outcome was read.
+      setImmediate(() => {
+        running -= 1;
+        letNext();
+        asked -= batch.length;
+        answer();
+      });
     });
-    schedule();
   }
 
   /** The first of the queue, in their order, without the second of a key. */
-  function take(): Waiting<Item, Result>[] {
-    if (!keyOf) return queue.splice(0, maxSize);
+  function take(size: number): Waiting<Item, Result>[] {
+    if (!keyOf) return queue.splice(0, size);
     const keys = new Set<string>();
     const batch: Waiting<Item, Result>[] = [];
     const rest: Waiting<Item, Result>[] = [];
     for (const waiting of queue) {
       const key = keyOf(waiting.item);
-      if (keys.has(key) || batch.length === maxSize) rest.push(waiting);
+      if (keys.has(key) || batch.length === size) rest.push(waiting);
       else batch.push(waiting);
       keys.add(key);
     }
@@ -71,19 +101,30 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
     return batch;
   }
 
-  async function settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+  /** Resolves to the function that answers a batch. */
+  async function outcome(batch: readonly Waiting<Item, Result>[]): Promise<() => void> {
     try {
       const results = await run(batch.map(({ item }) => item));
-      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
+      return () => {
+        for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
+      };
     } catch (error) {
-      if (batch.length > 1 && isRefusal(error)) await Promise.all(batch.map((one) => settle([one])));
-      else for (const { reject } of batch) reject(error);
+      if (batch.length > 1 && isRefusal(error)) {
+        const answers = await Promise.all(batch.map((one) => outcome([one])));
+        return () => {
+          for (const answer of answers) answer();
+        };
+      }
+      return () => {
+        for (const { reject } of batch) reject(error);
+      };
     }
   }
 
   return (item) =>
     new Promise((resolve, reject) => {
       queue.push({ item, resolve, reject });
+      asked += 1;
       schedule();
     });
 }

@@ -56,8 +56,9 @@ function storedOf({ document, etag, created }: WriteRow): (StoredSession & { cre
 /** Whether a row that exists satisfies If-None-Match at all. */
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
 
-const readBatch = { inFlight: 1, maxSize: 500 };
-const writeBatch = { inFlight: 4, maxSize: 100 };
+/** Items of a batch at most. Larger batches of reads are no faster, and later answered. */
+const maxReads = 32;
+const maxWrites = 100;
 
 export type SessionStore = ReturnType<typeof sessionStore>;
 
@@ -66,7 +67,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
   const observed = (kind: string) => onBatch && ((size: number) => onBatch(kind, size));
 
   const findOne = batching<string, StoredSession | undefined>({
-    ...readBatch,
+    maxSize: maxReads,
     onBatch: observed('read'),
     async run(ids) {
       const rows = await database.query<StoredSession & { id: string }>({
@@ -79,13 +80,13 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     },
   });
   const write = batching({
-    ...writeBatch,
+    maxSize: maxWrites,
     onBatch: observed('write'),
     keyOf: ({ write }) => write.id,
     run: (inputs: Parameters<typeof writeSessions>[1]) => retrying(() => writeSessions(database.query, inputs)),
   });
   const patch = batching({
-    ...writeBatch,
+    maxSize: maxWrites,
     onBatch: observed('patch'),
     keyOf: ({ id }) => id,
     run: (inputs: Parameters<typeof patchSessions>[1]) => retrying(() => patchSessions(database.query, inputs)),

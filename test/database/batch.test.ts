@@ -14,15 +14,14 @@ async function tenBy(divisors: readonly number[]): Promise<number[]> {
 }
 
 interface Options {
-  inFlight?: number;
   maxSize?: number;
   keyOf?: (item: number) => string;
   run?: typeof tenBy;
 }
 
-function observed({ inFlight = 1, maxSize = 100, run = tenBy, ...options }: Options = {}) {
+function observed({ maxSize = 100, run = tenBy, ...options }: Options = {}) {
   const sizes: number[] = [];
-  const ask = batching<number, number>({ ...options, run, inFlight, maxSize, onBatch: (size) => sizes.push(size) });
+  const ask = batching<number, number>({ ...options, run, maxSize, onBatch: (size) => sizes.push(size) });
   return { ask, sizes };
 }
 
@@ -60,20 +59,59 @@ test.each(['57P01', '08006', '53300', 'XX000', 'EPIPE', 'ECONNRESET', undefined]
 );
 
 test('a batch is no larger than allowed, and no item is lost or answered twice', async () => {
-  const { ask, sizes } = observed({ maxSize: 3, inFlight: 2 });
+  const { ask, sizes } = observed({ maxSize: 3 });
   expect(await Promise.all(Array.from({ length: 10 }, (_, index) => ask(index + 1)))).toEqual([
     10, 5, 3, 2, 2, 1, 1, 1, 1, 1,
   ]);
   expect(sizes).toEqual([3, 3, 3, 1]);
 });
 
-test('what arrives while as many batches as allowed are running is gathered', async () => {
+test('what arrives while a batch is under way is gathered', async () => {
   const { ask, sizes } = observed();
   const first = ask(1);
   await new Promise((resolve) => setImmediate(resolve));
   const later = [2, 5].map(ask);
   expect(await Promise.all([first, ...later])).toEqual([10, 5, 2]);
   expect(sizes).toEqual([1, 2]);
+});
+
+test('many are split in two halves, and the second is sent before the first is answered', async () => {
+  const order: string[] = [];
+  const run = (items: readonly number[]) => {
+    order.push(`${items.length} sent`);
+    return tenBy(items);
+  };
+  const { ask } = observed({ run });
+  await Promise.all(Array.from({ length: 12 }, (_, index) => ask(index + 1).then(() => order.push('answered'))));
+  expect(order).toEqual(['6 sent', '6 sent', ...new Array(12).fill('answered')]);
+});
+
+test('a batch that waits for long holds nothing else back, up to a number of them', async () => {
+  let unlock = () => {};
+  const unlocked = new Promise<void>((resolve) => {
+    unlock = resolve;
+  });
+  const locked = 10;
+  const run = async (items: readonly number[]) => {
+    if (items.includes(locked)) await unlocked;
+    return tenBy(items);
+  };
+  const { ask, sizes } = observed({ run });
+  const waiting: Promise<number>[] = [];
+  const begun = (count: number) => expect.poll(() => sizes).toEqual(new Array(count).fill(1));
+  for (const count of [1, 2, 3]) {
+    waiting.push(ask(locked));
+    await begun(count);
+  }
+  expect(await ask(2)).toBe(5);
+  waiting.push(ask(locked));
+  await begun(5);
+  const last = ask(5);
+  // Longer than a batch holds back the next one.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await begun(5);
+  unlock();
+  expect(await Promise.all([...waiting, last])).toEqual([1, 1, 1, 1, 2]);
 });
 
 test('two of one key are in batches of their own, in their order', async () => {
