@@ -29,8 +29,8 @@ export interface SessionState {
   readonly carried: Partial<SessionWrite>;
   /** What a session that is new has in the columns that are not carried. */
   readonly defaults: SessionWrite;
-  /** The raw object without `client_secret`. */
-  readonly raw: Readonly<Record<string, unknown>>;
+  /** The raw object without `client_secret`, as JSON. */
+  readonly raw: string;
   readonly status: string | null;
   readonly paymentStatus: string | null;
   /** The Stripe API version that the raw object is shaped by. */

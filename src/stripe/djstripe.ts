@@ -65,7 +65,7 @@ function stripePartOf(raw: object | undefined, { state }: Translation): StripePa
   const { progress, second, eventId } = state.stamp;
   const stored = raw && (translate(raw, { second, eventId })?.state ?? undefined);
   return {
-    stripe_data: stored?.raw ?? null,
+    stripe_data: stored ? JSON.parse(stored.raw) : null,
     status: stored?.status ?? null,
     payment_status: stored?.paymentStatus ?? null,
     stripe_progress: progress,

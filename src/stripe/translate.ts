@@ -47,9 +47,9 @@ type RawSession = Readonly<Record<string, unknown>>;
 export function translate(object: unknown, origin: Origin): Translation | undefined {
   if (!isRecord(object) || object.object !== 'checkout.session' || !isSessionId(object.id)) return undefined;
   const projections: Projection[] = [];
-  const storable = isStorable(object) ? object : replaceUnstorable(object, projections);
   // It lets a browser finish the session: no business of a mirror.
-  const { client_secret, ...raw } = storable as Record<string, unknown>;
+  const { client_secret, ...sent } = object;
+  const { raw, json } = storable(sent, projections);
   const { id } = object;
   const carried: Record<string, unknown> = {};
   for (const column of writableColumns) {
@@ -61,7 +61,7 @@ export function translate(object: unknown, origin: Origin): Translation | undefi
       id,
       carried: carried as Partial<SessionWrite>,
       defaults: defaultsOf(id, raw),
-      raw,
+      raw: json,
       status: textOrNull(raw.status),
       paymentStatus: textOrNull(raw.payment_status),
       apiVersion: origin.apiVersion ?? null,
@@ -190,11 +190,15 @@ function textOrNull(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** Whether all texts are such as PostgreSQL can hold, as nearly always. */
-function isStorable(node: unknown): boolean {
-  if (typeof node === 'string') return textFault(node) === undefined;
-  if (Array.isArray(node)) return node.every(isStorable);
-  return !isRecord(node) || Object.entries(node).every(([key, member]) => isStorable(key) && isStorable(member));
+/** How JSON.stringify writes the texts that PostgreSQL cannot hold. A text may also spell it out. */
+const unstorableEscape = /\\u(?:0000|d[89a-f])/;
+
+/** An object that PostgreSQL can hold, as nearly every one is at once, and its JSON. */
+function storable(sent: RawSession, projections: Projection[]): { raw: RawSession; json: string } {
+  const json = JSON.stringify(sent);
+  if (!unstorableEscape.test(json)) return { raw: sent, json };
+  const raw = replaceUnstorable(sent, projections) as RawSession;
+  return { raw, json: JSON.stringify(raw) };
 }
 
 /** U+0000 and halves of surrogate pairs, which PostgreSQL cannot hold, as U+FFFD. */

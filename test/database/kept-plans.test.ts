@@ -22,7 +22,7 @@ async function statements(): Promise<Statement[]> {
   const column = columns.find(({ name }) => name === 'customer') as (typeof columns)[number];
   const none = { match: undefined, noneMatch: undefined };
   const state: SessionState = {
-    ...{ id: 'cs_test_kept', raw: {}, carried: {}, defaults: { ...session, id: 'cs_test_kept' } },
+    ...{ id: 'cs_test_kept', raw: '{}', carried: {}, defaults: { ...session, id: 'cs_test_kept' } },
     ...{ status: null, paymentStatus: null, apiVersion: null },
     stamp: { progress: 0, second: 1, eventId: 'evt_1' },
   };

@@ -145,7 +145,7 @@ describe('an event', () => {
     const id = newId();
     const session = rawSession({
       id,
-      metadata: { note: 'a\0b', half: '\ud800' },
+      metadata: { note: 'a\0b', half: '\ud800', spelled: String.raw`\u0000` },
       submit_type: 'subscribe',
       customer_email: `${'x'.repeat(300)}@example.com`,
     });
@@ -155,7 +155,7 @@ describe('an event', () => {
     expect(body).toMatchObject({
       submit_type: 'auto',
       customer_email: '',
-      metadata: { note: 'a\uFFFDb', half: '\uFFFD' },
+      metadata: { note: 'a\uFFFDb', half: '\uFFFD', spelled: String.raw`\u0000` },
     });
     const raw = JSON.parse((await stored(id))?.stripe_data as string);
     expect(raw).toMatchObject({ submit_type: 'subscribe', customer_email: session.customer_email });
