@@ -197,3 +197,33 @@ test.each(['UTC', 'Asia/Kolkata', 'America/New_York'])(
     });
   },
 );
+
+test("the row's document is what PostgreSQL makes of the row", async () => {
+  const text = 'quoted " \\ / \u0001\n\u2028 ünïcødé 😀 %s';
+  const full = columns.map(({ name, kind }) => {
+    const value = { integer: 1, boolean: true, timestamp: '0001-01-01T00:00:00.000001Z', enum: 'auto', map: { text } };
+    return [name, name === 'mode' ? 'setup' : kind === 'text' ? `${name} ${text}` : value[kind as keyof typeof value]];
+  });
+  const bare = { id: 'cs_test_bare', mode: 'payment', submit_type: 'pay', billing_address_collection: 'required' };
+  const names = columns.map(({ name }) => `s.${name}`).join(', ');
+  const compared = await migrated.transaction(async (query) => {
+    await query({ text: `SET LOCAL timezone TO 'UTC'`, values: [] });
+    const inserted = columns.map(({ name }) => name).join(', ');
+    for (const row of [Object.fromEntries(full), { ...bare, payment_method_types: {}, djstripe_id: 2 }]) {
+      const times = { djstripe_created: '2024-02-29T23:59:59Z', djstripe_updated: '9999-12-31T23:59:59.5Z' };
+      const texts = Object.fromEntries(columns.flatMap(({ name, nullable }) => (nullable ? [] : [[name, '']])));
+      await query({
+        text: `INSERT INTO checkout_session (${inserted})
+          SELECT ${inserted} FROM jsonb_populate_record(NULL::checkout_session, $1)`,
+        values: [JSON.stringify({ ...texts, ...times, ...row })],
+      });
+    }
+    return query<{ document: string; expected: string }>({
+      text: `SELECT s.document, (SELECT row_to_json(p)::text FROM (SELECT ${names}) AS p) AS expected
+        FROM checkout_session AS s WHERE s.id = ANY($1)`,
+      values: [[bare.id, `id ${text}`]],
+    });
+  });
+  expect(compared).toHaveLength(2);
+  for (const { document, expected } of compared) expect(document).toBe(expected);
+});
