@@ -78,7 +78,7 @@ const published = {
   subscription: 'subscription',
 };
 
-/** What only the service keeps. */
+/** What comes from Stripe beside. Both tables have the first three. */
 const mirrored = {
   stripe_data: 'raw',
   status: 'status',
@@ -94,10 +94,10 @@ const insert = `INSERT INTO checkout_session (${Object.keys(all).join(', ')})
   SELECT ${Object.values(all).join(', ')} FROM (${generated}) AS session ORDER BY i`;
 
 /**
- * What someone would write instead: the contract's columns, an index for the order of the list and one for its filter.
- * In a schema of its own under the name that Prisma's client knows; `version`, which that client sets, comes with it.
+ * What someone would write instead: the same rows, with an index for the order of the list and one for its filter. In a
+ * schema of its own under the name that Prisma's client knows; `version`, which that client sets, comes with it.
  */
-const columns = ['djstripe_id', ...Object.keys(published)].join(', ');
+const columns = ['djstripe_id', ...Object.keys(published), 'stripe_data', 'status', 'payment_status'].join(', ');
 const contender = [
   'DROP SCHEMA IF EXISTS contender CASCADE',
   'CREATE SCHEMA contender',
@@ -108,7 +108,8 @@ const contender = [
     cancel_url text NOT NULL DEFAULT '', client_reference_id text NOT NULL DEFAULT '',
     customer_email text NOT NULL DEFAULT '', display_items jsonb, locale text NOT NULL DEFAULT '',
     payment_method_types jsonb NOT NULL, success_url text NOT NULL DEFAULT '', djstripe_owner_account text,
-    customer text, payment_intent text, subscription text, event_created bigint, version integer NOT NULL DEFAULT 1)`,
+    customer text, payment_intent text, subscription text, stripe_data jsonb, status text, payment_status text,
+    event_created bigint, version integer NOT NULL DEFAULT 1)`,
   `INSERT INTO contender.checkout_session (${columns}, event_created)
     SELECT ${columns}, stripe_second FROM public.checkout_session ORDER BY djstripe_id`,
   `SELECT setval('contender.checkout_session_djstripe_id_seq', max(djstripe_id)) FROM contender.checkout_session`,

@@ -1,7 +1,7 @@
 /**
  * What a good engineer writes by hand for speed: Fastify and pg, prepared statements, schemas for what comes in and
  * what goes out, keyset pagination. Spared what the service does beside: keys, logs, ETags and preconditions, null
- * ordering values in pages, raw objects, ledger, tombstones.
+ * ordering values in pages, ledger, tombstones.
  */
 import Fastify from 'fastify';
 import pg from 'pg';
@@ -119,7 +119,8 @@ app.patch(
 const mirrored = [
   ...['id', 'billing_address_collection', 'mode', 'submit_type', 'livemode', 'created', 'metadata', 'cancel_url'],
   ...['client_reference_id', 'customer_email', 'locale', 'payment_method_types', 'success_url'],
-  ...['djstripe_owner_account', 'customer', 'payment_intent', 'subscription', 'event_created'],
+  ...['djstripe_owner_account', 'customer', 'payment_intent', 'subscription', 'stripe_data', 'status'],
+  ...['payment_status', 'event_created'],
 ];
 const upsert = `INSERT INTO contender.checkout_session AS s (${mirrored.join(', ')})
   VALUES (${mirrored.map((_, index) => `$${index + 1}`).join(', ')})
@@ -141,13 +142,14 @@ app.register(async (webhook) => {
     } catch {
       return reply.code(400).send({ error: 'signature' });
     }
-    const object = event.data.object;
+    const { client_secret, ...object } = event.data.object;
     const values = [
       ...[object.id, object.billing_address_collection ?? 'auto', object.mode, object.submit_type ?? 'auto'],
       ...[object.livemode, new Date(object.created * 1000), object.metadata, object.cancel_url ?? ''],
       ...[object.client_reference_id ?? '', object.customer_email ?? '', object.locale ?? ''],
       ...[{ ...object.payment_method_types }, object.success_url ?? '', event.account ?? null],
-      ...[object.customer, object.payment_intent, object.subscription, event.created],
+      ...[object.customer, object.payment_intent, object.subscription, object, object.status],
+      ...[object.payment_status, event.created],
     ];
     const { rowCount } = await pool.query({ name: 'upsert', text: upsert, values });
     return { outcome: rowCount === 1 ? 'applied' : 'stale' };
