@@ -50,6 +50,7 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
   let running = 0;
   /** The batch that the next one waits for. */
   let current: readonly Waiting<Item, Result>[] | undefined;
+  let late: NodeJS.Timeout | undefined;
   let isScheduled = false;
 
   const mayBegin = () => current === undefined && running < most && queue.length > 0;
@@ -67,22 +68,26 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
     const batch = take(Math.min(maxSize, Math.max(smallest, Math.ceil(asked / 2))));
     running += 1;
     current = batch;
+    // One timer for all batches: to make one and clear it takes longer than all else here.
+    late = late?.refresh() ?? setTimeout(() => letNext(current), patience).unref();
     onBatch?.(batch.length);
-    const letNext = () => {
-      if (current === batch) current = undefined;
-      if (mayBegin()) begin();
-    };
-    const timer = setTimeout(letNext, patience);
     void outcome(batch).then((answer) => {
-      clearTimeout(timer);
-      // By then what arrived together with the outcome was read.
-      setImmediate(() => {
+      const end = () => {
         running -= 1;
-        letNext();
+        letNext(batch);
         asked -= batch.length;
         answer();
-      });
+      };
+      // Where others ask too, what arrived together with the outcome is read first.
+      if (asked > batch.length) setImmediate(end);
+      else end();
     });
+  }
+
+  /** Begins the next batch if it may begin now that one no longer holds it back. */
+  function letNext(batch: typeof current): void {
+    if (current === batch) current = undefined;
+    if (mayBegin()) begin();
   }
 
   /** The first of the queue, in their order, without the second of a key. */
