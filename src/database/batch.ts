@@ -10,6 +10,8 @@ export interface BatchOptions<Item, Result> {
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   /** Two items of one key are never in the same batch. */
   readonly keyOf?: (item: Item) => string;
+  /** So few items are one batch: a second one would cost more than what it gains. */
+  readonly smallest: number;
   /** Items at most. */
   readonly maxSize: number;
   /** Told of the size of each batch. */
@@ -22,9 +24,6 @@ interface Waiting<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
-/** So few items are not split: a statement of its own costs more than what they could gain. */
-const smallest = 4;
-
 /** Milliseconds that a batch holds back the next one. Who waits for longer waits for a lock, of which others know nothing. */
 const patience = 100;
 
@@ -35,7 +34,7 @@ const most = 4;
  * Gathers what is asked for while the batch before is under way. Nothing is kept: a batch starts after everything in it
  * was asked for, so a read sees all that was acknowledged before it.
  *
- * A batch is half of what is asked for at most, and the next one is sent before it is answered: the database works for
+ * Of many a batch is half of what is asked for, and the next one is sent before it is answered: the database works for
  * one half while this process reads and answers the requests of the other. With all of them in one batch each would
  * wait while the other works.
  *
@@ -43,7 +42,7 @@ const most = 4;
  *   refuses a batch, each item is run by itself.
  */
 export function batching<Item, Result>(options: BatchOptions<Item, Result>): (item: Item) => Promise<Result> {
-  const { run, keyOf, maxSize, onBatch } = options;
+  const { run, keyOf, smallest, maxSize, onBatch } = options;
   let queue: Waiting<Item, Result>[] = [];
   /** Items that are not answered. */
   let asked = 0;

@@ -56,9 +56,9 @@ function storedOf({ document, etag, created }: WriteRow): (StoredSession & { cre
 /** Whether a row that exists satisfies If-None-Match at all. */
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
 
-/** Items of a batch at most. Larger batches of reads are no faster, and later answered. */
-const maxReads = 32;
-const maxWrites = 100;
+// A read takes so little that a batch is mostly the waking of two processes.
+const readBatch = { smallest: 64, maxSize: 500 };
+const writeBatch = { smallest: 4, maxSize: 100 };
 
 export type SessionStore = ReturnType<typeof sessionStore>;
 
@@ -67,7 +67,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
   const observed = (kind: string) => onBatch && ((size: number) => onBatch(kind, size));
 
   const findOne = batching<string, StoredSession | undefined>({
-    maxSize: maxReads,
+    ...readBatch,
     onBatch: observed('read'),
     async run(ids) {
       const rows = await database.query<StoredSession & { id: string }>({
@@ -80,13 +80,13 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     },
   });
   const write = batching({
-    maxSize: maxWrites,
+    ...writeBatch,
     onBatch: observed('write'),
     keyOf: ({ write }) => write.id,
     run: (inputs: Parameters<typeof writeSessions>[1]) => retrying(() => writeSessions(database.query, inputs)),
   });
   const patch = batching({
-    maxSize: maxWrites,
+    ...writeBatch,
     onBatch: observed('patch'),
     keyOf: ({ id }) => id,
     run: (inputs: Parameters<typeof patchSessions>[1]) => retrying(() => patchSessions(database.query, inputs)),

@@ -21,7 +21,7 @@ interface Options {
 
 function observed({ maxSize = 100, run = tenBy, ...options }: Options = {}) {
   const sizes: number[] = [];
-  const ask = batching<number, number>({ ...options, run, maxSize, onBatch: (size) => sizes.push(size) });
+  const ask = batching<number, number>({ ...options, run, smallest: 4, maxSize, onBatch: (size) => sizes.push(size) });
   return { ask, sizes };
 }
 
