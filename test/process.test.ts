@@ -1,36 +1,33 @@
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import supertest from 'supertest';
-import { expect, inject, test } from 'vitest';
+import { afterAll, expect, inject, test } from 'vitest';
 import { postgresDatabase } from './support/database.js';
 import { databaseUrl } from './support/postgres.js';
-import {
-  dataDirectory,
-  type Exit,
-  launchProcess,
-  logLines,
-  runToExit,
-  startProcess,
-  takenPort,
-  temporaryDirectory,
-} from './support/process.js';
+import { type Exit, launchProcess, logLines, runToExit, startProcess, takenPort } from './support/process.js';
 import { sessionBody, sessionsPath } from './support/service.js';
+import { commandDatabase } from './support/stripe-api.js';
 import { startTcpProxy } from './support/tcp-proxy.js';
 
 const template = inject('template');
 const stackTrace = /^\s+at /m;
 
-/** The environment of a service on a database of its own, migrated, or empty at first. */
-async function freshDatabase(content: 'migrated' | 'empty' = 'migrated'): Promise<Record<string, string>> {
-  if (template.kind === 'postgres') return { DATABASE_URL: unused.pop() as string };
-  return { DATA_DIR: content === 'empty' ? await temporaryDirectory() : await dataDirectory() };
+/** The environment of a service on a database with nothing in it. */
+async function emptyDatabase(): Promise<Record<string, string>> {
+  if (template.kind === 'postgres') return { DATABASE_URL: (await postgresDatabase(template.url, 'template0')).url };
+  const DATA_DIR = await mkdtemp(join(tmpdir(), 'checkout-session-process-'));
+  afterAll(() => rm(DATA_DIR, { recursive: true, force: true }));
+  return { DATA_DIR };
 }
 
-// Databases are made before the tests, as their removal is a hook of the file.
-const unused: string[] = [];
-if (template.kind === 'postgres') {
-  for (let count = 0; count < 15; count += 1) unused.push((await postgresDatabase(template.url, 'template0')).url);
-}
+// Databases are made before the tests, as their removal is a hook of the file. No test leaves a process on one, and
+// making another takes seconds, so all that begin with a migrated database share it.
+const { environment: migrated } = await commandDatabase();
+const empty = await emptyDatabase();
+const behind = await emptyDatabase();
 
 /** Expects a start that failed for a reason its operator can mend: the reason, and nothing of the program. */
 function expectRefused({ code, stdout, stderr }: Exit, ...words: string[]): void {
@@ -41,15 +38,14 @@ function expectRefused({ code, stdout, stderr }: Exit, ...words: string[]): void
 }
 
 test('it listens, takes a session, ends on SIGTERM with 0, and has the session after a restart', async () => {
-  const environment = await freshDatabase('empty');
   const body = sessionBody();
-  const first = await startProcess(environment);
+  const first = await startProcess(empty);
   await supertest(first.url).post(sessionsPath).send(body).expect(201);
   await supertest(first.url).get('/health/ready').expect(200);
   first.kill('SIGTERM');
   expect(await first.exited).toMatchObject({ code: 0, signal: null, stderr: '' });
 
-  const second = await startProcess(environment);
+  const second = await startProcess(empty);
   const { body: found } = await supertest(second.url).get(`${sessionsPath}/${body.id}`).expect(200);
   expect(found).toMatchObject(body);
   expect(second.output()).not.toContain('migrated');
@@ -58,20 +54,25 @@ test('it listens, takes a session, ends on SIGTERM with 0, and has the session a
 });
 
 test('after kill -9 it starts at once, with everything it acknowledged', async () => {
-  const environment = await freshDatabase();
   const bodies = Array.from({ length: 20 }, () => sessionBody());
-  const first = await startProcess(environment);
+  const first = await startProcess(migrated);
   for (const body of bodies) await supertest(first.url).post(sessionsPath).send(body).expect(201);
   first.kill('SIGKILL');
   expect(await first.exited).toMatchObject({ signal: 'SIGKILL' });
 
-  const { url } = await startProcess(environment);
+  const { url } = await startProcess(migrated);
   for (const { id } of bodies) await supertest(url).get(`${sessionsPath}/${id}`).expect(200);
   await supertest(url).post(sessionsPath).send(sessionBody()).expect(201);
 });
 
+test('with MIGRATE_ON_START=false it does not start on a database that is behind', async () => {
+  const exit = await runToExit({ ...behind, MIGRATE_ON_START: 'false' });
+  expectRefused(exit, 'npm run migrate', 'MIGRATE_ON_START');
+});
+
+// On the database that was refused, as setting up the files of an embedded one takes seconds: it is to migrate it.
 test('every line of the log is one JSON object with its time, level and message', async () => {
-  const service = await startProcess({ ...(await freshDatabase('empty')), LOG_LEVEL: 'trace' });
+  const service = await startProcess({ ...behind, LOG_LEVEL: 'trace' });
   await supertest(service.url).get(`${sessionsPath}?customer=cus_secret`).expect(200);
   await supertest(service.url).post(sessionsPath).send({}).expect(400);
   service.kill('SIGTERM');
@@ -107,9 +108,8 @@ async function halfSent(url: string, body: string, connection: 'close' | 'keep-a
 }
 
 test('a request in flight during SIGTERM is finished and stored', async () => {
-  const environment = await freshDatabase();
   const body = sessionBody();
-  const service = await startProcess(environment);
+  const service = await startProcess(migrated);
   const { socket, received } = await halfSent(service.url, JSON.stringify(body));
   service.kill('SIGTERM');
   await service.until('"msg":"stopping"');
@@ -118,13 +118,13 @@ test('a request in flight during SIGTERM is finished and stored', async () => {
   expect(received.text).toMatch(/\r\n\r\nHTTP\/1\.1 201 /);
   expect(await service.exited).toMatchObject({ code: 0 });
 
-  const { url } = await startProcess(environment);
+  const { url } = await startProcess(migrated);
   await supertest(url).get(`${sessionsPath}/${body.id}`).expect(200);
 });
 
 test('a client that keeps its connection does not hold up the end once it has its answer', async () => {
   const body = JSON.stringify(sessionBody());
-  const service = await startProcess(await freshDatabase());
+  const service = await startProcess(migrated);
   const { socket, received } = await halfSent(service.url, body, 'keep-alive');
   service.kill('SIGTERM');
   await service.until('"msg":"stopping"');
@@ -134,7 +134,7 @@ test('a client that keeps its connection does not hold up the end once it has it
 });
 
 test('a connection that is idle does not hold up the end', async () => {
-  const service = await startProcess(await freshDatabase());
+  const service = await startProcess(migrated);
   const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
   socket.write(`GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n`);
   await once(socket, 'data');
@@ -143,7 +143,7 @@ test('a connection that is idle does not hold up the end', async () => {
 });
 
 test('while stopping it takes no new connection', async () => {
-  const service = await startProcess(await freshDatabase());
+  const service = await startProcess(migrated);
   const { socket } = await halfSent(service.url, '{}');
   service.kill('SIGTERM');
   await service.until('"msg":"stopping"');
@@ -158,7 +158,7 @@ test('while stopping it takes no new connection', async () => {
 });
 
 test('a request that never ends holds it no longer than SHUTDOWN_TIMEOUT_MS', async () => {
-  const service = await startProcess({ ...(await freshDatabase()), SHUTDOWN_TIMEOUT_MS: '300' });
+  const service = await startProcess({ ...migrated, SHUTDOWN_TIMEOUT_MS: '300' });
   await halfSent(service.url, '{}');
   const began = Date.now();
   service.kill('SIGTERM');
@@ -182,17 +182,12 @@ test('an address that others can reach and no key end it with 1 and both remedie
 
 test('a port in use ends it with 1 and names the port', async () => {
   const port = await takenPort();
-  const exit = await runToExit({ ...(await freshDatabase()), PORT: String(port) });
+  const exit = await runToExit({ ...migrated, PORT: String(port) });
   expectRefused(exit, 'PORT', String(port));
 });
 
-test('with MIGRATE_ON_START=false it does not start on a database that is behind', async () => {
-  const exit = await runToExit({ ...(await freshDatabase('empty')), MIGRATE_ON_START: 'false' });
-  expectRefused(exit, 'npm run migrate', 'MIGRATE_ON_START');
-});
-
 test('who types npm start is shown the addresses and two requests, which work', async () => {
-  const service = await startProcess({ ...(await freshDatabase()), npm_lifecycle_event: 'start' });
+  const service = await startProcess({ ...migrated, npm_lifecycle_event: 'start' });
   await service.until('cs_test_1\n');
   const output = service.output();
   expect(output).toContain(`${service.url}${sessionsPath}\n`);
@@ -209,7 +204,7 @@ test('who types npm start is shown the addresses and two requests, which work', 
 });
 
 test('started otherwise it says nothing but its log', async () => {
-  const service = await startProcess(await freshDatabase());
+  const service = await startProcess(migrated);
   service.kill('SIGTERM');
   expect(() => logLines(service.output())).not.toThrow();
   expect((await service.exited).stdout).not.toContain('curl');
@@ -217,20 +212,18 @@ test('started otherwise it says nothing but its log', async () => {
 
 if (template.kind === 'embedded') {
   test('a second process on the same DATA_DIR is refused, says why, and the first goes on', async () => {
-    const DATA_DIR = await dataDirectory();
-    const { url } = await startProcess({ DATA_DIR });
-    const exit = await runToExit({ DATA_DIR });
-    expectRefused(exit, DATA_DIR, 'DATA_DIR', 'DATABASE_URL');
+    const { url } = await startProcess(migrated);
+    const exit = await runToExit(migrated);
+    expectRefused(exit, migrated.DATA_DIR as string, 'DATA_DIR', 'DATABASE_URL');
     expect(exit.stderr.trim().split('\n')).toHaveLength(1);
     await supertest(url).post(sessionsPath).send(sessionBody()).expect(201);
   });
 
   test('of two that start at once after a kill, one serves and the other is refused', async () => {
-    const DATA_DIR = await dataDirectory();
-    const killed = await startProcess({ DATA_DIR });
+    const killed = await startProcess(migrated);
     killed.kill('SIGKILL');
     await killed.exited;
-    const settled = await Promise.allSettled([startProcess({ DATA_DIR }), startProcess({ DATA_DIR })]);
+    const settled = await Promise.allSettled([startProcess(migrated), startProcess(migrated)]);
     const serving = settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
     const refused = settled.flatMap((one) => (one.status === 'rejected' ? String(one.reason) : []));
     expect(serving).toHaveLength(1);
@@ -241,7 +234,7 @@ if (template.kind === 'embedded') {
 
 if (template.kind === 'postgres') {
   const { url: shared, database } = await postgresDatabase(template.url, 'template0');
-  const late = await startTcpProxy(unused.pop() as string);
+  const late = await startTcpProxy(migrated.DATABASE_URL as string);
 
   test('four that start at once on an empty database all serve, and it is migrated once', async () => {
     const services = await Promise.all([1, 2, 3, 4].map(() => startProcess({ DATABASE_URL: shared })));

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -105,13 +105,6 @@ export function logLines(stdout: string): LogLine[] {
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as LogLine);
-}
-
-/** An empty folder, removed after the test. */
-export async function temporaryDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'checkout-session-process-'));
-  onTestFinished(() => rm(directory, { recursive: true, force: true }));
-  return directory;
 }
 
 /** A migrated DATA_DIR, removed after the test. */

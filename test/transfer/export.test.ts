@@ -65,14 +65,14 @@ test('an export has every column of every table', async () => {
     event: 'stripe_event',
     progress: 'stripe_progress',
   };
+  const columns = await source.use((database) =>
+    database.query<{ name: string; of: string }>({
+      text: `SELECT column_name AS name, table_name AS of FROM information_schema.columns WHERE table_name = ANY($1)`,
+      values: [Object.values(tables)],
+    }),
+  );
   for (const [kind, table] of Object.entries(tables)) {
-    const columns = await source.use((database) =>
-      database.query<{ name: string }>({
-        text: `SELECT column_name AS name FROM information_schema.columns WHERE table_name = $1`,
-        values: [table],
-      }),
-    );
-    const names = columns.map(({ name }) => name).filter((name) => name !== 'document');
+    const names = columns.filter(({ of, name }) => of === table && name !== 'document').map(({ name }) => name);
     const ofKind = exported.filter((line) => line.kind === kind);
     expect(ofKind.length).toBeGreaterThan(0);
     for (const line of ofKind) expect(Object.keys(line).sort()).toEqual(['kind', ...names].sort());

@@ -12,10 +12,16 @@ import { fixture, lines, temporaryFile, totalsOf } from './run.js';
 
 const { environment, use } = await commandDatabase();
 
-const find = (id: string) => use((database) => sessionStore(database).find(id));
-const documentOf = async (id: string) => JSON.parse((await find(id))?.document ?? 'null');
-const remove = (id: string) =>
-  use((database) => sessionStore(database).remove(id, { match: undefined, noneMatch: undefined }));
+// Several at a time, as each use opens the embedded database anew.
+const documentsOf = (...ids: string[]) =>
+  use(async (database) => {
+    const rows = await Promise.all(ids.map((id) => sessionStore(database).find(id)));
+    return rows.map((row) => (row ? JSON.parse(row.document) : undefined));
+  });
+const remove = (...ids: string[]) =>
+  use(async (database) => {
+    for (const id of ids) await sessionStore(database).remove(id, { match: undefined, noneMatch: undefined });
+  });
 const create = (database: Database, id: string) => {
   const { value } = parseSession(sessionBody({ id })) as {
     value: Parameters<ReturnType<typeof sessionStore>['create']>[0];
@@ -43,7 +49,7 @@ test('every kind is taken in, what is bad is reported with its line, and again i
   );
   expect(exit.stderr).toContain('line 10: has the djstripe_id 812, which cs_test_kept has here');
 
-  const kept = await documentOf('cs_test_kept');
+  const [kept, raw, added] = await documentsOf('cs_test_kept', 'cs_test_raw', 'cs_test_new');
   expectSession(kept);
   const source = readFileSync(fixture('mixed.ndjson'), 'utf8').split('\n')[7] as string;
   expect(kept).toEqual({
@@ -52,8 +58,8 @@ test('every kind is taken in, what is bad is reported with its line, and again i
     created: '2024-05-01T09:59:59+00:00',
   });
   expect(kept.metadata.note).toBe('line\u2028ends');
-  expect(await documentOf('cs_test_raw')).toMatchObject({ metadata: { step: 'paid' } });
-  expect(await documentOf('cs_test_new')).toMatchObject({ payment_method_types: { '0': 'card', '1': 'link' } });
+  expect(raw).toMatchObject({ metadata: { step: 'paid' } });
+  expect(added).toMatchObject({ payment_method_types: { '0': 'card', '1': 'link' } });
 
   const before = await everything();
   const again = await run('import', [fixture('mixed.ndjson')], environment);
@@ -66,19 +72,22 @@ test('every kind is taken in, what is bad is reported with its line, and again i
 });
 
 test('a session is replaced by what is not older, by nothing older, and by nothing of unknown age', async () => {
-  const row = (updated: string | undefined, description: string) =>
-    sessionBody({ id: 'cs_test_ages', description, djstripe_updated: updated });
-  const steps: [string | undefined, string, string, number][] = [
-    ['2026-01-02T00:00:00Z', 'first', 'first', 1],
-    ['2026-01-01T23:59:59.999999Z', 'older', 'first', 0],
-    [undefined, 'of unknown age', 'first', 0],
-    ['2026-01-02T00:00:00.000001Z', 'newer', 'newer', 1],
+  const row = (name: string, updated: string | undefined, description: string) =>
+    sessionBody({ id: `cs_test_ages_${name}`, description, djstripe_updated: updated });
+  const both = (updated: string, description: string) => [
+    row('one', updated, description),
+    row('two', updated, description),
   ];
-  for (const [updated, description, expected, applied] of steps) {
-    const exit = await run('import', ['-'], environment, lines([row(updated, description)]));
+  const steps: [object[], string, number][] = [
+    [both('2026-01-02T00:00:00Z', 'first'), 'first', 2],
+    [[row('one', '2026-01-01T23:59:59.999999Z', 'older'), row('two', undefined, 'of unknown age')], 'first', 0],
+    [both('2026-01-02T00:00:00.000001Z', 'newer'), 'newer', 2],
+  ];
+  for (const [rows, description, applied] of steps) {
+    const exit = await run('import', ['-'], environment, lines(rows));
     expect(exit).toMatchObject({ code: 0 });
-    expect(totalsOf(exit)).toMatchObject({ read: 1, applied, unchanged: 1 - applied });
-    expect(await documentOf('cs_test_ages')).toMatchObject({ description: expected });
+    expect(totalsOf(exit)).toMatchObject({ read: 2, applied, unchanged: 2 - applied });
+    expect(await documentsOf('cs_test_ages_one', 'cs_test_ages_two')).toMatchObject([{ description }, { description }]);
   }
 });
 
@@ -87,7 +96,7 @@ test('lines of one session are taken in in their order', async () => {
     sessionBody({ id: 'cs_test_order', description: `${second}`, djstripe_updated: `2026-01-01T00:00:0${second}Z` });
   const exit = await run('import', ['-'], environment, lines([at(1), at(3), at(2)]));
   expect(totalsOf(exit)).toMatchObject({ applied: 2, unchanged: 1 });
-  expect(await documentOf('cs_test_order')).toMatchObject({ description: '3' });
+  expect(await documentsOf('cs_test_order')).toMatchObject([{ description: '3' }]);
 });
 
 test('what was deleted stays deleted; --restore brings it back, whatever kind it is', async () => {
@@ -97,16 +106,17 @@ test('what was deleted stays deleted; --restore brings it back, whatever kind it
   const input = lines([object, event, row]);
   expect(totalsOf(await run('import', ['-'], environment, input))).toMatchObject({ applied: 3 });
   const ids = [object.id, event.data.object.id, row.id];
-  for (const id of ids) await remove(id);
+  await remove(...ids);
   const kept = await run('import', ['-'], environment, input);
   expect(kept.code).toBe(0);
   // The event was delivered before.
   expect(totalsOf(kept)).toMatchObject({ applied: 0, deleted: 2, unchanged: 1 });
-  for (const id of ids) expect(await find(id)).toBeUndefined();
+  expect(await documentsOf(...ids)).toEqual([undefined, undefined, undefined]);
   const restored = await run('import', ['--restore', '-'], environment, input);
   expect(totalsOf(restored)).toMatchObject({ applied: 3 });
-  for (const id of ids) expect(await find(id)).toBeDefined();
-  expect(await documentOf(row.id)).toMatchObject({ djstripe_id: 900 });
+  const documents = await documentsOf(...ids);
+  expect(documents.map((document) => document?.id)).toEqual(ids);
+  expect(documents[2]).toMatchObject({ djstripe_id: 900 });
 });
 
 test.each([
@@ -137,7 +147,7 @@ test('a djstripe_id that another session has is reported, and a new session take
   expect(exit.code).toBe(1);
   expect(exit.stderr).toContain(`line 2: has the djstripe_id 5000, which ${one.id} has here`);
   expect(totalsOf(exit)).toMatchObject({ applied: 2, bad: 1 });
-  expect(await documentOf('cs_test_numbered')).toMatchObject({ djstripe_id: 5001 });
+  expect(await documentsOf('cs_test_numbered')).toMatchObject([{ djstripe_id: 5001 }]);
 });
 
 test('what PostgreSQL cannot hold is at fault alone', async () => {
