@@ -23,6 +23,7 @@ const documentWithPayment = `left(s.document, -1) || ',"payment":'
 
 const oneOf = (document: string) =>
   `SELECT ${document} AS document, ${etagOf('s')} AS etag FROM checkout_session AS s WHERE s.id = $1`;
+const findAlone = oneOf('s.document');
 // Not ANY($1): PostgreSQL takes a plan for the ids at hand for cheaper than the one it keeps, and plans each time.
 const find = `SELECT s.id, s.document, ${etagOf('s')} AS etag
   FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id`;
@@ -70,6 +71,8 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     ...readBatch,
     onBatch: observed('read'),
     async run(ids) {
+      // What takes many at once costs one by itself a twentieth of its time.
+      if (ids.length === 1) return [await one('find-alone', findAlone, ids[0] as string)];
       const rows = await database.query<StoredSession & { id: string }>({
         name: 'find',
         text: find,

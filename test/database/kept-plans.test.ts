@@ -28,6 +28,7 @@ async function statements(): Promise<Statement[]> {
   };
   const event = { id: 'evt_1', type: 'checkout.session.expired', account: null, livemode: null, apiVersion: null };
   await sessions.find('cs_test_none');
+  await Promise.all(['cs_test_1', 'cs_test_2'].map((id) => sessions.find(id)));
   await sessions.create(session);
   await sessions.patch(session.id, [{ column, value: 'cus_1', merge: false }], none);
   await mirrorStore({ ...database, query }).apply(state, { ...event, created: 1 });
@@ -36,14 +37,14 @@ async function statements(): Promise<Statement[]> {
 
 test('plans that are kept from the time when the tables were empty look at each row by its key', async () => {
   const seen = await statements();
-  expect(seen.map(({ name }) => name)).toEqual(['find', 'write', 'patch', 'apply']);
+  expect(seen.map(({ name }) => name)).toEqual(['find-alone', 'find', 'write', 'patch', 'apply']);
   // Nothing but PostgreSQL keeps plans.
   if (!onPostgres) return;
   await database.query({ text: 'TRUNCATE checkout_session, stripe_event', values: [] });
   for (const { text } of seen) {
     const lines = await database.transaction(async (query) => {
       await query({ text: 'SET LOCAL plan_cache_mode = force_generic_plan', values: [] });
-      await query({ text: `PREPARE kept (jsonb) AS ${text}`, values: [] });
+      await query({ text: `PREPARE kept AS ${text}`, values: [] });
       const plan = await query<{ 'QUERY PLAN': string }>({ text: `EXPLAIN EXECUTE kept ('[]')`, values: [] });
       await query({ text: 'DEALLOCATE kept', values: [] });
       return plan.map((row) => row['QUERY PLAN']);
