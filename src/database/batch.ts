@@ -24,8 +24,8 @@ interface Waiting<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Milliseconds that a batch holds back the next one. Who waits for longer waits for a lock, of which others know nothing. */
-const patience = 100;
+/** Milliseconds that a batch holds back the next one. What takes longer waits: for a lock, or for a server that is far. */
+const patience = 20;
 
 /** Batches that may run at once. */
 const most = 4;
@@ -105,7 +105,7 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
     return batch;
   }
 
-  /** Resolves to the function that answers a batch. */
+  /** Resolves to the function that answers a batch; items that were run by themselves are answered already. */
   async function outcome(batch: readonly Waiting<Item, Result>[]): Promise<() => void> {
     try {
       const results = await run(batch.map(({ item }) => item));
@@ -114,10 +114,9 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
       };
     } catch (error) {
       if (batch.length > 1 && isRefusal(error)) {
-        const answers = await Promise.all(batch.map((one) => outcome([one])));
-        return () => {
-          for (const answer of answers) answer();
-        };
+        // Each as soon as it is done: one of them may wait for a lock.
+        await Promise.all(batch.map(async (one) => (await outcome([one]))()));
+        return () => {};
       }
       return () => {
         for (const { reject } of batch) reject(error);

@@ -38,8 +38,8 @@ export function together(text: string): string {
 }
 
 /**
- * Reads documents. A statement that is asked for often and has one plan is prepared, and run for all lists of values
- * of one turn of the event loop together.
+ * Reads documents. A statement that is asked for often and has one plan is prepared, and run for many lists of values
+ * together.
  */
 export function documentsReader(database: Database, onBatch?: BatchObserver): DocumentsReader {
   const batches = frequent((text) => {

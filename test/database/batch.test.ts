@@ -75,6 +75,30 @@ test('what arrives while a batch is under way is gathered', async () => {
   expect(sizes).toEqual([1, 2]);
 });
 
+/** A run in which the item 10 waits until it is unlocked. */
+function locking() {
+  let unlock = () => {};
+  const unlocked = new Promise<void>((resolve) => {
+    unlock = resolve;
+  });
+  const run = async (items: readonly number[]) => {
+    if (items.includes(0) && items.length > 1) return tenBy(items);
+    if (items.includes(10)) await unlocked;
+    return tenBy(items);
+  };
+  return { run, unlock: () => unlock() };
+}
+
+test('of a batch that was refused each is answered when it is done', async () => {
+  const { run, unlock } = locking();
+  const { ask } = observed({ run });
+  const [locked, refused, free] = [10, 0, 2].map(ask);
+  await expect(refused).rejects.toMatchObject({ code: '22012' });
+  expect(await free).toBe(5);
+  unlock();
+  expect(await locked).toBe(1);
+});
+
 test('many are split in two halves, and the second is sent before the first is answered', async () => {
   const order: string[] = [];
   const run = (items: readonly number[]) => {
@@ -87,24 +111,16 @@ test('many are split in two halves, and the second is sent before the first is a
 });
 
 test('a batch that waits for long holds nothing else back, up to a number of them', async () => {
-  let unlock = () => {};
-  const unlocked = new Promise<void>((resolve) => {
-    unlock = resolve;
-  });
-  const locked = 10;
-  const run = async (items: readonly number[]) => {
-    if (items.includes(locked)) await unlocked;
-    return tenBy(items);
-  };
+  const { run, unlock } = locking();
   const { ask, sizes } = observed({ run });
   const waiting: Promise<number>[] = [];
   const begun = (count: number) => expect.poll(() => sizes).toEqual(new Array(count).fill(1));
   for (const count of [1, 2, 3]) {
-    waiting.push(ask(locked));
+    waiting.push(ask(10));
     await begun(count);
   }
   expect(await ask(2)).toBe(5);
-  waiting.push(ask(locked));
+  waiting.push(ask(10));
   await begun(5);
   const last = ask(5);
   // Longer than a batch holds back the next one.

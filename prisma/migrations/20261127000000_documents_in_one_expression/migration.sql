@@ -1,5 +1,6 @@
--- The same document, byte for byte, from one expression: plpgsql works that out by itself, where a query in its place is
--- run as a statement for each row. Times are put in UTC by hand, as a setting of the function took as long as they do.
+-- The same document, byte for byte for all times that the service stores (years 1 to 9999), from one expression: plpgsql
+-- works that out by itself, where a query in its place is run as a statement for each row. Times are put in UTC by hand,
+-- as a setting of the function took as long as they do.
 CREATE OR REPLACE FUNCTION "checkout_session_document"(
     "djstripe_id" BIGINT,
     "billing_address_collection" TEXT,
