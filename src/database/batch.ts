@@ -59,11 +59,12 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
     isScheduled = true;
     setImmediate(() => {
       isScheduled = false;
-      if (mayBegin()) begin();
+      begin();
     });
   }
 
   function begin(): void {
+    if (!mayBegin()) return;
     const batch = take(Math.min(maxSize, Math.max(smallest, Math.ceil(asked / 2))));
     running += 1;
     current = batch;
@@ -83,10 +84,10 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
     });
   }
 
-  /** Begins the next batch if it may begin now that one no longer holds it back. */
+  /** What is done once a batch holds back the next one no longer. */
   function letNext(batch: typeof current): void {
     if (current === batch) current = undefined;
-    if (mayBegin()) begin();
+    begin();
   }
 
   /** The first of the queue, in their order, without the second of a key. */

@@ -119,11 +119,11 @@ const patchSql = `WITH input AS MATERIALIZED (
 
 /** Applies merge patches, none of them empty, in the order of the inputs. */
 export function patchSessions(query: Database['query'], inputs: readonly PatchInput[]): Promise<WriteRow[]> {
-  const rows = inputs.map(({ id, changes, match, noneMatch }) => ({
-    ...{ id, match, none_match: noneMatch },
-    put: valuesOf(changes.filter(({ merge }) => !merge)),
-    merge: valuesOf(changes.filter(({ merge }) => merge)),
-  }));
+  const rows = inputs.map(({ id, changes, match, noneMatch }) => {
+    const put = valuesOf(changes.filter((change) => !change.merge));
+    const merge = valuesOf(changes.filter((change) => change.merge));
+    return { id, match, none_match: noneMatch, put, merge };
+  });
   return inOrder(query, { name: 'patch', text: patchSql }, rows);
 }
 
