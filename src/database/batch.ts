@@ -78,8 +78,9 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
         asked -= batch.length;
         answer();
       };
-      // Where others ask too, what arrived together with the outcome is read first.
-      if (asked > batch.length) setImmediate(end);
+      // What arrived together with the outcome is read first, so that the next batch is sent before this one is answered. A
+      // lone request has nothing to wait for.
+      if (asked > 1) setImmediate(end);
       else end();
     });
   }

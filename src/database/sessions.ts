@@ -58,7 +58,7 @@ function storedOf({ document, etag, created }: WriteRow): (StoredSession & { cre
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
 
 // A read takes so little that a batch is mostly the waking of two processes.
-const readBatch = { smallest: 64, maxSize: 500 };
+const readBatch = { smallest: 16, maxSize: 500 };
 const writeBatch = { smallest: 4, maxSize: 100 };
 
 export type SessionStore = ReturnType<typeof sessionStore>;

@@ -110,6 +110,28 @@ test('many are split in two halves, and the second is sent before the first is a
   expect(order).toEqual(['6 sent', '6 sent', ...new Array(12).fill('answered')]);
 });
 
+test('what arrives together with the outcome of all that was asked is sent before that is answered', async () => {
+  const order: string[] = [];
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const run = async (items: readonly number[]) => {
+    order.push(`${items.length} sent`);
+    await released;
+    return [...items];
+  };
+  const { ask } = observed({ run });
+  const asking = (item: number) => ask(item).then(() => order.push('answered'));
+  const first = [1, 2].map(asking);
+  await expect.poll(() => order).toEqual(['2 sent']);
+  release();
+  // The next callback of the same turn of the event loop, as when two sockets have something to read.
+  for (let step = 0; step < 20; step += 1) await undefined;
+  await Promise.all([...first, asking(5)]);
+  expect(order).toEqual(['2 sent', '1 sent', 'answered', 'answered', 'answered']);
+});
+
 test('a batch that waits for long holds nothing else back, up to a number of them', async () => {
   const { run, unlock } = locking();
   const { ask, sizes } = observed({ run });
