@@ -128,7 +128,12 @@ export async function seed(client, rows, report) {
   }
 }
 
-/** Removes what earlier runs created, and lets no work of theirs fall into this one. @param {import('pg').Client} client @param {number} rows */
+/**
+ * Removes what earlier runs left: what they created, the dead rows of what they changed, and work that would fall into
+ * this run. The table of the contenders is made anew for each run, so ours has to be as compact.
+ *
+ * @param {import('pg').Client} client @param {number} rows
+ */
 export async function clean(client, rows) {
   await client.query('DELETE FROM checkout_session WHERE id >= $1 AND id < $2', [createdPrefix, `${createdPrefix}z`]);
   await client.query('TRUNCATE stripe_event, checkout_session_tombstone');
@@ -136,6 +141,7 @@ export async function clean(client, rows) {
   if (counted[0].count !== rows) {
     throw new Error(`the database has ${counted[0].count} sessions instead of ${rows}: begin anew with --drop`);
   }
+  await client.query('VACUUM (FULL) checkout_session');
   await client.query('VACUUM (ANALYZE) checkout_session');
 }
 
