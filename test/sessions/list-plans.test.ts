@@ -15,16 +15,17 @@ const total = onPostgres ? 100_000 : 2_000;
 const batch = onPostgres ? 20_000 : 2_000;
 const query = <Row>(text: string, values: unknown[] = []) => database.query<Row>({ text, values });
 
-// Every fifth session is of the hot customer, every twentieth has no `created`; the orders are not each other's.
+// Every fifth session is of the hot customer, every twentieth has no `created`; the orders are not each other's, and in
+// two of them a few sessions tie.
 for (let from = 1; from <= total; from += batch) {
   await query(
     `INSERT INTO checkout_session (id, billing_address_collection, mode, submit_type, payment_method_types, created,
        djstripe_created, djstripe_updated, metadata, client_reference_id, customer_email, customer, payment_intent,
        subscription)
      SELECT 'cs_test_' || md5(n::text), 'auto', 'payment', 'pay', '{"0": "card"}',
-       CASE WHEN n % 20 > 0 THEN timestamptz '2024-01-01Z' + (n::bigint * 7919 % 100003) * interval '1 minute' END,
+       CASE WHEN n % 20 > 0 THEN timestamptz '2024-01-01Z' + (n::bigint * 7919 % 100003 / 4) * interval '1 minute' END,
        timestamptz '2024-01-01Z' + (n::bigint * 104729 % 100003) * interval '1 second',
-       timestamptz '2025-01-01Z' + (n::bigint * 15485863 % 100003) * interval '1 second',
+       timestamptz '2025-01-01Z' + (n::bigint * 15485863 % 100003 / 7) * interval '1 second',
        jsonb_build_object('order', n::text, 'shop', (n % 500)::text,
          'plan', CASE n % 2 WHEN 0 THEN 'basic' ELSE 'gold' END),
        'cart-' || n, 'buyer' || n % 30000 || '@example.com',
@@ -97,13 +98,17 @@ async function expectIndexed(list: ListQuery, ...indexes: string[]): Promise<voi
     expect(nodes.map((node) => node['Node Type'])).not.toContain('Seq Scan');
     for (const name of named) expect(indexes).toContain(name);
     expect(named).not.toEqual([]);
-    const sorts = nodes.filter((node) => node['Node Type'].includes('Sort'));
+    // An incremental one sorts what ties.
+    const sorts = nodes.filter((node) => node['Node Type'] === 'Sort');
     for (const sort of sorts) expect(sort['Plan Rows'], 'rows to sort').toBeLessThan(1000);
   }
 }
 
-const orderIndex = (column: string) =>
-  column === 'id' ? 'checkout_session_pkey' : `checkout_session_${column}_id_idx`;
+const orderIndexes: Readonly<Record<string, string>> = {
+  id: 'checkout_session_pkey',
+  created: 'checkout_session_created_id_idx',
+};
+const orderIndex = (column: string) => orderIndexes[column] ?? `checkout_session_${column}_idx`;
 const bothDirections = (sessionList.parameters.properties.ordering as unknown as { enum: string[] }).enum;
 
 /** The list from the row at a depth of its order, to either side. */
@@ -225,8 +230,12 @@ describe('a plan that is kept reads the index whatever the values', () => {
     ]),
     ['a customer', { customer: 'cus_1234' }, 'checkout_session_customer_idx'],
     ['an email, oldest first', { customer_email: 'a@b.c', ordering: 'created' }, 'checkout_session_customer_email_idx'],
+    ['a payment_intent', { payment_intent: 'pi_1234' }, 'checkout_session_payment_intent_idx'],
+    ['a subscription', { subscription: 'sub_1233' }, 'checkout_session_subscription_idx'],
     ['a time', { created__gte: '2024-02-01' }, orderIndex('created')],
   ];
+  // A customer may have any number of sessions; these have a few.
+  const sorted = ['checkout_session_payment_intent_idx', 'checkout_session_subscription_idx'];
   test.each(kept)('%s', async (_, parameters, index) => {
     const first = parsed(parameters);
     const cursor = (side: Cursor['side']): Cursor => ({
@@ -247,7 +256,7 @@ describe('a plan that is kept reads the index whatever the values', () => {
       ]);
       const nodes = nodesOf(row?.['QUERY PLAN'][0].Plan as Plan);
       expect(nodes.flatMap((node) => node['Index Name'] ?? [])).toEqual([index]);
-      expect(nodes.map((node) => node['Node Type'])).not.toContain('Sort');
+      if (!sorted.includes(index)) expect(nodes.map((node) => node['Node Type'])).not.toContain('Sort');
     }
   });
 
