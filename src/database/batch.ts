@@ -10,6 +10,11 @@ export interface BatchOptions<Item, Result> {
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   /** Two items of one key are never in the same batch. */
   readonly keyOf?: (item: Item) => string;
+  /**
+   * Of what is asked for a batch is one of so many parts: one that the database works for, one that this process answers
+   * and reads the next of, and a third where the clients are as fast as these.
+   */
+  readonly parts: 2 | 3;
   /** So few items are one batch: a second one would cost more than what it gains. */
   readonly smallest: number;
   /** Items at most. */
@@ -27,6 +32,9 @@ interface Waiting<Item, Result> {
 /** Milliseconds that a batch holds back the next one. What takes longer waits: for a lock, or for a server that is far. */
 const patience = 20;
 
+/** What each batch leaves of how many were asked for at once before it. */
+const forgetting = 0.98;
+
 /** Batches that may run at once. */
 const most = 4;
 
@@ -34,24 +42,27 @@ const most = 4;
  * Gathers what is asked for while the batch before is under way. Nothing is kept: a batch starts after everything in it
  * was asked for, so a read sees all that was acknowledged before it.
  *
- * Of many a batch is half of what is asked for, and the next one is sent before it is answered: the database works for
- * one half while this process reads and answers the requests of the other. With all of them in one batch each would
- * wait while the other works.
+ * Of many a batch is a part of what is asked for, and the next one is sent before it is answered: the database works for
+ * one part while this process reads and answers the requests of another. With all of them in one batch each would wait
+ * while the other works.
  *
  * @returns the function that asks for one item. It fails with what its own item is at fault for: when the database
  *   refuses a batch, each item is run by itself.
  */
 export function batching<Item, Result>(options: BatchOptions<Item, Result>): (item: Item) => Promise<Result> {
-  const { run, keyOf, smallest, maxSize, onBatch } = options;
+  const { run, keyOf, parts, smallest, maxSize, onBatch } = options;
   let queue: Waiting<Item, Result>[] = [];
   /** Items that are not answered. */
   let asked = 0;
+  /** The most that lately were asked for at once; 0 before the first batch. */
+  let usual = 0;
   let running = 0;
   /** The batch that the next one waits for. */
   let current: readonly Waiting<Item, Result>[] | undefined;
   let late: NodeJS.Timeout | undefined;
   let isScheduled = false;
 
+  const part = () => Math.min(maxSize, Math.max(smallest, Math.ceil(usual / parts)));
   const mayBegin = () => current === undefined && running < most && queue.length > 0;
 
   function schedule(): void {
@@ -65,7 +76,8 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
 
   function begin(): void {
     if (!mayBegin()) return;
-    const batch = take(Math.min(maxSize, Math.max(smallest, Math.ceil(asked / 2))));
+    usual = Math.max(asked, usual * forgetting);
+    const batch = take(part());
     running += 1;
     current = batch;
     // One timer for all batches: to make one and clear it takes longer than all else here.
@@ -130,7 +142,9 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
     new Promise((resolve, reject) => {
       queue.push({ item, resolve, reject });
       asked += 1;
-      schedule();
+      // The database begins with one part while the requests of the next are still read.
+      if (usual > 0 && queue.length >= part()) begin();
+      else schedule();
     });
 }
 

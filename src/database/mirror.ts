@@ -141,6 +141,7 @@ export function mirrorStore(database: Database, onBatch?: BatchObserver) {
   const applyOne = batching({
     run: applyOnce,
     keyOf: ({ state }) => state.id,
+    parts: 2,
     smallest: 4,
     maxSize: 100,
     onBatch: onBatch && ((size) => onBatch('apply', size)),

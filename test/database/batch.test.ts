@@ -21,7 +21,14 @@ interface Options {
 
 function observed({ maxSize = 100, run = tenBy, ...options }: Options = {}) {
   const sizes: number[] = [];
-  const ask = batching<number, number>({ ...options, run, smallest: 4, maxSize, onBatch: (size) => sizes.push(size) });
+  const ask = batching<number, number>({
+    ...options,
+    run,
+    parts: 2,
+    smallest: 4,
+    maxSize,
+    onBatch: (size) => sizes.push(size),
+  });
   return { ask, sizes };
 }
 
@@ -108,6 +115,19 @@ test('many are split in two halves, and the second is sent before the first is a
   const { ask } = observed({ run });
   await Promise.all(Array.from({ length: 12 }, (_, index) => ask(index + 1).then(() => order.push('answered'))));
   expect(order).toEqual(['6 sent', '6 sent', ...new Array(12).fill('answered')]);
+});
+
+test('of as many as lately one half is sent while the other is still asked for', async () => {
+  const { ask, sizes } = observed();
+  const asking = (count: number) => Array.from({ length: count }, (_, index) => ask(index + 1));
+  await Promise.all(asking(12));
+  expect(sizes).toEqual([6, 6]);
+  const first = asking(5);
+  expect(sizes).toEqual([6, 6]);
+  const rest = asking(7);
+  expect(sizes).toEqual([6, 6, 6]);
+  await Promise.all([...first, ...rest]);
+  expect(sizes).toEqual([6, 6, 6, 6]);
 });
 
 test('what arrives together with the outcome of all that was asked is sent before that is answered', async () => {
