@@ -58,7 +58,7 @@ function storedOf({ document, etag, created }: WriteRow): (StoredSession & { cre
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
 
 // A read takes so little that a batch is mostly the waking of two processes.
-const readBatch = { parts: 3, smallest: 16, maxSize: 500 } as const;
+const readBatch = { parts: 3, smallest: 8, maxSize: 500 } as const;
 const writeBatch = { parts: 2, smallest: 4, maxSize: 100 } as const;
 
 export type SessionStore = ReturnType<typeof sessionStore>;

@@ -13,13 +13,17 @@ export function requestValidator(parseQuery?: ParseQuery): FastifySchemaCompiler
   return ({ schema, httpPart }) => {
     if (httpPart === 'params') {
       const faultsOf = validator(schema, 'path');
-      return (value) => result({ value, faults: faultsOf(value) });
+      return (value) => {
+        const faults = faultsOf(value);
+        return faults.length > 0 ? { error: invalid(faults) } : { value };
+      };
     }
-    if (httpPart === 'querystring' && parseQuery) return (query) => result(parseQuery(query));
+    if (httpPart === 'querystring' && parseQuery) {
+      return (query) => {
+        const parsed = parseQuery(query);
+        return parsed.faults ? { error: invalid(parsed.faults) } : { value: parsed.value };
+      };
+    }
     return () => true;
   };
-}
-
-function result({ faults, ...parsed }: { value?: unknown; faults?: Parsed<unknown>['faults'] }) {
-  return faults && faults.length > 0 ? { error: invalid(faults) } : { value: parsed.value };
 }
