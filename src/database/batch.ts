@@ -11,8 +11,8 @@ export interface BatchOptions<Item, Result> {
   /** Two items of one key are never in the same batch. */
   readonly keyOf?: (item: Item) => string;
   /**
-   * Of what is asked for a batch is one of so many parts: one that the database works for, one that this process answers
-   * and reads the next of, and a third where the clients are as fast as these.
+   * How many parts what is asked for is in: with 2, one is with the database and one in this process; with 3, another is
+   * on its way from the clients.
    */
   readonly parts: 2 | 3;
   /** So few items are one batch: a second one would cost more than what it gains. */
@@ -54,7 +54,7 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
   let queue: Waiting<Item, Result>[] = [];
   /** Items that are not answered. */
   let asked = 0;
-  /** The most that lately were asked for at once; 0 before the first batch. */
+  /** The most that lately were asked for at once. */
   let usual = 0;
   let running = 0;
   /** The batch that the next one waits for. */
@@ -143,7 +143,7 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
       queue.push({ item, resolve, reject });
       asked += 1;
       // The database begins with one part while the requests of the next are still read.
-      if (usual > 0 && queue.length >= part()) begin();
+      if (queue.length >= part()) begin();
       else schedule();
     });
 }

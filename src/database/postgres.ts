@@ -118,7 +118,8 @@ function describe(url: string): string {
 const migrationLock = 2_024_110_722;
 const lockTimeout = 5000;
 const lockAttempts = 24;
-const lockNotAvailable = '55P03';
+/** lock_not_available, deadlock_detected. */
+const lockFailures = ['55P03', '40P01'];
 /** Of the connections that migrate: the role may have a statement timeout, which is for requests. */
 const migrationSettings = { lock_timeout: lockTimeout, options: '-c statement_timeout=0' };
 
@@ -130,15 +131,7 @@ async function migrating<Result>(url: string, work: (adapter: PrismaPg) => Promi
   const client = new pg.Client({ connectionString: url, ...migrationSettings, keepAlive: true });
   await client.connect();
   try {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await client.query('SELECT pg_advisory_lock($1)', [migrationLock]);
-        break;
-      } catch (error) {
-        if ((error as pg.DatabaseError).code !== lockNotAvailable || attempt === lockAttempts) throw error;
-        await setTimeout(100);
-      }
-    }
+    await untilUnlocked(() => client.query('SELECT pg_advisory_lock($1)', [migrationLock]));
     const pool = new pg.Pool({ connectionString: url, ...migrationSettings, max: 2 });
     try {
       return await work(new MigrationAdapter(pool));
@@ -150,16 +143,29 @@ async function migrating<Result>(url: string, work: (adapter: PrismaPg) => Promi
   }
 }
 
+/** Repeats what ended as it waited too long for a lock, or waited for itself. */
+async function untilUnlocked(work: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (!lockFailures.includes((error as pg.DatabaseError).code ?? '') || attempt === lockAttempts) throw error;
+      await setTimeout(100);
+    }
+  }
+}
+
 /**
  * Prisma's adapter with its scripts sent whole: its own splits them at every semicolon, those inside
  * function bodies too (adapter-pg 7.10). One script is one implicit transaction, so a migration that
- * fails leaves nothing behind.
+ * fails leaves nothing behind, and can be repeated.
  */
 class MigrationAdapter extends PrismaPg {
   override async connect() {
     const adapter = await super.connect();
     adapter.executeScript = async (script) => {
-      await adapter.underlyingDriver().query(script);
+      await untilUnlocked(() => adapter.underlyingDriver().query(script));
     };
     return adapter;
   }

@@ -57,7 +57,7 @@ function storedOf({ document, etag, created }: WriteRow): (StoredSession & { cre
 /** Whether a row that exists satisfies If-None-Match at all. */
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
 
-// A read takes so little that a batch is mostly the waking of two processes.
+// A read takes the database less time than its answer takes this process and the client; a write takes it more.
 const readBatch = { parts: 3, smallest: 8, maxSize: 500 } as const;
 const writeBatch = { parts: 2, smallest: 4, maxSize: 100 } as const;
 

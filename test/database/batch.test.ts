@@ -14,17 +14,18 @@ async function tenBy(divisors: readonly number[]): Promise<number[]> {
 }
 
 interface Options {
+  parts?: 2 | 3;
   maxSize?: number;
   keyOf?: (item: number) => string;
   run?: typeof tenBy;
 }
 
-function observed({ maxSize = 100, run = tenBy, ...options }: Options = {}) {
+function observed({ parts = 2, maxSize = 100, run = tenBy, ...options }: Options = {}) {
   const sizes: number[] = [];
   const ask = batching<number, number>({
     ...options,
     run,
-    parts: 2,
+    parts,
     smallest: 4,
     maxSize,
     onBatch: (size) => sizes.push(size),
@@ -106,28 +107,31 @@ test('of a batch that was refused each is answered when it is done', async () =>
   expect(await locked).toBe(1);
 });
 
-test('many are split in two halves, and the second is sent before the first is answered', async () => {
+test.each([
+  [2, [6, 6]],
+  [3, [4, 4, 4]],
+] as const)('of as many as lately one of %i parts is sent while the others are asked for', async (parts, expected) => {
+  const { ask, sizes } = observed({ parts });
+  const asking = (count: number) => Array.from({ length: count }, (_, index) => ask(index + 1));
+  await Promise.all(asking(12));
+  sizes.length = 0;
+  const first = asking(expected[0] - 1);
+  expect(sizes).toEqual([]);
+  const rest = asking(12 - first.length);
+  expect(sizes).toEqual([expected[0]]);
+  await Promise.all([...first, ...rest]);
+  expect(sizes).toEqual(expected);
+});
+
+test('the next batch is sent before one is answered', async () => {
   const order: string[] = [];
   const run = (items: readonly number[]) => {
     order.push(`${items.length} sent`);
     return tenBy(items);
   };
   const { ask } = observed({ run });
-  await Promise.all(Array.from({ length: 12 }, (_, index) => ask(index + 1).then(() => order.push('answered'))));
-  expect(order).toEqual(['6 sent', '6 sent', ...new Array(12).fill('answered')]);
-});
-
-test('of as many as lately one half is sent while the other is still asked for', async () => {
-  const { ask, sizes } = observed();
-  const asking = (count: number) => Array.from({ length: count }, (_, index) => ask(index + 1));
-  await Promise.all(asking(12));
-  expect(sizes).toEqual([6, 6]);
-  const first = asking(5);
-  expect(sizes).toEqual([6, 6]);
-  const rest = asking(7);
-  expect(sizes).toEqual([6, 6, 6]);
-  await Promise.all([...first, ...rest]);
-  expect(sizes).toEqual([6, 6, 6, 6]);
+  await Promise.all(Array.from({ length: 8 }, (_, index) => ask(index + 1).then(() => order.push('answered'))));
+  expect(order).toEqual(['4 sent', '4 sent', ...new Array(8).fill('answered')]);
 });
 
 test('what arrives together with the outcome of all that was asked is sent before that is answered', async () => {

@@ -13,6 +13,7 @@ import {
   readMigrations,
   withSchemaEngine,
 } from '../../src/database/migrate.js';
+import { sessionStore } from '../../src/database/sessions.js';
 import { columns } from '../../src/model/session.js';
 import { onPostgres, testDatabase } from '../support/database.js';
 
@@ -21,6 +22,7 @@ const empty = await testDatabase('empty');
 const failing = await testDatabase('empty');
 const repeated = await testDatabase('empty');
 const connected = await testDatabase('empty');
+const written = await testDatabase('empty');
 const migrated = await testDatabase();
 const rows = <Row>(database: typeof empty, text: string, values: unknown[] = []) =>
   database.query<Row>({ text, values });
@@ -93,14 +95,54 @@ test('a document can be written where nothing is on the search path, as in a res
 });
 
 if (onPostgres)
-  test('an export or a backup that runs does not hold up the change of the compression', async () => {
-    const name = '20261125010000_raw_objects_in_lz4';
-    const sql = await readFile(join(prismaDirectory, 'migrations', name, 'migration.sql'), 'utf8');
-    await migrated.transaction(async (query) => {
-      await query({ text: 'SELECT FROM checkout_session', values: [] });
-      await rows(migrated, sql);
-    });
+  test.each(['20261125010000_raw_objects_in_lz4', '20261127200100_larger_indexes_dropped'])(
+    'an export or a backup that runs does not hold up %s',
+    async (name) => {
+      const sql = await readFile(join(prismaDirectory, 'migrations', name, 'migration.sql'), 'utf8');
+      await migrated.transaction(async (query) => {
+        await query({ text: 'SELECT FROM checkout_session', values: [] });
+        await rows(migrated, sql);
+      });
+    },
+  );
+
+const indexesOf = async (database: typeof empty) =>
+  (
+    await rows<{ name: string }>(
+      database,
+      `SELECT indexname AS name FROM pg_indexes WHERE tablename = 'checkout_session'`,
+    )
+  )
+    .map(({ name }) => name)
+    .sort();
+
+test('indexes are exchanged while sessions are read and written', async () => {
+  await migrate(written, await before('20261127200000_smaller_indexes'));
+  await rows(
+    written,
+    `INSERT INTO checkout_session (id, mode, submit_type, billing_address_collection, payment_method_types, payment_intent)
+      SELECT 'cs_test_' || n, 'payment', 'pay', 'auto', '{}', 'pi_' || n FROM generate_series(1, 10000) AS n`,
+  );
+  const sessions = sessionStore(written);
+  const column = columns.find(({ name }) => name === 'customer') as (typeof columns)[number];
+  const none = { match: undefined, noneMatch: undefined };
+  let isMigrated = false;
+  const writing = [1, 2, 3, 4].map(async (n) => {
+    let count = 0;
+    for (; !isMigrated; count += 1) {
+      await sessions.patch(`cs_test_${n}`, [{ column, value: `cus_${count}`, merge: false }], none);
+      expect(JSON.parse((await sessions.find(`cs_test_${n}`))?.document ?? '').customer).toBe(`cus_${count}`);
+    }
+    return count;
   });
+  try {
+    expect(await migrate(written)).toEqual(names.slice(names.indexOf('20261127200000_smaller_indexes')));
+  } finally {
+    isMigrated = true;
+  }
+  for (const count of await Promise.all(writing)) expect(count).toBeGreaterThan(0);
+  expect(await indexesOf(written)).toEqual(await indexesOf(migrated));
+});
 
 test('raw objects are compressed with lz4 where the server has it', async () => {
   const [column] = await rows<{ compression: string; has_lz4: boolean }>(
@@ -128,11 +170,25 @@ test.each([
   expect(exitCode).toBe(2);
 });
 
-/** The real migrations and one more. */
-async function withMigration(sql: string): Promise<string> {
+/** A copy of the real migrations, in a folder of its own. */
+async function copied(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'checkout-session-migrations-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   await cp(join(prismaDirectory, 'migrations'), join(directory, 'migrations'), { recursive: true });
+  return directory;
+}
+
+/** The real migrations up to one. */
+async function before(name: string): Promise<string> {
+  const directory = await copied();
+  const later = names.slice(names.indexOf(name));
+  for (const one of later) await rm(join(directory, 'migrations', one), { recursive: true });
+  return directory;
+}
+
+/** The real migrations and one more. */
+async function withMigration(sql: string): Promise<string> {
+  const directory = await copied();
   const added = join(directory, 'migrations', '99990101000000_added');
   await mkdir(added);
   await writeFile(join(added, 'migration.sql'), sql);

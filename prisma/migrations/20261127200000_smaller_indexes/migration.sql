@@ -2,7 +2,8 @@
 -- half of all, and what does not fit PostgreSQL's buffers is what a write waits for. Those of "created" and of the other
 -- filters keep them: any number of rows may have no "created", or one customer.
 --
--- The old ones go last: until then reads go on, and writes wait for as long as the new ones are built.
+-- Writes wait while they are built, reads go on. What these take the place of goes in a migration of its own: it waits
+-- for reads too, and some of those would wait for this one.
 ALTER INDEX "checkout_session_payment_intent_idx" RENAME TO "checkout_session_payment_intent_created_id_idx";
 ALTER INDEX "checkout_session_subscription_idx" RENAME TO "checkout_session_subscription_created_id_idx";
 
@@ -13,7 +14,3 @@ CREATE INDEX "checkout_session_payment_intent_idx" ON "checkout_session" ("payme
     WHERE octet_length("payment_intent") BETWEEN 1 AND 1024;
 CREATE INDEX "checkout_session_subscription_idx" ON "checkout_session" ("subscription")
     WHERE octet_length("subscription") BETWEEN 1 AND 1024;
-
-DROP INDEX "checkout_session_djstripe_created_id_idx", "checkout_session_djstripe_updated_id_idx",
-    "checkout_session_djstripe_id_id_idx", "checkout_session_payment_intent_created_id_idx",
-    "checkout_session_subscription_created_id_idx";
