@@ -47,7 +47,7 @@ export function documentsReader(database: Database, onBatch?: BatchObserver): Do
     const name = `list-${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
     const statement = { name, text: together(text) };
     return batching<readonly unknown[], Documents>({
-      parts: 3,
+      parts: 2,
       smallest: 4,
       maxSize: 32,
       onBatch: onBatch && ((size) => onBatch('list', size)),
