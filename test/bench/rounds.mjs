@@ -1,5 +1,7 @@
 /** The order of the measurements: everything that is compared is measured one right after the other. */
+import { connected } from './database.mjs';
 import { scenarioOf } from './scenarios.mjs';
+import { settle } from './seed.mjs';
 import { startLoad, startService } from './services.mjs';
 
 /**
@@ -27,7 +29,7 @@ export async function runRounds(databaseUrl, settings, agree, report) {
   for (const name of names) services.push(await startService(name, databaseUrl, settings.logLevel));
   await agree(databaseUrl, services);
   const ask = await startLoad(databaseUrl);
-  return everyRound(settings, report, (scenario) =>
+  return everyRound(settings, report, databaseUrl, (scenario) =>
     services
       .filter(({ name }) => name === 'ours' || scenarioOf(scenario).contenders.includes(name))
       .map((service) => ({ service, contender: service.name, ask })),
@@ -42,15 +44,16 @@ export async function runGrowth(databaseUrls, settings, report) {
     const service = await startService('ours', url, settings.logLevel);
     runners.push({ service, contender: new URL(url).pathname.replace(/\D/g, ''), ask: await startLoad(url) });
   }
-  return everyRound(settings, report, () => runners);
+  return everyRound(settings, report, /** @type {string} */ (databaseUrls[0]), () => runners);
 }
 
 /**
  * @typedef {{ service: import('./services.mjs').Service, contender: string, ask: Awaited<ReturnType<typeof startLoad>> }} Runner
  *
- * @param {Settings} settings @param {(line: string) => void} report @param {(scenario: string) => readonly Runner[]} runnersOf
+ * @param {Settings} settings @param {(line: string) => void} report @param {string} databaseUrl any of the server's
+ * @param {(scenario: string) => readonly Runner[]} runnersOf
  */
-async function everyRound({ only, connections: counts, rounds, seconds }, report, runnersOf) {
+async function everyRound({ only, connections: counts, rounds, seconds }, report, databaseUrl, runnersOf) {
   /** @type {Result[]} */
   const results = [];
   report('warming up');
@@ -58,6 +61,8 @@ async function everyRound({ only, connections: counts, rounds, seconds }, report
     for (const runner of runnersOf(scenario)) await runner.ask(jobOf(scenario, runner, 32, firstWarmUp));
   }
   for (let round = 0; round < rounds; round += 1) {
+    // The reads, which come first, do not write back what the writes of the round before left.
+    await connected(databaseUrl, settle);
     for (const scenario of only) {
       for (const connections of counts) {
         for (const runner of rotated(runnersOf(scenario), round)) {
