@@ -179,21 +179,6 @@ export function sharing<Item, Result>(
   };
 }
 
-const retried = ['40P01', '40001'];
-const attempts = 4;
-
-/** Repeats what lost against another transaction through no fault of its own: deadlock, serialization failure. */
-export async function retrying<Value>(work: () => Promise<Value>): Promise<Value> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      const { code } = error as { code?: string };
-      if (!retried.includes(code ?? '') || attempt === attempts) throw error;
-    }
-  }
-}
-
 /**
  * Repeats a write that found a session neither there nor not there, as another one made or deleted it meanwhile.
  *

@@ -1,5 +1,5 @@
-import { retrying } from './batch.js';
 import type { Database } from './database.js';
+import { retrying } from './failures.js';
 import { lockSession } from './session-writes.js';
 
 /** Erases what is stored of a person: the sessions, by which alone this database knows them. */

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { OperatorError, Problem, type ProblemCode } from '../errors.js';
 
 /** What failures of the database and of the system mean: to a client, to the person who started the service. */
@@ -73,6 +74,31 @@ export function isRefusal(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   const isSqlState = typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code);
   return isSqlState && !/^(XX|F0)/.test(code) && databaseProblem(error)?.code !== 'database-unavailable';
+}
+
+interface Retries {
+  /** The SQLSTATEs after which it is done again. */
+  readonly codes: readonly string[];
+  readonly attempts: number;
+  /** Milliseconds between two of them. */
+  readonly pause: number;
+}
+
+/** Deadlock, serialization failure. */
+const lostRaces: Retries = { codes: ['40P01', '40001'], attempts: 4, pause: 0 };
+
+/** Repeats what lost against another transaction through no fault of its own. */
+export async function retrying<Value>(work: () => Promise<Value>, retries = lostRaces): Promise<Value> {
+  const { codes, attempts, pause } = retries;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (!codes.includes(code ?? '') || attempt === attempts) throw error;
+      if (pause > 0) await setTimeout(pause);
+    }
+  }
 }
 
 /** What to tell the person who started the service, where a failure is theirs to mend; else undefined. */

@@ -1,8 +1,9 @@
 import { type ColumnKind, writableColumns } from '../model/session.js';
 import type { SessionState, StripeEvent } from '../model/stripe.js';
-import { type BatchObserver, batching, decided, retrying } from './batch.js';
+import { type BatchObserver, batching, decided } from './batch.js';
 import { sqlTypes } from './conditions.js';
 import type { Database } from './database.js';
+import { retrying } from './failures.js';
 import { touchedWhere } from './session-writes.js';
 
 /** What became of a state: stored; older than what is stored; delivered before; of a session that was deleted. */

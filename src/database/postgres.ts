@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
-import { setTimeout } from 'node:timers/promises';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Database, Statement } from './database.js';
+import { retrying } from './failures.js';
 import { PrismaClient } from './generated/client.js';
 
 export interface PostgresOptions {
@@ -117,9 +117,8 @@ function describe(url: string): string {
 /** Any number, as long as every version of the service uses the same; not the one of Prisma's own lock. */
 const migrationLock = 2_024_110_722;
 const lockTimeout = 5000;
-const lockAttempts = 24;
-/** lock_not_available, deadlock_detected. */
-const lockFailures = ['55P03', '40P01'];
+/** After lock_not_available and deadlock_detected. */
+const lockRetries = { codes: ['55P03', '40P01'], attempts: 24, pause: 100 };
 /** Of the connections that migrate: the role may have a statement timeout, which is for requests. */
 const migrationSettings = { lock_timeout: lockTimeout, options: '-c statement_timeout=0' };
 
@@ -131,7 +130,7 @@ async function migrating<Result>(url: string, work: (adapter: PrismaPg) => Promi
   const client = new pg.Client({ connectionString: url, ...migrationSettings, keepAlive: true });
   await client.connect();
   try {
-    await untilUnlocked(() => client.query('SELECT pg_advisory_lock($1)', [migrationLock]));
+    await retrying(() => client.query('SELECT pg_advisory_lock($1)', [migrationLock]), lockRetries);
     const pool = new pg.Pool({ connectionString: url, ...migrationSettings, max: 2 });
     try {
       return await work(new MigrationAdapter(pool));
@@ -140,19 +139,6 @@ async function migrating<Result>(url: string, work: (adapter: PrismaPg) => Promi
     }
   } finally {
     await client.end();
-  }
-}
-
-/** Repeats what ended as it waited too long for a lock, or waited for itself. */
-async function untilUnlocked(work: () => Promise<unknown>): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await work();
-      return;
-    } catch (error) {
-      if (!lockFailures.includes((error as pg.DatabaseError).code ?? '') || attempt === lockAttempts) throw error;
-      await setTimeout(100);
-    }
   }
 }
 
@@ -165,7 +151,7 @@ class MigrationAdapter extends PrismaPg {
   override async connect() {
     const adapter = await super.connect();
     adapter.executeScript = async (script) => {
-      await untilUnlocked(() => adapter.underlyingDriver().query(script));
+      await retrying(() => adapter.underlyingDriver().query(script), lockRetries);
     };
     return adapter;
   }

@@ -2,8 +2,9 @@ import { Problem } from '../errors.js';
 import { isNotModified, type Precondition } from '../model/etag.js';
 import { columns, type SessionWrite } from '../model/session.js';
 import type { Change } from '../model/session-request.js';
-import { type BatchObserver, batching, decided, retrying } from './batch.js';
+import { type BatchObserver, batching, decided } from './batch.js';
 import type { Database } from './database.js';
+import { retrying } from './failures.js';
 import { type ListTable, listReader } from './list.js';
 import { etagOf, patchSessions, removeSession, type WriteRow, writeSessions } from './session-writes.js';
 
