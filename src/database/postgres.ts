@@ -4,6 +4,7 @@ import pg from 'pg';
 import type { Database, Statement } from './database.js';
 import { retrying } from './failures.js';
 import { PrismaClient } from './generated/client.js';
+import { runPrepared } from './prepared.js';
 
 export interface PostgresOptions {
   /** `postgresql://…` */
@@ -69,17 +70,28 @@ export function openPostgres(options: PostgresOptions): Database {
     client.on('error', () => {});
   });
   const queryOn =
-    (connection: pg.Pool | pg.PoolClient): Database['query'] =>
+    (client: pg.PoolClient): Database['query'] =>
     async <Row>({ name, text, values }: Statement) => {
-      const query = { text, values: values as unknown[], ...(options.preparedStatements && name && { name }) };
-      const { rows } = await connection.query(query);
+      if (name !== undefined && options.preparedStatements) return runPrepared<Row>(client, { name, text, values });
+      const { rows } = await client.query({ text, values: values as unknown[] });
       return rows as Row[];
     };
 
   return {
     description: describe(options.url),
     prisma: new PrismaClient({ adapter: new PrismaPg(pool) }),
-    query: queryOn(pool),
+    async query(statement) {
+      const client = await pool.connect();
+      let failure: Error | undefined;
+      try {
+        return await queryOn(client)(statement);
+      } catch (error) {
+        failure = error as Error;
+        throw error;
+      } finally {
+        client.release(failure);
+      }
+    },
     async transaction(work) {
       const client = await pool.connect();
       let failure: Error | undefined;

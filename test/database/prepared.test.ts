@@ -1,0 +1,97 @@
+import { afterAll, expect, inject, test } from 'vitest';
+import type { Database, Statement } from '../../src/database/database.js';
+import { openPostgres } from '../../src/database/postgres.js';
+import { testDatabase } from '../support/database.js';
+
+const template = inject('template');
+const database = await testDatabase();
+
+const named = (name: string, text: string, ...values: unknown[]): Statement => ({ name, text, values });
+
+const hard = ['', 'a', 'a,b', '{}', '"', '\\', '\\"', 'NULL', ' ', 'line\nbreak', 'é', '😀'];
+
+test('values of statements with a name come as they are', async () => {
+  const text =
+    'SELECT $1::text AS text, $2::text[] AS list, $3::text[] AS none, $4::text AS null, $5::integer AS number, $6::boolean AS boolean';
+  for (const value of hard) {
+    const [row] = await database.query(named('values', text, value, hard, [], null, 7, true));
+    expect(row).toEqual({ text: value, list: hard, none: [], null: null, number: 7, boolean: true });
+  }
+});
+
+test('a statement with a name may have no rows, no columns, or no values', async () => {
+  const seen = async (statement: Statement) => [await database.query(statement), await database.query(statement)];
+  expect(await seen(named('no-rows', 'SELECT 1 AS one WHERE false'))).toEqual([[], []]);
+  expect(await seen(named('no-columns', 'SELECT'))).toEqual([[{}], [{}]]);
+  expect(await seen(named('no-result', "UPDATE checkout_session SET mode = 'setup' WHERE false"))).toEqual([[], []]);
+});
+
+test.each([
+  ['at its parsing', 'SELEC $1::integer AS quotient', 1, '42601'],
+  ['at a value', 'SELECT 10 / $1::integer AS quotient', 'ten', '22P02'],
+  ['while it runs', 'SELECT 10 / $1::integer AS quotient', 0, '22012'],
+])(
+  'a statement that fails %s fails again, and well when it is well, on the same connection',
+  async (_, text, bad, code) => {
+    const name = `fails-${code}`;
+    await database.transaction(async (query) => {
+      const attempt = async (statement: Statement) => {
+        await query({ text: 'SAVEPOINT attempt', values: [] });
+        const outcome = await query(statement).catch((error: { code: string }) => error.code);
+        if (typeof outcome === 'string') await query({ text: 'ROLLBACK TO attempt', values: [] });
+        return outcome;
+      };
+      const good = named(name, 'SELECT 10 / $1::integer AS quotient', 5);
+      for (let round = 0; round < 2; round += 1) {
+        expect(await attempt(named(name, text, bad))).toBe(code);
+        expect(await attempt(good)).toEqual([{ quotient: 2 }]);
+        expect(await attempt(good)).toEqual([{ quotient: 2 }]);
+        // The text of a name never changes in the service.
+        if (code === '42601') break;
+      }
+    });
+  },
+);
+
+if (template.kind !== 'embedded') {
+  const own = (poolSize: number): Database =>
+    openPostgres({ url: template.url, poolSize, statementTimeout: 9000, preparedStatements: true });
+  const [single, several] = [own(1), own(3)];
+  afterAll(() => Promise.all([single.close(), several.close()]));
+
+  test('it is prepared once on a connection', async () => {
+    const prepared = () =>
+      single.query({
+        text: "SELECT generic_plans + custom_plans AS runs FROM pg_prepared_statements WHERE name = 'once'",
+        values: [],
+      });
+    for (let run = 1; run <= 3; run += 1) {
+      expect(await single.query(named('once', 'SELECT $1::text AS text', String(run)))).toEqual([
+        { text: String(run) },
+      ]);
+      expect(await prepared()).toEqual([{ runs: String(run) }]);
+    }
+  });
+
+  test('many at once, on few connections, each have their own rows', async () => {
+    const rows = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        several.query<{ n: number }>(named('series', 'SELECT n FROM generate_series(1, $1::integer) AS n', index)),
+      ),
+    );
+    expect(rows.map((own) => own.map(({ n }) => n))).toEqual(
+      Array.from({ length: 50 }, (_, index) => Array.from({ length: index }, (_, n) => n + 1)),
+    );
+  });
+
+  test('rows that are larger than what a socket brings at once come whole', async () => {
+    const statement = named('large', "SELECT repeat('é', $1::integer) AS text FROM generate_series(1, 3)", 300_000);
+    expect(await single.query(statement)).toEqual(new Array(3).fill({ text: 'é'.repeat(300_000) }));
+  });
+
+  test('a connection that ends while a statement is under way fails it, and the next has another', async () => {
+    const ending = single.query(named('ending', 'SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(5)'));
+    await expect(ending).rejects.toMatchObject({ code: '57P01' });
+    expect(await single.query(named('after', 'SELECT 1 AS one'))).toEqual([{ one: 1 }]);
+  });
+}
