@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import pino from 'pino';
 import { expect, test } from 'vitest';
 import { testDatabase } from './support/database.js';
@@ -21,6 +21,14 @@ const keyed = await startService({
 const local = await startService({ database });
 const failing = await startService({ logger: collected(failures) });
 const open = await startService({ database, environment: { ALLOW_ANONYMOUS: 'true', HOST: '0.0.0.0' } });
+
+/** What comes by a socket until it is closed. */
+async function received(socket: Socket): Promise<string> {
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk));
+  await once(socket, 'close');
+  return Buffer.concat(chunks).toString();
+}
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 const writes = [
@@ -48,6 +56,29 @@ test.each([
     expectProblem(response, 401, 'unauthorized');
     expect(response.headers['www-authenticate']).toBe('Bearer');
   }
+});
+
+test('what a connection sent before opens nothing for what it sends next', async () => {
+  const requests = [
+    ['GET', bearer(fullKey), 200],
+    ['GET', bearer('full-key-0000000003'), 401],
+    ['GET', {}, 401],
+    ['GET', bearer(readKey), 200],
+    ['DELETE', bearer(readKey), 403],
+    ['DELETE', bearer(fullKey), 404],
+    ['DELETE', bearer(readKey), 403],
+    ['GET', bearer(nextKey), 200],
+    ['GET', { ...bearer('x'), connection: 'close' }, 401],
+  ] as const;
+  const socket = connect(Number(new URL(keyed.url).port), '127.0.0.1');
+  for (const [method, headers] of requests) {
+    const path = method === 'GET' ? sessionsPath : `${sessionsPath}/cs_test_none`;
+    const lines = Object.entries({ host: 'localhost', ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
+  }
+  expect([...(await received(socket)).matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status))).toEqual(
+    requests.map(([, , status]) => status),
+  );
 });
 
 test('a key in the query is none', async () => {
@@ -158,10 +189,7 @@ test.each([
 test('without keys a request that names no host is refused', async () => {
   const socket = connect(Number(new URL(local.url).port), '127.0.0.1');
   socket.end(`GET ${sessionsPath} HTTP/1.0\r\n\r\n`);
-  const chunks: Buffer[] = [];
-  socket.on('data', (chunk) => chunks.push(chunk));
-  await once(socket, 'close');
-  expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1\.1 4(00|21) /);
+  expect(await received(socket)).toMatch(/^HTTP\/1\.1 4(00|21) /);
 });
 
 test.each([

@@ -25,8 +25,8 @@ export interface OrderingColumn {
 
 /** Reads the name of an ordering: one of the columns, `-` before it for descending. */
 export function parseOrdering(text: string, orderings: readonly string[]): Ordering | undefined {
-  const column = orderings.find((name) => name === text.replace(/^-/, ''));
-  return column === undefined ? undefined : { column, descending: text.startsWith('-') };
+  const column = text.replace(/^-/, '');
+  return orderings.includes(column) ? { column, descending: text !== column } : undefined;
 }
 
 export function orderingName({ column, descending }: Ordering): string {

@@ -99,6 +99,8 @@ function includeSchema(includes: readonly string[]) {
 
 type Query = Readonly<Record<string, string | readonly string[]>>;
 
+const nothingAsked = { value: { include: undefined } };
+
 /** Derives the parameters of a list and their parser from what it filters and orders by. */
 export function defineList(definition: ListDefinition) {
   const filters = filtersOf(definition.columns);
@@ -133,7 +135,10 @@ export function defineList(definition: ListDefinition) {
   }
 
   /** Reads the query string of a single row: of the list's parameters it takes `include` alone. */
-  function parseOne({ include, ...rest }: Query): Parsed<{ include: string | undefined }> {
+  function parseOne(query: Query): Parsed<{ include: string | undefined }> {
+    // As nearly all come.
+    if (Object.keys(query).length === 0) return nothingAsked;
+    const { include, ...rest } = query;
     const parsed = parse(include === undefined ? {} : { include });
     const unknown = Object.keys(rest).map((name): Fault => {
       return { in: 'query', pointer: pointerTo('', name), detail: 'is not a parameter of this operation' };

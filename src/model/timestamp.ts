@@ -22,11 +22,16 @@ export function parseTimestamp(text: string): string | undefined {
   const midnight = Date.parse(`${date}T00:00:00Z`);
   // Date.parse takes February 30th for March 2nd.
   if (Number.isNaN(midnight) || new Date(midnight).getUTCDate() !== Number(day)) return undefined;
+  const decimals = fraction && `.${fraction.slice(0, 6)}`;
+  // In UTC already, as nearly all come.
+  if (offset === 0 && second < 60 && !date?.startsWith('0000')) {
+    return `${date}T${parts[3]}:${parts[4]}:${parts[5]}${decimals}Z`;
+  }
   const minutes = 60 * hour + minute - (sign === '-' ? -offset : offset);
   const utc = new Date(midnight + 60_000 * minutes + 1000 * second);
   const year = utc.getUTCFullYear();
   if (year < 1 || year > 9999) return undefined;
-  return `${utc.toISOString().slice(0, 19)}${fraction && `.${fraction.slice(0, 6)}`}Z`;
+  return `${utc.toISOString().slice(0, 19)}${decimals}Z`;
 }
 
 /** As {@link parseTimestamp}, and a date alone is its midnight in UTC, as in Django's filters. */
