@@ -15,6 +15,8 @@ export interface Documents {
   readonly count: number;
   /** Empty when there are none. */
   readonly text: string;
+  /** Of the text in UTF-8. */
+  readonly bytes: number;
 }
 
 /** What stands between two documents. */
@@ -25,7 +27,9 @@ export type DocumentsReader = (statement: PageStatement) => Promise<Documents>;
 
 /** One row for a page of any size: a row for each document costs the driver, and this process, several times as much. */
 const joined = (text: string) =>
-  `SELECT count(*)::integer AS count, coalesce(string_agg(page.document, E',\\n'), '') AS text FROM (${text}) AS page`;
+  `SELECT page.count, page.text, octet_length(page.text) AS bytes FROM (
+    SELECT count(*)::integer AS count, coalesce(string_agg(page.document, E',\\n'), '') AS text FROM (${text}) AS page
+  ) AS page`;
 
 /**
  * A statement for any number of lists of values in place of one: `$1` is a JSON array of them. Each page is one row;

@@ -23,6 +23,8 @@ export interface ListTable {
 export interface StoredPage {
   /** The rows in order, as they stand in a JSON array. */
   readonly results: string;
+  /** Whether the results are ASCII, and so need no encoding. */
+  readonly isAscii: boolean;
   readonly next: Cursor | undefined;
   readonly previous: Cursor | undefined;
   readonly count: number | null;
@@ -44,7 +46,7 @@ export function listReader(
   }, JSON.stringify);
 }
 
-function stored(query: ListQuery, { text, more }: Page, count: number | null): StoredPage {
+function stored(query: ListQuery, { text, isAscii, more }: Page, count: number | null): StoredPage {
   const { cursor, ordering } = query;
   const neighbour = (side: Cursor['side'], document: string): Cursor | undefined => {
     if (document !== '') return cursorAt(JSON.parse(document), ordering, side);
@@ -55,6 +57,7 @@ function stored(query: ListQuery, { text, more }: Page, count: number | null): S
   const hasPrevious = backward ? more : cursor !== undefined;
   return {
     results: text,
+    isAscii,
     next: hasNext ? neighbour('after', lastOf(text)) : undefined,
     previous: hasPrevious ? neighbour('before', firstOf(text)) : undefined,
     count,
@@ -74,6 +77,7 @@ function lastOf(documents: string): string {
 /** The documents of a page, and whether there are more beyond it in the direction of travel. */
 interface Page {
   readonly text: string;
+  readonly isAscii: boolean;
   readonly more: boolean;
 }
 
@@ -81,20 +85,27 @@ async function page(read: DocumentsReader, statements: readonly PageStatement[],
   const { limit, cursor } = query;
   let count = 0;
   let text = '';
+  let isAscii = true;
   for (const statement of statements) {
     if (count > limit) break;
     const found = await read(statement);
     const wanted = first(found, limit + 1 - count);
     text = count > 0 && wanted.count > 0 ? text + separator + wanted.text : text + wanted.text;
     count += wanted.count;
+    // Any other character is more bytes in UTF-8 than it is units of a JavaScript string.
+    isAscii &&= found.bytes === found.text.length;
   }
   const documents = first({ count, text }, limit).text;
   const isReversed = cursor?.side === 'before';
-  return { text: isReversed ? documents.split(separator).reverse().join(separator) : documents, more: count > limit };
+  return {
+    text: isReversed ? documents.split(separator).reverse().join(separator) : documents,
+    isAscii,
+    more: count > limit,
+  };
 }
 
 /** The first of some documents. */
-function first({ count, text }: Documents, wanted: number): Documents {
+function first({ count, text }: Pick<Documents, 'count' | 'text'>, wanted: number): Pick<Documents, 'count' | 'text'> {
   let end = text.length;
   for (let left = count; left > wanted; left -= 1) end = left === 1 ? 0 : text.lastIndexOf(separator, end - 1);
   return { count: Math.min(count, wanted), text: text.slice(0, end) };

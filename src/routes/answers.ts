@@ -42,8 +42,18 @@ export function sendSession(reply: FastifyReply, { document, etag }: StoredSessi
   return reply.header('etag', etag).type('application/json').send(document);
 }
 
-/** The envelope of a page around results that are JSON already. `url` is the request's own. */
-export function pageJson({ results, next, previous, count }: StoredPage, url: string): string {
+/**
+ * Answers with a page. As bytes: a text would be measured before it is encoded, and is the slower to write.
+ *
+ * @param url the request's own.
+ */
+export function sendPage(reply: FastifyReply, page: StoredPage, url: string): FastifyReply {
+  const body = Buffer.from(pageJson(page, url), page.isAscii ? 'latin1' : 'utf8');
+  return reply.type('application/json; charset=utf-8').send(body);
+}
+
+/** The envelope of a page around results that are JSON already; ASCII as far as they are. */
+function pageJson({ results, next, previous, count }: StoredPage, url: string): string {
   const link = (cursor: StoredPage['next']) => {
     if (!cursor) return null;
     const target = new URL(url);

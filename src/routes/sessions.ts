@@ -18,7 +18,7 @@ import {
   bodies,
   etagHeader,
   failures,
-  pageJson,
+  sendPage,
   sendSession,
   sessionsPath,
 } from './answers.js';
@@ -58,7 +58,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
     },
     async (request, reply) => {
       const page = await sessions.list(request.query as unknown as ListQuery);
-      return reply.type('application/json').send(pageJson(page, `${baseOf(request)}${request.url}`));
+      return sendPage(reply, page, `${baseOf(request)}${request.url}`);
     },
   );
 

@@ -4,7 +4,7 @@ import type { ListQuery } from '../model/list.js';
 import { eventList } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi.js';
 import { requestValidator } from '../plugins/validation.js';
-import { always, baseUrl, failures, pageJson } from './answers.js';
+import { always, baseUrl, failures, sendPage } from './answers.js';
 
 export interface StripeEventRoutesOptions {
   events: StripeEventStore;
@@ -34,7 +34,7 @@ export async function stripeEventRoutes(app: FastifyInstance, { events, publicUr
     async (request, reply) => {
       const page = await events.list(request.query as ListQuery);
       const url = `${baseUrl(request, publicUrl)}${request.url}`;
-      return reply.type('application/json').send(pageJson(page, url));
+      return sendPage(reply, page, url);
     },
   );
 }
