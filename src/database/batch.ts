@@ -11,12 +11,10 @@ export interface BatchOptions<Item, Result> {
   /** Two items of one key are never in the same batch. */
   readonly keyOf?: (item: Item) => string;
   /**
-   * How many parts what is asked for is in. One is in this process, others are with the database or on their way from the
-   * clients.
+   * How many parts what is asked for is in: with 2, one is with the database and one in this process; with 3, another is
+   * on its way from the clients.
    */
   readonly parts: 2 | 3;
-  /** Batches that are under way before the next one waits. */
-  readonly atOnce: 1 | 2;
   /** So few items are one batch: a second one would cost more than what it gains. */
   readonly smallest: number;
   /** Items at most. */
@@ -31,13 +29,13 @@ interface Waiting<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Milliseconds that batches hold back the next one. What takes longer waits: for a lock, or for a server that is far. */
+/** Milliseconds that a batch holds back the next one. What takes longer waits: for a lock, or for a server that is far. */
 const patience = 20;
 
 /** What each batch leaves of how many were asked for at once before it. */
 const forgetting = 0.98;
 
-/** Batches that may run at once, of which some wait for locks. */
+/** Batches that may run at once. */
 const most = 4;
 
 /**
@@ -52,20 +50,20 @@ const most = 4;
  *   refuses a batch, each item is run by itself.
  */
 export function batching<Item, Result>(options: BatchOptions<Item, Result>): (item: Item) => Promise<Result> {
-  const { run, keyOf, parts, atOnce, smallest, maxSize, onBatch } = options;
+  const { run, keyOf, parts, smallest, maxSize, onBatch } = options;
   let queue: Waiting<Item, Result>[] = [];
   /** Items that are not answered. */
   let asked = 0;
   /** The most that lately were asked for at once. */
   let usual = 0;
   let running = 0;
-  /** The batches that the next one waits for. */
-  const current = new Set<readonly Waiting<Item, Result>[]>();
+  /** The batch that the next one waits for. */
+  let current: readonly Waiting<Item, Result>[] | undefined;
   let late: NodeJS.Timeout | undefined;
   let isScheduled = false;
 
   const part = () => Math.min(maxSize, Math.max(smallest, Math.ceil(usual / parts)));
-  const mayBegin = () => current.size < atOnce && running < most && queue.length > 0;
+  const mayBegin = () => current === undefined && running < most && queue.length > 0;
 
   function schedule(): void {
     if (isScheduled || !mayBegin()) return;
@@ -81,15 +79,14 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
     usual = Math.max(asked, usual * forgetting);
     const batch = take(part());
     running += 1;
-    current.add(batch);
+    current = batch;
     // One timer for all batches: to make one and clear it takes longer than all else here.
-    late = late?.refresh() ?? setTimeout(hurry, patience).unref();
+    late = late?.refresh() ?? setTimeout(() => letNext(current), patience).unref();
     onBatch?.(batch.length);
     void outcome(batch).then((answer) => {
       const end = () => {
         running -= 1;
-        current.delete(batch);
-        begin();
+        letNext(batch);
         asked -= batch.length;
         answer();
       };
@@ -100,10 +97,10 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
     });
   }
 
-  /** What is under way holds back the next one no longer. */
-  function hurry(): void {
-    current.clear();
-    while (mayBegin()) begin();
+  /** What is done once a batch holds back the next one no longer. */
+  function letNext(batch: typeof current): void {
+    if (current === batch) current = undefined;
+    begin();
   }
 
   /** The first of the queue, in their order, without the second of a key. */

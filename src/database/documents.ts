@@ -52,7 +52,6 @@ export function documentsReader(database: Database, onBatch?: BatchObserver): Do
     const statement = { name, text: together(text) };
     return batching<readonly unknown[], Documents>({
       parts: 2,
-      atOnce: 1,
       smallest: 4,
       maxSize: 32,
       onBatch: onBatch && ((size) => onBatch('list', size)),

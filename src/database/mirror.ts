@@ -142,9 +142,7 @@ export function mirrorStore(database: Database, onBatch?: BatchObserver) {
   const applyOne = batching({
     run: applyOnce,
     keyOf: ({ state }) => state.id,
-    // What takes the database the longest: one is worked on while the other is committed.
-    parts: 3,
-    atOnce: 2,
+    parts: 2,
     smallest: 4,
     maxSize: 100,
     onBatch: onBatch && ((size) => onBatch('apply', size)),

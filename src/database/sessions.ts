@@ -59,8 +59,8 @@ function storedOf({ document, etag, created }: WriteRow): (StoredSession & { cre
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
 
 // A read takes the database less time than its answer takes this process and the client; a write takes it more.
-const readBatch = { parts: 3, atOnce: 1, smallest: 16, maxSize: 500 } as const;
-const writeBatch = { parts: 2, atOnce: 1, smallest: 4, maxSize: 100 } as const;
+const readBatch = { parts: 3, smallest: 16, maxSize: 500 } as const;
+const writeBatch = { parts: 2, smallest: 4, maxSize: 100 } as const;
 
 export type SessionStore = ReturnType<typeof sessionStore>;
 

@@ -15,19 +15,17 @@ async function tenBy(divisors: readonly number[]): Promise<number[]> {
 
 interface Options {
   parts?: 2 | 3;
-  atOnce?: 1 | 2;
   maxSize?: number;
   keyOf?: (item: number) => string;
   run?: typeof tenBy;
 }
 
-function observed({ parts = 2, atOnce = 1, maxSize = 100, run = tenBy, ...options }: Options = {}) {
+function observed({ parts = 2, maxSize = 100, run = tenBy, ...options }: Options = {}) {
   const sizes: number[] = [];
   const ask = batching<number, number>({
     ...options,
     run,
     parts,
-    atOnce,
     smallest: 4,
     maxSize,
     onBatch: (size) => sizes.push(size),
@@ -176,30 +174,6 @@ test('a batch that waits for long holds nothing else back, up to a number of the
   await begun(5);
   unlock();
   expect(await Promise.all([...waiting, last])).toEqual([1, 1, 1, 1, 2]);
-});
-
-test.each([1, 2] as const)('batches under way before the next one waits: %i', async (atOnce) => {
-  const ended: (() => void)[] = [];
-  const run = async (items: readonly number[]) => {
-    await new Promise<void>((resolve) => ended.push(resolve));
-    return [...items];
-  };
-  // Sooner than a batch that takes long holds back the next one no longer.
-  const soon = async () => {
-    for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-  };
-  const { ask } = observed({ run, atOnce });
-  const all = Promise.all(Array.from({ length: 12 }, (_, index) => ask(index + 1)));
-  await soon();
-  expect(ended).toHaveLength(atOnce);
-  ended[0]?.();
-  await soon();
-  expect(ended).toHaveLength(atOnce + 1);
-  for (let index = 1; index < 12; index += 1) {
-    ended[index]?.();
-    await soon();
-  }
-  expect(await all).toHaveLength(12);
 });
 
 test('two of one key are in batches of their own, in their order', async () => {
