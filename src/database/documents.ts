@@ -27,7 +27,7 @@ export type DocumentsReader = (statement: PageStatement) => Promise<Documents>;
 
 /** One row for a page of any size: a row for each document costs the driver, and this process, several times as much. */
 const joined = (text: string) =>
-  `SELECT page.count, page.text, octet_length(page.text) AS bytes FROM (
+  `SELECT page.count, page.text, octet_length(convert_to(page.text, 'UTF8')) AS bytes FROM (
     SELECT count(*)::integer AS count, coalesce(string_agg(page.document, E',\\n'), '') AS text FROM (${text}) AS page
   ) AS page`;
 

@@ -8,6 +8,7 @@ export type NamedStatement = Statement & { readonly name: string };
 /** A value as PostgreSQL reads it. See https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO. */
 function parameter(value: unknown): string | null {
   if (value === null || value === undefined) return null;
+  if (typeof value === 'object' && !Array.isArray(value)) throw new TypeError('a named statement takes no objects');
   if (!Array.isArray(value)) return String(value);
   return `{${value.map((item) => `"${String(item).replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
 }
@@ -43,6 +44,7 @@ const executeAndSync = Buffer.concat([serialize.execute(), serialize.sync()]);
  */
 export class PreparedStatement<Row> implements pg.Submittable {
   readonly #statement: NamedStatement;
+  readonly #bind: Buffer;
   readonly #resolve: (rows: Row[]) => void;
   readonly #reject: (error: Error) => void;
   readonly #rows: Row[] = [];
@@ -50,17 +52,18 @@ export class PreparedStatement<Row> implements pg.Submittable {
 
   constructor(statement: NamedStatement, resolve: (rows: Row[]) => void, reject: (error: Error) => void) {
     this.#statement = statement;
+    // Here, where what cannot be sent fails its caller alone: within pg's client it would leave the connection in use.
+    this.#bind = serialize.bind({ statement: statement.name, values: statement.values.map(parameter) });
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
   submit(connection: pg.Connection): void {
-    const { name, text, values } = this.#statement;
-    const bind = serialize.bind({ statement: name, values: values.map(parameter) });
+    const { name, text } = this.#statement;
     const known = preparedOn(connection).get(name);
     const messages = known ? [] : preparing(name, text);
     this.#columns = known ?? [];
-    if (connection.stream.writable) connection.stream.write(Buffer.concat([...messages, bind, executeAndSync]));
+    if (connection.stream.writable) connection.stream.write(Buffer.concat([...messages, this.#bind, executeAndSync]));
   }
 
   // What follows is called by pg's client, as its messages arrive.

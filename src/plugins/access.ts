@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import type { Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { type Config, isLoopback } from '../config.js';
 import { Problem } from '../errors.js';
@@ -71,16 +70,9 @@ export function keyHolder({ API_KEYS, API_READ_KEYS }: Config): (request: Fastif
   for (const [index, key] of API_KEYS.entries()) {
     holders.set(digest(key), { name: `full ${index}`, hasFullAccess: true });
   }
-  /** What each connection sent last. Only what came by it is compared with it, so the time that takes tells it nothing. */
-  const last = new WeakMap<Socket, { authorization: string; holder: KeyHolder }>();
-  return ({ headers: { authorization }, raw: { socket } }) => {
-    if (authorization === undefined) return undefined;
-    const known = last.get(socket);
-    if (known?.authorization === authorization) return known.holder;
-    const [, key] = /^Bearer +(\S+) *$/i.exec(authorization) ?? [];
-    const holder = key === undefined ? undefined : holders.get(digest(key));
-    if (holder) last.set(socket, { authorization, holder });
-    return holder;
+  return ({ headers }) => {
+    const [, key] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
+    return key === undefined ? undefined : holders.get(digest(key));
   };
 }
 

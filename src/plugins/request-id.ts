@@ -11,7 +11,10 @@ const named: Readonly<Record<string, readonly string[]>> = {
 
 const sane = /^[\x21-\x7e]{1,128}$/;
 
-/** A UUID: random for the process, counted for the request. One that is all random takes as long as to parse a request. */
+/**
+ * A UUID: random for the process, counted for the request. It names a request and protects nothing: who sees two can tell
+ * how many came between.
+ */
 const ofProcess = randomUUID().slice(0, 24);
 let requests = 0;
 

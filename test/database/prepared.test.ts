@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, expect, inject, test } from 'vitest';
 import type { Database, Statement } from '../../src/database/database.js';
+import { documentsReader } from '../../src/database/documents.js';
 import { openPostgres } from '../../src/database/postgres.js';
 import { testDatabase } from '../support/database.js';
+import { administrate, databaseUrl } from '../support/postgres.js';
 
 const template = inject('template');
 const database = await testDatabase();
@@ -54,6 +57,27 @@ test.each([
 );
 
 if (template.kind !== 'embedded') {
+  test.each([[{ a: 1 }], [new Date(0)]])('a value that cannot be sent (%o) fails its own statement', async (value) => {
+    const statement = named('echo', 'SELECT $1::text AS text', value);
+    await expect(database.query(statement)).rejects.toThrow(TypeError);
+    await expect(database.transaction((query) => query(statement))).rejects.toThrow(TypeError);
+    expect(await database.query(named('echo', 'SELECT $1::text AS text', 'x'))).toEqual([{ text: 'x' }]);
+  });
+
+  test('the bytes of a page are those of UTF-8, whatever the encoding of the database', async () => {
+    const name = `checkout_session_test_${randomUUID()}`;
+    await administrate(template.url, `CREATE DATABASE "${name}" TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'`);
+    const url = databaseUrl(template.url, name);
+    const latin = openPostgres({ url, poolSize: 1, statementTimeout: 9000, preparedStatements: true });
+    try {
+      const statement = { text: "SELECT 'caf' || chr(233) AS document", values: [], hasOnePlan: false };
+      expect(await documentsReader(latin)(statement)).toEqual({ count: 1, text: 'café', bytes: 5 });
+    } finally {
+      await latin.close();
+      await administrate(template.url, `DROP DATABASE "${name}" WITH (FORCE)`);
+    }
+  });
+
   const own = (poolSize: number): Database =>
     openPostgres({ url: template.url, poolSize, statementTimeout: 9000, preparedStatements: true });
   const [single, several] = [own(1), own(3)];
