@@ -22,8 +22,11 @@ interface Column {
 const prepared = new WeakMap<pg.Connection, Map<string, readonly Column[]>>();
 
 function preparedOn(connection: pg.Connection): Map<string, readonly Column[]> {
-  const known = prepared.get(connection) ?? new Map();
-  if (known.size === 0) prepared.set(connection, known);
+  let known = prepared.get(connection);
+  if (!known) {
+    known = new Map();
+    prepared.set(connection, known);
+  }
   return known;
 }
 
@@ -48,7 +51,7 @@ export class PreparedStatement<Row> implements pg.Submittable {
   readonly #resolve: (rows: Row[]) => void;
   readonly #reject: (error: Error) => void;
   readonly #rows: Row[] = [];
-  #columns: readonly Column[] = [];
+  #columns: readonly Column[] | undefined;
 
   constructor(statement: NamedStatement, resolve: (rows: Row[]) => void, reject: (error: Error) => void) {
     this.#statement = statement;
@@ -60,9 +63,8 @@ export class PreparedStatement<Row> implements pg.Submittable {
 
   submit(connection: pg.Connection): void {
     const { name, text } = this.#statement;
-    const known = preparedOn(connection).get(name);
-    const messages = known ? [] : preparing(name, text);
-    this.#columns = known ?? [];
+    this.#columns = preparedOn(connection).get(name);
+    const messages = this.#columns ? [] : preparing(name, text);
     if (connection.stream.writable) connection.stream.write(Buffer.concat([...messages, this.#bind, executeAndSync]));
   }
 
@@ -73,9 +75,10 @@ export class PreparedStatement<Row> implements pg.Submittable {
   }
 
   handleDataRow({ fields }: { fields: (string | null)[] }): void {
+    const columns = this.#columns as readonly Column[];
     const row: Record<string, unknown> = {};
     for (let index = 0; index < fields.length; index += 1) {
-      const { name, parse } = this.#columns[index] as Column;
+      const { name, parse } = columns[index] as Column;
       const text = fields[index] as string | null;
       row[name] = text === null ? null : parse(text);
     }
@@ -83,7 +86,9 @@ export class PreparedStatement<Row> implements pg.Submittable {
   }
 
   handleCommandComplete(_message: unknown, connection: pg.Connection): void {
-    preparedOn(connection).set(this.#statement.name, this.#columns);
+    const known = preparedOn(connection);
+    // Without a description it has no rows.
+    if (!known.has(this.#statement.name)) known.set(this.#statement.name, this.#columns ?? []);
   }
 
   handleError(error: Error, connection: pg.Connection): void {

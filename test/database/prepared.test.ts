@@ -103,7 +103,7 @@ if (template.kind !== 'embedded') {
         several.query<{ n: number }>(named('series', 'SELECT n FROM generate_series(1, $1::integer) AS n', index)),
       ),
     );
-    expect(rows.map((own) => own.map(({ n }) => n))).toEqual(
+    expect(rows.map((series) => series.map(({ n }) => n))).toEqual(
       Array.from({ length: 50 }, (_, index) => Array.from({ length: index }, (_, n) => n + 1)),
     );
   });
