@@ -42,7 +42,7 @@ const most = 4;
  * Gathers what is asked for while the batch before is under way. Nothing is kept: a batch starts after everything in it
  * was asked for, so a read sees all that was acknowledged before it.
  *
- * Of many a batch is a part of what is asked for, and the next one is sent before it is answered: the database works for
+ * Of many a batch is a part of what is asked for, and the next one is begun before it is answered: the database works for
  * one part while this process reads and answers the requests of another. With all of them in one batch each would wait
  * while the other works.
  *
@@ -90,7 +90,7 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
         asked -= batch.length;
         answer();
       };
-      // What arrived together with the outcome is read first, so that the next batch is sent before this one is answered. A
+      // What arrived together with the outcome is read first, so that the next batch is begun before this one is answered. A
       // lone request has nothing to wait for.
       if (asked > 1) setImmediate(end);
       else end();

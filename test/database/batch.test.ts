@@ -123,7 +123,7 @@ test.each([
   expect(sizes).toEqual(expected);
 });
 
-test('the next batch is sent before one is answered', async () => {
+test('the next batch is begun before one is answered', async () => {
   const order: string[] = [];
   const run = (items: readonly number[]) => {
     order.push(`${items.length} sent`);
@@ -134,7 +134,7 @@ test('the next batch is sent before one is answered', async () => {
   expect(order).toEqual(['4 sent', '4 sent', ...new Array(8).fill('answered')]);
 });
 
-test('what arrives together with the outcome of all that was asked is sent before that is answered', async () => {
+test('what arrives together with the outcome of all that was asked is begun before that is answered', async () => {
   const order: string[] = [];
   let release = () => {};
   const released = new Promise<void>((resolve) => {
