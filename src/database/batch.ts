@@ -19,6 +19,11 @@ export interface BatchOptions<Item, Result> {
   readonly smallest: number;
   /** Items at most. */
   readonly maxSize: number;
+  /**
+   * Whether the next batch is with the database before this one is answered: for what takes the database longer than its
+   * answers take this process.
+   */
+  readonly sendsFirst?: boolean;
   /** Told of the size of each batch. */
   readonly onBatch?: ((size: number) => void) | undefined;
 }
@@ -50,7 +55,7 @@ const most = 4;
  *   refuses a batch, each item is run by itself.
  */
 export function batching<Item, Result>(options: BatchOptions<Item, Result>): (item: Item) => Promise<Result> {
-  const { run, keyOf, parts, smallest, maxSize, onBatch } = options;
+  const { run, keyOf, parts, smallest, maxSize, sendsFirst = false, onBatch } = options;
   let queue: Waiting<Item, Result>[] = [];
   /** Items that are not answered. */
   let asked = 0;
@@ -88,7 +93,9 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
         running -= 1;
         letNext(batch);
         asked -= batch.length;
-        answer();
+        // A statement is sent some promises after it is begun, and those of an answer may be fewer.
+        if (sendsFirst && asked > 0) setImmediate(answer);
+        else answer();
       };
       // What arrived together with the outcome is read first, so that the next batch is begun before this one is answered. A
       // lone request has nothing to wait for.

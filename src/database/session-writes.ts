@@ -26,9 +26,6 @@ export function touchedWhere(condition: string): string {
     FROM (SELECT ${condition} AS holds OFFSET 0) AS c)`;
 }
 
-/** The tag of the row in the statement's snapshot; null when there is none. */
-const before = `(SELECT ${etagOf('c')} FROM checkout_session AS c WHERE c.id = r.id) AS before`;
-
 /** Holds where a stored tag satisfies If-Match and If-None-Match; null stands for an absent header. */
 function tagsSatisfy(match: string, noneMatch: string): string {
   return `(${match} IS NULL OR ${etagOf('s')} = ANY(${match})) AND (${noneMatch} IS NULL OR ${etagOf('s')} <> ALL(${noneMatch}))`;
@@ -37,55 +34,58 @@ function tagsSatisfy(match: string, noneMatch: string): string {
 const returning = `s.id, s.document, ${etagOf('s')} AS etag`;
 const written = writableColumns.filter(({ name }) => name !== 'id');
 const names = writableColumns.map(({ name }) => `"${name}"`).join(', ');
-const types = writableColumns.map(({ name, kind }) => `"${name}" ${sqlTypes[kind]}`).join(', ');
+const typesOf = (some: typeof writableColumns) =>
+  some.map(({ name, kind }) => `"${name}" ${sqlTypes[kind]}`).join(', ');
 
-/** A session to store, and what to do where there is one already or none. */
-export interface WriteInput {
+/** What a statement wrote of one session. */
+export interface WrittenRow {
+  readonly id: string;
+  /** Its response. */
+  readonly document: string;
+  /** Its tag. */
+  readonly etag: string;
+}
+
+type Written = WrittenRow | undefined;
+
+/** The inputs of a statement, in one order in every group, and so the locks that it takes. */
+const inputOf = (columnTypes: string, more = '') => `WITH input AS MATERIALIZED (
+    SELECT r.*${more} FROM jsonb_to_recordset($1::jsonb) AS r (${columnTypes}) ORDER BY r.id COLLATE "C"
+  )`;
+
+// A value of the sequence is taken only for a row that is to be inserted: djstripe_id must stay below 2^31.
+const createSql = `${inputOf(typesOf(writableColumns), ', (SELECT true FROM checkout_session AS c WHERE c.id = r.id) IS TRUE AS is_there')}
+  INSERT INTO checkout_session AS s (${names})
+  SELECT ${names} FROM input AS r WHERE NOT r.is_there AND checkout_session_revive(r.id)
+  ON CONFLICT (id) DO NOTHING RETURNING ${returning}`;
+
+/** Creates sessions, in the order of the inputs; undefined for an id that exists. */
+export function createSessions(query: Database['query'], inputs: readonly SessionWrite[]): Promise<Written[]> {
+  return run(query, { name: 'create', text: createSql }, inputs);
+}
+
+/** A statement that changes sessions where the tags are satisfied. `result` is what a column has after it. */
+function updateSql(inputTypes: string, result: (column: (typeof written)[number]) => string): string {
+  const assignments = written.map((column) => `"${column.name}" = ${result(column)}`);
+  return `${inputOf(`id text, ${inputTypes}, match text[], none_match text[]`)}
+    UPDATE checkout_session AS s SET ${[...assignments, ...touched].join(', ')}
+    FROM input AS r WHERE s.id = r.id AND ${tagsSatisfy('r.match', 'r.none_match')} RETURNING ${returning}`;
+}
+
+/** A session to store in the place of another, and what must hold of that. */
+export interface ReplaceInput {
   readonly write: SessionWrite;
-  readonly creates: boolean;
-  readonly replaces: boolean;
   readonly match: readonly string[] | null;
   readonly noneMatch: readonly string[] | null;
 }
 
-/** What became of one session: `document` and `etag` are null when nothing was written. */
-export interface WriteRow {
-  readonly id: string;
-  readonly document: string | null;
-  readonly etag: string | null;
-  /** The tag of the session before; null when there was none. */
-  readonly before: string | null;
-  readonly created: boolean;
-}
+const replaceSql = updateSql(typesOf(written), ({ name }) => `r."${name}"`);
 
-// A value of the sequence is taken only for a row that is to be inserted: djstripe_id must stay below 2^31. The ids
-// are in one order in every group, as are the locks.
-const writeSql = `WITH input AS MATERIALIZED (
-    SELECT r.*, ${before}
-    FROM jsonb_to_recordset($1::jsonb)
-      AS r (${types}, creates boolean, replaces boolean, match text[], none_match text[])
-    ORDER BY r.id COLLATE "C"
-  ), updated AS (
-    UPDATE checkout_session AS s
-    SET ${[...written.map(({ name }) => `"${name}" = r."${name}"`), ...touched].join(', ')}
-    FROM input AS r WHERE s.id = r.id AND r.replaces AND ${tagsSatisfy('r.match', 'r.none_match')}
-    RETURNING ${returning}
-  ), inserted AS (
-    INSERT INTO checkout_session AS s (${names})
-    SELECT ${names} FROM input AS r WHERE r.creates AND r.before IS NULL AND checkout_session_revive(r.id)
-    ON CONFLICT (id) DO NOTHING RETURNING ${returning}
-  )
-  SELECT r.id, r.before, coalesce(u.document, i.document) AS document, coalesce(u.etag, i.etag) AS etag,
-    i.id IS NOT NULL AS created
-  FROM input AS r LEFT JOIN updated AS u ON u.id = r.id LEFT JOIN inserted AS i ON i.id = r.id`;
-
-/** Creates and replaces sessions, in the order of the inputs. */
-export function writeSessions(query: Database['query'], inputs: readonly WriteInput[]): Promise<WriteRow[]> {
+/** Replaces sessions, in the order of the inputs; undefined where there was none that satisfied the tags. */
+export function replaceSessions(query: Database['query'], inputs: readonly ReplaceInput[]): Promise<Written[]> {
   // The columns last: V8 adds what follows a spread one by one.
-  const rows = inputs.map(({ write, creates, replaces, match, noneMatch }) => {
-    return { creates, replaces, match, none_match: noneMatch, ...write };
-  });
-  return inOrder(query, { name: 'write', text: writeSql }, rows);
+  const rows = inputs.map(({ write, match, noneMatch }) => ({ match, none_match: noneMatch, ...write }));
+  return run(query, { name: 'replace', text: replaceSql }, rows);
 }
 
 /** Columns to change, and what must hold. */
@@ -105,40 +105,34 @@ function patched({ name, kind }: { name: string; kind: ColumnKind }): string {
     WHEN r.merge ? '${name}' THEN json_merge_patch(s."${name}", r.merge -> '${name}') ELSE s."${name}" END`;
 }
 
-const patchSql = `WITH input AS MATERIALIZED (
-    SELECT r.*, ${before}
-    FROM jsonb_to_recordset($1::jsonb) AS r (id text, put jsonb, merge jsonb, match text[], none_match text[])
-    ORDER BY r.id COLLATE "C"
-  ), updated AS (
-    UPDATE checkout_session AS s
-    SET ${[...written.map((column) => `"${column.name}" = ${patched(column)}`), ...touched].join(', ')}
-    FROM input AS r WHERE s.id = r.id AND ${tagsSatisfy('r.match', 'r.none_match')}
-    RETURNING ${returning}
-  )
-  SELECT r.id, r.before, u.document, u.etag, false AS created FROM input AS r LEFT JOIN updated AS u ON u.id = r.id`;
+const patchSql = updateSql('put jsonb, merge jsonb', patched);
 
-/** Applies merge patches, none of them empty, in the order of the inputs. */
-export function patchSessions(query: Database['query'], inputs: readonly PatchInput[]): Promise<WriteRow[]> {
+/**
+ * Applies merge patches, none of them empty, in the order of the inputs; undefined where there was no session that
+ * satisfied the tags.
+ */
+export function patchSessions(query: Database['query'], inputs: readonly PatchInput[]): Promise<Written[]> {
   const rows = inputs.map(({ id, changes, match, noneMatch }) => {
     const put = valuesOf(changes.filter((change) => !change.merge));
     const merge = valuesOf(changes.filter((change) => change.merge));
     return { id, match, none_match: noneMatch, put, merge };
   });
-  return inOrder(query, { name: 'patch', text: patchSql }, rows);
+  return run(query, { name: 'patch', text: patchSql }, rows);
 }
 
 function valuesOf(changes: readonly Change[]): Record<string, unknown> {
   return Object.fromEntries(changes.map(({ column, value }) => [column.name, value]));
 }
 
-async function inOrder(
+/** Runs a statement on its inputs; resolves to what it wrote of each. */
+async function run(
   query: Database['query'],
-  statement: { name: string; text: string },
-  inputs: readonly { id: string }[],
-): Promise<WriteRow[]> {
-  const rows = await query<WriteRow>({ ...statement, values: [JSON.stringify(inputs)] });
+  statement: { readonly name: string; readonly text: string },
+  inputs: readonly { readonly id: string }[],
+): Promise<Written[]> {
+  const rows = await query<WrittenRow>({ ...statement, values: [JSON.stringify(inputs)] });
   const byId = new Map(rows.map((row) => [row.id, row]));
-  return inputs.map(({ id }) => byId.get(id) as WriteRow);
+  return inputs.map(({ id }) => byId.get(id));
 }
 
 const removeSql = `WITH locked AS MATERIALIZED (SELECT ${lockSession('$1')}), gone AS (

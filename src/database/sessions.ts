@@ -6,7 +6,7 @@ import { type BatchObserver, batching, decided } from './batch.js';
 import type { Database } from './database.js';
 import { retrying } from './failures.js';
 import { type ListTable, listReader } from './list.js';
-import { etagOf, patchSessions, removeSession, type WriteRow, writeSessions } from './session-writes.js';
+import { createSessions, etagOf, patchSessions, removeSession, replaceSessions } from './session-writes.js';
 
 /** A session as it is stored: its response, ready to send, and its tag. */
 export type StoredSession = Stored<string>;
@@ -50,17 +50,12 @@ function listed(tags: readonly string[] | '*' | undefined): readonly string[] | 
   return tags === '*' || tags === undefined ? null : tags;
 }
 
-/** What a statement wrote, or undefined. */
-function storedOf({ document, etag, created }: WriteRow): (StoredSession & { created: boolean }) | undefined {
-  return document === null || etag === null ? undefined : { document, etag, created };
-}
-
 /** Whether a row that exists satisfies If-None-Match at all. */
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
 
 // A read takes the database less time than its answer takes this process and the client; a write takes it more.
 const readBatch = { parts: 3, smallest: 16, maxSize: 500 } as const;
-const writeBatch = { parts: 2, smallest: 4, maxSize: 100 } as const;
+const writeBatch = { parts: 2, smallest: 4, maxSize: 100, sendsFirst: true } as const;
 
 export type SessionStore = ReturnType<typeof sessionStore>;
 
@@ -83,11 +78,17 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
       return ids.map((id) => byId.get(id));
     },
   });
-  const write = batching({
+  const create = batching({
     ...writeBatch,
-    onBatch: observed('write'),
+    onBatch: observed('create'),
+    keyOf: ({ id }) => id,
+    run: (inputs: Parameters<typeof createSessions>[1]) => retrying(() => createSessions(database.query, inputs)),
+  });
+  const replace = batching({
+    ...writeBatch,
+    onBatch: observed('replace'),
     keyOf: ({ write }) => write.id,
-    run: (inputs: Parameters<typeof writeSessions>[1]) => retrying(() => writeSessions(database.query, inputs)),
+    run: (inputs: Parameters<typeof replaceSessions>[1]) => retrying(() => replaceSessions(database.query, inputs)),
   });
   const patch = batching({
     ...writeBatch,
@@ -144,14 +145,8 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
       return row?.account ?? undefined;
     },
 
-    /** Stores a new session, or returns null when its id exists. */
-    create(session: SessionWrite): Promise<StoredSession | null> {
-      const input = { write: session, creates: true, replaces: false, match: null, noneMatch: null };
-      return decided(async () => {
-        const row = await write(input);
-        return storedOf(row) ?? (row.before === null ? undefined : null);
-      });
-    },
+    /** Stores a new session; undefined when its id exists. */
+    create: (session: SessionWrite): Promise<StoredSession | undefined> => create(session),
 
     /**
      * Stores a session in the place of what its id has, or anew.
@@ -159,19 +154,16 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
      * @throws `precondition-failed`
      */
     replace(session: SessionWrite, precondition: Precondition): Promise<StoredSession & { created: boolean }> {
-      const { match } = precondition;
-      const input = {
-        ...{ write: session, ...tagsOf(precondition) },
-        // If-Match asks for a session, If-None-Match: * for none.
-        creates: match === undefined,
-        replaces: !refusesAnyRow(precondition),
-      };
       return decided(async () => {
-        const row = await write(input);
-        const stored = storedOf(row);
-        if (stored) return stored;
-        const failed = match !== undefined || (row.before !== null && isNotModified(precondition, row.before));
-        if (failed) throw new Problem('precondition-failed');
+        const input = { write: session, ...tagsOf(precondition) };
+        const replaced = refusesAnyRow(precondition) ? undefined : await replace(input);
+        if (replaced) return { ...replaced, created: false };
+        if (precondition.match !== undefined) throw new Problem('precondition-failed');
+        const created = await create(session);
+        if (created) return { ...created, created: true };
+        // There is one: refused by its tag, or it came since.
+        const stored = precondition.noneMatch === undefined ? undefined : await findOne(session.id);
+        if (stored && isNotModified(precondition, stored.etag)) throw new Problem('precondition-failed');
         return undefined;
       });
     },
@@ -185,7 +177,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     patch(id: string, changes: readonly Change[], precondition: Precondition): Promise<StoredSession> {
       // An empty patch changes nothing, and neither the version.
       if (changes.length === 0) return changed(id, precondition, () => findWhere(id, precondition));
-      return changed(id, precondition, async () => storedOf(await patch({ id, changes, ...tagsOf(precondition) })));
+      return changed(id, precondition, () => patch({ id, changes, ...tagsOf(precondition) }));
     },
 
     /**

@@ -16,6 +16,7 @@ async function tenBy(divisors: readonly number[]): Promise<number[]> {
 interface Options {
   parts?: 2 | 3;
   maxSize?: number;
+  sendsFirst?: boolean;
   keyOf?: (item: number) => string;
   run?: typeof tenBy;
 }
@@ -130,6 +131,19 @@ test('the next batch is begun before one is answered', async () => {
     return tenBy(items);
   };
   const { ask } = observed({ run });
+  await Promise.all(Array.from({ length: 8 }, (_, index) => ask(index + 1).then(() => order.push('answered'))));
+  expect(order).toEqual(['4 sent', '4 sent', ...new Array(8).fill('answered')]);
+});
+
+test('the next batch is sent before one is answered, where that is asked for', async () => {
+  const order: string[] = [];
+  const run = async (items: readonly number[]) => {
+    // More promises than an answer takes.
+    for (let step = 0; step < 20; step += 1) await undefined;
+    order.push(`${items.length} sent`);
+    return tenBy(items);
+  };
+  const { ask } = observed({ run, sendsFirst: true });
   await Promise.all(Array.from({ length: 8 }, (_, index) => ask(index + 1).then(() => order.push('answered'))));
   expect(order).toEqual(['4 sent', '4 sent', ...new Array(8).fill('answered')]);
 });
