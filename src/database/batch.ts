@@ -19,6 +19,8 @@ export interface BatchOptions<Item, Result> {
   readonly smallest: number;
   /** Items at most. */
   readonly maxSize: number;
+  /** Batches at once, as many as wait for longer than {@link patience}; each takes a connection. */
+  readonly most: number;
   /**
    * Whether the next batch is with the database before this one is answered: for what takes the database longer than its
    * answers take this process.
@@ -37,11 +39,11 @@ interface Waiting<Item, Result> {
 /** Milliseconds that a batch holds back the next one. What takes longer waits: for a lock, or for a server that is far. */
 const patience = 20;
 
+/** Batches of one kind of write at once: all four kinds, where each waits for a lock, leave some of ten connections to reads. */
+export const mostWrites = 2;
+
 /** What each batch leaves of how many were asked for at once before it. */
 const forgetting = 0.98;
-
-/** Batches that may run at once. */
-const most = 4;
 
 /**
  * Gathers what is asked for while the batch before is under way. Nothing is kept: a batch starts after everything in it
@@ -55,9 +57,9 @@ const most = 4;
  *   refuses a batch, each item is run by itself.
  */
 export function batching<Item, Result>(options: BatchOptions<Item, Result>): (item: Item) => Promise<Result> {
-  const { run, keyOf, parts, smallest, maxSize, sendsFirst = false, onBatch } = options;
+  const { run, keyOf, parts, smallest, maxSize, most, sendsFirst = false, onBatch } = options;
   let queue: Waiting<Item, Result>[] = [];
-  /** Items that are not answered. */
+  /** Items without an outcome. */
   let asked = 0;
   /** The most that lately were asked for at once. */
   let usual = 0;
@@ -94,7 +96,7 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
         letNext(batch);
         asked -= batch.length;
         // A statement is sent some promises after it is begun, and those of an answer may be fewer.
-        if (sendsFirst && asked > 0) setImmediate(answer);
+        if (sendsFirst && current) setImmediate(answer);
         else answer();
       };
       // What arrived together with the outcome is read first, so that the next batch is begun before this one is answered. A

@@ -54,6 +54,7 @@ export function documentsReader(database: Database, onBatch?: BatchObserver): Do
       parts: 2,
       smallest: 4,
       maxSize: 32,
+      most: 4,
       onBatch: onBatch && ((size) => onBatch('list', size)),
       async run(lists) {
         const rows = await database.query<Documents & { position: number }>({

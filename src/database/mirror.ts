@@ -1,6 +1,6 @@
 import { type ColumnKind, writableColumns } from '../model/session.js';
 import type { SessionState, StripeEvent } from '../model/stripe.js';
-import { type BatchObserver, batching, decided } from './batch.js';
+import { type BatchObserver, batching, decided, mostWrites } from './batch.js';
 import { sqlTypes } from './conditions.js';
 import type { Database } from './database.js';
 import { retrying } from './failures.js';
@@ -145,6 +145,7 @@ export function mirrorStore(database: Database, onBatch?: BatchObserver) {
     parts: 2,
     smallest: 4,
     maxSize: 100,
+    most: mostWrites,
     onBatch: onBatch && ((size) => onBatch('apply', size)),
   });
 

@@ -48,7 +48,7 @@ export interface WrittenRow {
 
 type Written = WrittenRow | undefined;
 
-/** The inputs of a statement, in one order in every group, and so the locks that it takes. */
+/** The inputs of a statement, in one order in every group, as are the locks that it takes where the plan begins with them. */
 const inputOf = (columnTypes: string, more = '') => `WITH input AS MATERIALIZED (
     SELECT r.*${more} FROM jsonb_to_recordset($1::jsonb) AS r (${columnTypes}) ORDER BY r.id COLLATE "C"
   )`;

@@ -2,7 +2,7 @@ import { Problem } from '../errors.js';
 import { isNotModified, type Precondition } from '../model/etag.js';
 import { columns, type SessionWrite } from '../model/session.js';
 import type { Change } from '../model/session-request.js';
-import { type BatchObserver, batching, decided } from './batch.js';
+import { type BatchObserver, batching, decided, mostWrites } from './batch.js';
 import type { Database } from './database.js';
 import { retrying } from './failures.js';
 import { type ListTable, listReader } from './list.js';
@@ -54,8 +54,8 @@ function listed(tags: readonly string[] | '*' | undefined): readonly string[] | 
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
 
 // A read takes the database less time than its answer takes this process and the client; a write takes it more.
-const readBatch = { parts: 3, smallest: 16, maxSize: 500 } as const;
-const writeBatch = { parts: 2, smallest: 4, maxSize: 100, sendsFirst: true } as const;
+const readBatch = { parts: 3, smallest: 16, maxSize: 500, most: 4 } as const;
+const writeBatch = { parts: 2, smallest: 4, maxSize: 100, most: mostWrites, sendsFirst: true } as const;
 
 export type SessionStore = ReturnType<typeof sessionStore>;
 
@@ -146,7 +146,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     },
 
     /** Stores a new session; undefined when its id exists. */
-    create: (session: SessionWrite): Promise<StoredSession | undefined> => create(session),
+    create,
 
     /**
      * Stores a session in the place of what its id has, or anew.
@@ -161,6 +161,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
         if (precondition.match !== undefined) throw new Problem('precondition-failed');
         const created = await create(session);
         if (created) return { ...created, created: true };
+        if (refusesAnyRow(precondition)) throw new Problem('precondition-failed');
         // There is one: refused by its tag, or it came since.
         const stored = precondition.noneMatch === undefined ? undefined : await findOne(session.id);
         if (stored && isNotModified(precondition, stored.etag)) throw new Problem('precondition-failed');
@@ -190,7 +191,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
       await changed(
         id,
         precondition,
-        async () => (await removeSession(database.query, id, match, noneMatch)) || undefined,
+        async () => (await retrying(() => removeSession(database.query, id, match, noneMatch))) || undefined,
       );
     },
 

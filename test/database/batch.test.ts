@@ -29,6 +29,7 @@ function observed({ parts = 2, maxSize = 100, run = tenBy, ...options }: Options
     parts,
     smallest: 4,
     maxSize,
+    most: 4,
     onBatch: (size) => sizes.push(size),
   });
   return { ask, sizes };

@@ -178,6 +178,7 @@ async function fight(id: string, dice: (below: number) => number): Promise<Opera
         ...[
           () => put(id, token, tag),
           () => patch(token, tag),
+          () => unless(put(id, token, undefined), seen),
           () => unless(patch(token, undefined), tag),
           () => read(tag),
         ],

@@ -1,8 +1,11 @@
+import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { expectSession } from '../support/contract.js';
+import { onPostgres } from '../support/database.js';
 import { sessionBody, sessionsPath, startService } from '../support/service.js';
+import { deliver, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
 
-const { api, database } = await startService();
+const { api, database } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
 
 const pathOf = (id: string) => `${sessionsPath}/${id}`;
 const statusesOf = (responses: { status: number }[]) => responses.map(({ status }) => status);
@@ -212,3 +215,36 @@ test('whatever creates and deletes of one id do to each other, the session is th
     expect(created - deleted).toBe(rows.length);
   }
 });
+
+// The embedded database has one connection.
+if (onPostgres) {
+  test('while writes of all kinds wait for a lock, reads go on', async () => {
+    const { path, body } = await createSession();
+    let unlock = () => {};
+    const locked = database.transaction(async (query) => {
+      await query({ text: 'LOCK TABLE checkout_session IN SHARE MODE', values: [] });
+      await new Promise<void>((resolve) => (unlock = resolve));
+    });
+    await expect.poll(() => unlock).toBeInstanceOf(Function);
+    let answers = 0;
+    const counted = async (request: PromiseLike<{ status: number }>) => {
+      const { status } = await request;
+      answers += 1;
+      return status;
+    };
+    const writes: Promise<number>[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      const event = rawEvent(rawSession({ id: `cs_test_waits_${round}` }));
+      writes.push(counted(api.post(sessionsPath).send(sessionBody())), counted(api.put(path).send(body)));
+      writes.push(counted(api.patch(path).send({ locale: 'de' })), counted(deliver(api, event)));
+      // Longer than a batch holds back the next one.
+      await setTimeout(50);
+    }
+    const read = await api.get(path).expect(200);
+    expect(read.body).toEqual(body);
+    expect(answers).toBe(0);
+    unlock();
+    await locked;
+    expect(await Promise.all(writes)).toEqual(new Array(5).fill([201, 200, 200, 200]).flat());
+  });
+}
