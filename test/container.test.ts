@@ -33,6 +33,12 @@ test('the service has the time to stop that its configuration gives it', () => {
   );
 });
 
+test('PostgreSQL buffers a quarter of its memory', () => {
+  const megabytes = (text: string) => Number.parseInt(text, 10) * (text.includes('G') ? 1024 : 1);
+  const [, buffers] = /shared_buffers=(\S+)/.exec(postgres.command.join(' ')) ?? [];
+  expect(megabytes(buffers ?? '') * 4).toBe(megabytes(postgres.deploy.resources.limits.memory));
+});
+
 test.each(Object.entries<Record<string, unknown>>(compose.services))(
   '%s has no more rights than it needs',
   (_, one) => {

@@ -156,11 +156,15 @@ export function growthReport(results) {
 /** What the figures depend on. @param {string | undefined} databaseUrl */
 export function environmentOf(databaseUrl) {
   return connected(/** @type {string} */ (databaseUrl), async (client) => {
-    const { rows } = await client.query('SHOW server_version');
+    const { rows } = await client.query(
+      `SELECT current_setting('server_version') AS version, current_setting('shared_buffers') AS buffers`,
+    );
     const [{ model } = { model: 'unknown' }] = cpus();
     return {
       node: process.version,
-      postgresql: rows[0].server_version,
+      postgresql: rows[0].version,
+      // What growth depends on most.
+      sharedBuffers: rows[0].buffers,
       cpu: `${cpus().length} × ${model}`,
       memory: `${Math.round(totalmem() / 2 ** 30)} GB`,
     };
