@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { cp, mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,9 +25,13 @@ export async function testDatabase(content: 'migrated' | 'empty' = 'migrated'): 
   return database;
 }
 
-/** A database on the server of TEST_DATABASE_URL, and its URL for processes of their own. */
+/**
+ * A database on the server of TEST_DATABASE_URL, and its URL for processes of their own. Removed after the file; where a
+ * test makes it, which is too late for that, after the run.
+ */
 export async function postgresDatabase(server: string, copyOf: string): Promise<{ url: string; database: Database }> {
-  const name = `checkout_session_test_${randomUUID()}`;
+  if (template.kind !== 'postgres') throw new Error('only PostgreSQL has databases to be copied');
+  const name = `${template.name}_${randomBytes(8).toString('hex')}`;
   await administrate(server, `CREATE DATABASE "${name}" TEMPLATE "${copyOf}"`);
   const url = databaseUrl(server, name);
   const database = openPostgres({ url, poolSize: 10, statementTimeout: 10_000, preparedStatements: true });

@@ -7,12 +7,13 @@ export function databaseUrl(url: string, name: string): string {
   return other.href;
 }
 
-/** Runs one statement outside of any test database. */
-export async function administrate(url: string, statement: string): Promise<void> {
+/** Runs one statement outside of any test database; resolves to its rows. */
+export async function administrate<Row extends object>(url: string, statement: string): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(statement);
+    const { rows } = await client.query<Row>(statement);
+    return rows;
   } finally {
     await client.end();
   }

@@ -44,7 +44,12 @@ async function postgresTemplate(url: string, provide: TestProject['provide']) {
   await migrate(database);
   await database.close();
   provide('template', { kind: 'postgres', url, name });
-  return () => administrate(url, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
+  return async () => {
+    const copies = `SELECT datname FROM pg_database WHERE datname = '${name}' OR starts_with(datname, '${name}_')`;
+    for (const { datname } of await administrate<{ datname: string }>(url, copies)) {
+      await administrate(url, `DROP DATABASE IF EXISTS "${datname}" WITH (FORCE)`);
+    }
+  };
 }
 
 async function embeddedTemplate(provide: TestProject['provide']) {
