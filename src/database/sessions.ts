@@ -78,24 +78,23 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
       return ids.map((id) => byId.get(id));
     },
   });
-  const create = batching({
-    ...writeBatch,
-    onBatch: observed('create'),
-    keyOf: ({ id }) => id,
-    run: (inputs: Parameters<typeof createSessions>[1]) => retrying(() => createSessions(database.query, inputs)),
-  });
-  const replace = batching({
-    ...writeBatch,
-    onBatch: observed('replace'),
-    keyOf: ({ write }) => write.id,
-    run: (inputs: Parameters<typeof replaceSessions>[1]) => retrying(() => replaceSessions(database.query, inputs)),
-  });
-  const patch = batching({
-    ...writeBatch,
-    onBatch: observed('patch'),
-    keyOf: ({ id }) => id,
-    run: (inputs: Parameters<typeof patchSessions>[1]) => retrying(() => patchSessions(database.query, inputs)),
-  });
+  const create = writing('create', createSessions, ({ id }) => id);
+  const replace = writing('replace', replaceSessions, ({ write }) => write.id);
+  const patch = writing('patch', patchSessions, ({ id }) => id);
+
+  /** Gathers the writes of a kind. */
+  function writing<Input, Result>(
+    kind: string,
+    run: (query: Database['query'], inputs: readonly Input[]) => Promise<readonly Result[]>,
+    keyOf: (input: Input) => string,
+  ) {
+    return batching<Input, Result>({
+      ...writeBatch,
+      onBatch: observed(kind),
+      keyOf,
+      run: (inputs) => retrying(() => run(database.query, inputs)),
+    });
+  }
 
   async function one<Document extends string | null = string>(name: string, text: string, id: string) {
     const [row] = await database.query<Stored<Document>>({ name, text, values: [id] });

@@ -221,11 +221,14 @@ if (onPostgres) {
   test('while writes of all kinds wait for a lock, reads go on', async () => {
     const { path, body } = await createSession();
     let unlock = () => {};
-    const locked = database.transaction(async (query) => {
-      await query({ text: 'LOCK TABLE checkout_session IN SHARE MODE', values: [] });
-      await new Promise<void>((resolve) => (unlock = resolve));
+    let unlocked: Promise<void> | undefined;
+    await new Promise<void>((resolve) => {
+      unlocked = database.transaction(async (query) => {
+        await query({ text: 'LOCK TABLE checkout_session IN SHARE MODE', values: [] });
+        resolve();
+        await new Promise<void>((end) => (unlock = end));
+      });
     });
-    await expect.poll(() => unlock).toBeInstanceOf(Function);
     let answers = 0;
     const counted = async (request: PromiseLike<{ status: number }>) => {
       const { status } = await request;
@@ -244,7 +247,7 @@ if (onPostgres) {
     expect(read.body).toEqual(body);
     expect(answers).toBe(0);
     unlock();
-    await locked;
+    await unlocked;
     expect(await Promise.all(writes)).toEqual(new Array(5).fill([201, 200, 200, 200]).flat());
   });
 }
