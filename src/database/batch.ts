@@ -30,6 +30,12 @@ export interface BatchOptions<Item, Result> {
   readonly onBatch?: ((size: number) => void) | undefined;
 }
 
+/**
+ * How writes of one kind are gathered. Two batches at once: all four kinds, where each waits for a lock, leave some of ten
+ * connections to reads.
+ */
+export const writeBatch = { parts: 2, smallest: 4, maxSize: 100, most: 2 } as const;
+
 interface Waiting<Item, Result> {
   readonly item: Item;
   readonly resolve: (result: Result) => void;
@@ -38,9 +44,6 @@ interface Waiting<Item, Result> {
 
 /** Milliseconds that a batch holds back the next one. What takes longer waits: for a lock, or for a server that is far. */
 const patience = 20;
-
-/** Batches of one kind of write at once: all four kinds, where each waits for a lock, leave some of ten connections to reads. */
-export const mostWrites = 2;
 
 /** What each batch leaves of how many were asked for at once before it. */
 const forgetting = 0.98;

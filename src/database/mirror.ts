@@ -1,10 +1,9 @@
 import { type ColumnKind, writableColumns } from '../model/session.js';
 import type { SessionState, StripeEvent } from '../model/stripe.js';
-import { type BatchObserver, batching, decided, mostWrites } from './batch.js';
-import { sqlTypes } from './conditions.js';
+import { type BatchObserver, batching, decided, writeBatch } from './batch.js';
 import type { Database } from './database.js';
 import { retrying } from './failures.js';
-import { touchedWhere } from './session-writes.js';
+import { touchedWhere, typesOf } from './session-writes.js';
 
 /** What became of a state: stored; older than what is stored; delivered before; of a session that was deleted. */
 export type Outcome = 'applied' | 'stale' | 'duplicate' | 'deleted';
@@ -31,7 +30,7 @@ const carriable = writableColumns.filter(({ name }) => name !== 'id');
 
 const rowNames = [...writableColumns.map(({ name }) => `"${name}"`), ...stripeNames].join(', ');
 const rowTypes = [
-  ...writableColumns.map(({ name, kind }) => `"${name}" ${sqlTypes[kind]}`),
+  typesOf(writableColumns),
   ...Object.entries({ ...stripeTypes, ...eventTypes }).map(([name, type]) => `${name} ${type}`),
 ].join(', ');
 
@@ -140,12 +139,9 @@ export function mirrorStore(database: Database, onBatch?: BatchObserver) {
   }
 
   const applyOne = batching({
+    ...writeBatch,
     run: applyOnce,
     keyOf: ({ state }) => state.id,
-    parts: 2,
-    smallest: 4,
-    maxSize: 100,
-    most: mostWrites,
     onBatch: onBatch && ((size) => onBatch('apply', size)),
   });
 

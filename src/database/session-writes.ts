@@ -34,7 +34,8 @@ function tagsSatisfy(match: string, noneMatch: string): string {
 const returning = `s.id, s.document, ${etagOf('s')} AS etag`;
 const written = writableColumns.filter(({ name }) => name !== 'id');
 const names = writableColumns.map(({ name }) => `"${name}"`).join(', ');
-const typesOf = (some: typeof writableColumns) =>
+/** Columns and their types, as jsonb_to_recordset takes them. */
+export const typesOf = (some: typeof writableColumns) =>
   some.map(({ name, kind }) => `"${name}" ${sqlTypes[kind]}`).join(', ');
 
 /** What a statement wrote of one session. */

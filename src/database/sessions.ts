@@ -2,7 +2,7 @@ import { Problem } from '../errors.js';
 import { isNotModified, type Precondition } from '../model/etag.js';
 import { columns, type SessionWrite } from '../model/session.js';
 import type { Change } from '../model/session-request.js';
-import { type BatchObserver, batching, decided, mostWrites } from './batch.js';
+import { type BatchObserver, batching, decided, writeBatch } from './batch.js';
 import type { Database } from './database.js';
 import { retrying } from './failures.js';
 import { type ListTable, listReader } from './list.js';
@@ -53,9 +53,8 @@ function listed(tags: readonly string[] | '*' | undefined): readonly string[] | 
 /** Whether a row that exists satisfies If-None-Match at all. */
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
 
-// A read takes the database less time than its answer takes this process and the client; a write takes it more.
+// A read takes the database less time than its answer takes this process and the client.
 const readBatch = { parts: 3, smallest: 16, maxSize: 500, most: 4 } as const;
-const writeBatch = { parts: 2, smallest: 4, maxSize: 100, most: mostWrites, sendsFirst: true } as const;
 
 export type SessionStore = ReturnType<typeof sessionStore>;
 
@@ -90,6 +89,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
   ) {
     return batching<Input, Result>({
       ...writeBatch,
+      sendsFirst: true,
       onBatch: observed(kind),
       keyOf,
       run: (inputs) => retrying(() => run(database.query, inputs)),
