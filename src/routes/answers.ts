@@ -43,23 +43,30 @@ export function sendSession(reply: FastifyReply, { document, etag }: StoredSessi
 }
 
 /**
- * Answers with a page. As bytes: a text would be measured before it is encoded, and is the slower to write.
+ * Answers with a page. As bytes: a text would be measured before it is encoded, and is the slower to write. The results go
+ * to their place among them: joined to the envelope as text, they would be copied once more.
  *
  * @param url the request's own.
  */
 export function sendPage(reply: FastifyReply, page: StoredPage, url: string): FastifyReply {
-  const body = Buffer.from(pageJson(page, url), page.isAscii ? 'latin1' : 'utf8');
+  const { results } = page;
+  const encoding = page.isAscii ? 'latin1' : 'utf8';
+  const head = `${envelope(page, url).slice(0, -1)},"results":[`;
+  const tail = ']}';
+  const body = Buffer.allocUnsafe(head.length + Buffer.byteLength(results, encoding) + tail.length);
+  let end = body.write(head, 'latin1');
+  end += body.write(results, end, encoding);
+  body.write(tail, end, 'latin1');
   return reply.type('application/json; charset=utf-8').send(body);
 }
 
-/** The envelope of a page around results that are JSON already; ASCII as far as they are. */
-function pageJson({ results, next, previous, count }: StoredPage, url: string): string {
+/** What stands around the results of a page, as JSON: ASCII, as URLs are. */
+function envelope({ next, previous, count }: StoredPage, url: string): string {
   const link = (cursor: StoredPage['next']) => {
     if (!cursor) return null;
     const target = new URL(url);
     target.searchParams.set('cursor', encodeCursor(cursor));
     return target.href;
   };
-  const envelope = JSON.stringify({ count, next: link(next), previous: link(previous) }).slice(0, -1);
-  return `${envelope},"results":[${results}]}`;
+  return JSON.stringify({ count, next: link(next), previous: link(previous) });
 }
