@@ -16,6 +16,7 @@ import { account, createdPrefix, rawSession } from './seed.mjs';
  * @property {string} title
  * @property {readonly string[]} contenders beside ours
  * @property {readonly number[]} statuses
+ * @property {boolean} writes
  * @property {boolean} [finite] the requests are made before the measurement, which ends when they are used up
  * @property {(material: Material, cursorOf: CursorOf) => () => Request} requests
  *   prepares a measurement; the function it returns gives one request after the other
@@ -83,6 +84,7 @@ const scenarios = {
     title: 'one by id',
     contenders: ['bare', 'pg', 'prisma'],
     statuses: [200],
+    writes: false,
     requests:
       ({ ids }) =>
       () => ({ method: 'GET', path: `${path}/${any(ids)}` }),
@@ -91,6 +93,7 @@ const scenarios = {
     title: 'list of 50, from a different moment each',
     contenders: ['bare', 'pg', 'prisma'],
     statuses: [200],
+    writes: false,
     requests: ({ from, to }) => {
       const span = to - from;
       // Not from the first tenth, so that every page is full.
@@ -104,6 +107,7 @@ const scenarios = {
     title: 'list of a customer',
     contenders: ['pg', 'prisma'],
     statuses: [200],
+    writes: false,
     requests:
       ({ customers }) =>
       () => ({ method: 'GET', path: `${path}?customer=${any(customers)}` }),
@@ -113,18 +117,21 @@ const scenarios = {
     title: 'pages of 10 from the first on',
     contenders: ['pg'],
     statuses: [200],
+    writes: false,
     requests: pages(({ firstRows }) => firstRows),
   },
   deep: {
     title: 'pages of 10 from the 10,000th on',
     contenders: ['pg'],
     statuses: [200],
+    writes: false,
     requests: pages(({ deepRows }) => deepRows),
   },
   create: {
     title: 'create',
     contenders: ['pg', 'prisma'],
     statuses: [201],
+    writes: true,
     requests:
       ({ documents }) =>
       () => ({ method: 'POST', path, body: { ...any(documents), id: newId() } }),
@@ -133,6 +140,7 @@ const scenarios = {
     title: 'replace',
     contenders: ['pg', 'prisma'],
     statuses: [200],
+    writes: true,
     requests: (material) => {
       const next = rowsOnce(material);
       return () => {
@@ -146,6 +154,7 @@ const scenarios = {
     title: 'patch',
     contenders: ['pg', 'prisma'],
     statuses: [200],
+    writes: true,
     requests: (material) => {
       const next = rowsOnce(material);
       return () => ({
@@ -159,6 +168,7 @@ const scenarios = {
     title: 'webhook, half of the sessions new',
     contenders: ['pg'],
     statuses: [200],
+    writes: true,
     finite: true,
     requests: (material) => {
       const next = rowsOnce(material);
