@@ -42,14 +42,18 @@ export function sendSession(reply: FastifyReply, { document, etag }: StoredSessi
   return reply.header('etag', etag).type('application/json').send(document);
 }
 
+/** What a target has before its path where it is a whole URL, as servers must accept (RFC 9112, section 3.2.2). */
+const origin = /^https?:\/\/[^/]*/i;
+
 /**
  * Answers with a page. As bytes: a text would be measured before it is encoded, and is the slower to write. The results go
  * to their place among them: joined to the envelope as text, they would be copied once more.
  *
- * @param url the request's own.
+ * @param base of the URLs in the answer.
  */
-export function sendPage(reply: FastifyReply, page: StoredPage, url: string): FastifyReply {
+export function sendPage(reply: FastifyReply, page: StoredPage, base: string): FastifyReply {
   const { results } = page;
+  const url = `${base}${reply.request.url.replace(origin, '')}`;
   const encoding = page.isAscii ? 'latin1' : 'utf8';
   const head = `${envelope(page, url).slice(0, -1)},"results":[`;
   const tail = ']}';

@@ -58,7 +58,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
     },
     async (request, reply) => {
       const page = await sessions.list(request.query as unknown as ListQuery);
-      return sendPage(reply, page, `${baseOf(request)}${request.url}`);
+      return sendPage(reply, page, baseOf(request));
     },
   );
 

@@ -33,8 +33,7 @@ export async function stripeEventRoutes(app: FastifyInstance, { events, publicUr
     },
     async (request, reply) => {
       const page = await events.list(request.query as ListQuery);
-      const url = `${baseUrl(request, publicUrl)}${request.url}`;
-      return sendPage(reply, page, url);
+      return sendPage(reply, page, baseUrl(request, publicUrl));
     },
   );
 }

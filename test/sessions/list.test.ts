@@ -1,3 +1,5 @@
+import { get } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { contract, expectComponent, expectSession } from '../support/contract.js';
 import { sessionBody, sessionsPath, startService } from '../support/service.js';
@@ -230,6 +232,16 @@ test.each(['https://api.example.com/mirror', 'https://api.example.com/mirror/'])
     expect(second.previous.startsWith(`${base}${sessionsPath}?`)).toBe(true);
   },
 );
+
+// RFC 9112, section 3.2.2.
+test('a target may be the whole URL, and next works with it', async () => {
+  const page = await new Promise<Page>((resolve, reject) => {
+    const path = `${url}${sessionsPath}?limit=3`;
+    get(url, { path }, (response) => resolve(json(response) as Promise<Page>)).on('error', reject);
+  });
+  expect(page.next?.startsWith(`${url}${sessionsPath}?`)).toBe(true);
+  expect(idsOf(await follow(page.next))).toEqual(sorted('-created').slice(3, 6));
+});
 
 test('a trailing slash is accepted, and next works with it', async () => {
   const { body } = await api.get(`${sessionsPath}/?limit=3`).expect(200);
