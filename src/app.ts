@@ -83,7 +83,8 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   await app.register(openapi, { publicUrl: config.PUBLIC_URL, examples });
   await app.register(healthRoutes, { database, lifecycle });
   await app.register(metricsRoute, { metrics, config });
-  const publicUrl = config.PUBLIC_URL;
+  // In ASCII, whatever its host and path are written in: Location is a header.
+  const publicUrl = config.PUBLIC_URL && new URL(config.PUBLIC_URL).href;
   await app.register(async (working) => {
     // Statements of the embedded database hold the event loop themselves: a lag is no sign of too many requests there.
     if (database.pool) await shedLoad(working, config, metrics.countRefusal);

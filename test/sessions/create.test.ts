@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { expectSession } from '../support/contract.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
 
-const { api, url } = await startService();
+const { api, url, database } = await startService();
 
 const pathOf = (id: string) => `${sessionsPath}/${encodeURIComponent(id)}`;
 const pointersOf = (body: { errors: { pointer: string }[] }) => body.errors.map(({ pointer }) => pointer);
@@ -257,6 +257,14 @@ test('ids that differ in case or Unicode normalisation alone are different', asy
   for (const id of ['cs_Case', 'cs_case', 'cs_\u00e9', 'cs_e\u0301']) {
     await api.post(sessionsPath).send(sessionBody({ id })).expect(201);
   }
+});
+
+test('a PUBLIC_URL of any letters is ASCII in Location', async () => {
+  const { api: named } = await startService({ database, environment: { PUBLIC_URL: 'https://пример.рф/база' } });
+  const sent = sessionBody();
+  const { headers } = await named.post(sessionsPath).send(sent).expect(201);
+  const base = 'https://xn--e1afmkfd.xn--p1ai/%D0%B1%D0%B0%D0%B7%D0%B0';
+  expect(headers.location).toBe(`${base}${pathOf(sent.id)}`);
 });
 
 test('a trailing slash is accepted, and not repeated in Location', async () => {
