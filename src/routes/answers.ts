@@ -42,7 +42,7 @@ export function sendSession(reply: FastifyReply, { document, etag }: StoredSessi
   return reply.header('etag', etag).type('application/json').send(document);
 }
 
-/** What a target has before its path where it is a whole URL, as servers must accept (RFC 9112, section 3.2.2). */
+/** What a target has before its path where it is a whole URL, which servers must accept (RFC 9112, section 3.2.2). */
 const origin = /^https?:\/\/[^/]*/i;
 
 /**

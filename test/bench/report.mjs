@@ -158,7 +158,7 @@ export function environmentOf(databaseUrl) {
   return connected(/** @type {string} */ (databaseUrl), async (client) => {
     const { rows } = await client.query(
       `SELECT current_setting('server_version') AS version, current_setting('shared_buffers') AS buffers,
-        current_setting('max_wal_size') AS log`,
+        current_setting('max_wal_size') AS wal`,
     );
     const [{ model } = { model: 'unknown' }] = cpus();
     return {
@@ -166,7 +166,7 @@ export function environmentOf(databaseUrl) {
       postgresql: rows[0].version,
       // What growth depends on most.
       sharedBuffers: rows[0].buffers,
-      maxWalSize: rows[0].log,
+      maxWalSize: rows[0].wal,
       cpu: `${cpus().length} × ${model}`,
       memory: `${Math.round(totalmem() / 2 ** 30)} GB`,
     };

@@ -75,8 +75,8 @@ async function everyRound({ only, connections: counts, rounds, seconds }, report
   };
 
   // All rounds of the reads first: what writes leave in the buffers, a read has to write back. A checkpoint before them and
-  // one before the writes, not one a round: right after it every page that is changed goes to the log whole, which a
-  // server does once in minutes.
+  // one before the writes, not one a round: the first change of a page after it puts the whole page into the log, and how
+  // often that is, is the server's to set.
   for (const writes of [false, true]) {
     const scenarios = only.filter((name) => scenarioOf(name).writes === writes);
     await connected(databaseUrl, settle);
