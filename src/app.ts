@@ -16,7 +16,7 @@ import { sessionStore } from './database/sessions.js';
 import { stripeEventStore } from './database/stripe-events.js';
 import { Problem, type ProblemCode } from './errors.js';
 import { examples } from './model/examples.js';
-import { accessCheck, refuseTwoHosts } from './plugins/access.js';
+import { accessCheck, refuseNoHost, refuseTwoHosts } from './plugins/access.js';
 import { allowOrigins } from './plugins/cors.js';
 import errorHandler, { handleError, problemType } from './plugins/error-handler.js';
 import gracefulClose from './plugins/graceful-close.js';
@@ -96,6 +96,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
           reply.header('cache-control', 'private, no-cache').header('x-content-type-options', 'nosniff');
           refuseTwoHosts(request);
           checkAccess(request);
+          refuseNoHost(request);
           next();
         });
         await api.register(sessionRoutes, { sessions, publicUrl });

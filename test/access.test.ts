@@ -311,3 +311,13 @@ test('what the database says of a failure is logged without the data of the requ
   expect(failures.join('')).toMatch(/23514/);
   expect(failures.join('')).not.toContain(customer);
 });
+
+test.each(['a b', '%%%', '[::1', 'x:99999', 'a/b', 'a?b', 'someone@example.com'])(
+  'a Host that names no host, %s, is refused, and nothing is stored',
+  async (host) => {
+    expectProblem(await open.api.get(`${sessionsPath}?limit=1`).set('host', host), 400, 'malformed-request');
+    const sent = sessionBody();
+    await open.api.post(sessionsPath).set('host', host).send(sent).expect(400);
+    await open.api.get(`${sessionsPath}/${sent.id}`).expect(404);
+  },
+);
