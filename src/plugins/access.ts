@@ -96,16 +96,11 @@ export function refuseTwoHosts({ raw: { rawHeaders } }: FastifyRequest): void {
   if (hosts > 1) throw new Problem('malformed-request', { detail: 'There are two Host headers.' });
 }
 
-/** The last Host that was one: most requests name the same. */
-let knownHost = '';
-
 /** Refuses a Host that is none, as servers must (RFC 9112, section 3.2): the URLs in answers are made of it. */
 export function refuseNoHost({ host }: FastifyRequest): void {
-  if (host === knownHost) return;
   // A request of HTTP/1.0 has none.
   const isHost = host === '' || (!/[/\\?#@]/.test(host) && URL.canParse(`http://${host}`));
   if (!isHost) throw new Problem('malformed-request', { detail: 'The Host header names no host.' });
-  knownHost = host;
 }
 
 const localHost = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;

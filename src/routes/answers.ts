@@ -55,7 +55,7 @@ export function sendPage(reply: FastifyReply, page: StoredPage, base: string): F
   const { results } = page;
   const url = `${base}${reply.request.url.replace(origin, '')}`;
   const encoding = page.isAscii ? 'latin1' : 'utf8';
-  const head = `${envelope(page, url).slice(0, -1)},"results":[`;
+  const head = headOf(page, url);
   const tail = ']}';
   const body = Buffer.allocUnsafe(head.length + Buffer.byteLength(results, encoding) + tail.length);
   let end = body.write(head, 'latin1');
@@ -64,13 +64,13 @@ export function sendPage(reply: FastifyReply, page: StoredPage, base: string): F
   return reply.type('application/json; charset=utf-8').send(body);
 }
 
-/** What stands around the results of a page, as JSON: ASCII, as URLs are. */
-function envelope({ next, previous, count }: StoredPage, url: string): string {
+/** What stands before the results of a page: ASCII, as URLs are. */
+function headOf({ next, previous, count }: StoredPage, url: string): string {
   const link = (cursor: StoredPage['next']) => {
     if (!cursor) return null;
     const target = new URL(url);
     target.searchParams.set('cursor', encodeCursor(cursor));
     return target.href;
   };
-  return JSON.stringify({ count, next: link(next), previous: link(previous) });
+  return `${JSON.stringify({ count, next: link(next), previous: link(previous) }).slice(0, -1)},"results":[`;
 }

@@ -78,7 +78,7 @@ async function everyRound({ only, connections: counts, rounds, seconds }, report
   // one before the writes, not one a round: the first change of a page after it puts the whole page into the log, and how
   // often that is, is the server's to set.
   for (const writes of [false, true]) {
-    const scenarios = only.filter((name) => scenarioOf(name).writes === writes);
+    const scenarios = only.filter((name) => (scenarioOf(name).writes ?? false) === writes);
     await connected(databaseUrl, settle);
     for (let round = 0; round < rounds; round += 1) {
       for (const scenario of scenarios) for (const count of counts) await measure(scenario, count, round);

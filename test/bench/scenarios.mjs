@@ -16,7 +16,7 @@ import { account, createdPrefix, rawSession } from './seed.mjs';
  * @property {string} title
  * @property {readonly string[]} contenders beside ours
  * @property {readonly number[]} statuses
- * @property {boolean} writes
+ * @property {boolean} [writes]
  * @property {boolean} [finite] the requests are made before the measurement, which ends when they are used up
  * @property {(material: Material, cursorOf: CursorOf) => () => Request} requests
  *   prepares a measurement; the function it returns gives one request after the other
@@ -84,7 +84,6 @@ const scenarios = {
     title: 'one by id',
     contenders: ['bare', 'pg', 'prisma'],
     statuses: [200],
-    writes: false,
     requests:
       ({ ids }) =>
       () => ({ method: 'GET', path: `${path}/${any(ids)}` }),
@@ -93,7 +92,6 @@ const scenarios = {
     title: 'list of 50, from a different moment each',
     contenders: ['bare', 'pg', 'prisma'],
     statuses: [200],
-    writes: false,
     requests: ({ from, to }) => {
       const span = to - from;
       // Not from the first tenth, so that every page is full.
@@ -107,7 +105,6 @@ const scenarios = {
     title: 'list of a customer',
     contenders: ['pg', 'prisma'],
     statuses: [200],
-    writes: false,
     requests:
       ({ customers }) =>
       () => ({ method: 'GET', path: `${path}?customer=${any(customers)}` }),
@@ -117,14 +114,12 @@ const scenarios = {
     title: 'pages of 10 from the first on',
     contenders: ['pg'],
     statuses: [200],
-    writes: false,
     requests: pages(({ firstRows }) => firstRows),
   },
   deep: {
     title: 'pages of 10 from the 10,000th on',
     contenders: ['pg'],
     statuses: [200],
-    writes: false,
     requests: pages(({ deepRows }) => deepRows),
   },
   create: {
