@@ -6,9 +6,9 @@ import { buildApp } from './app.js';
 import { type Config, isTraced, parseConfig } from './config.js';
 import { type Database, untilReachable } from './database/database.js';
 import { operatorMessage } from './database/failures.js';
-import { migrate, pendingMigrations } from './database/migrate.js';
+import { migrate, requireMigrations } from './database/migrate.js';
 import { openDatabase } from './database/open.js';
-import { loggable, logSerializers, OperatorError } from './errors.js';
+import { loggable, logSerializers } from './errors.js';
 import { stripeClients } from './stripe/client.js';
 import { startSchedule } from './stripe/schedule.js';
 
@@ -42,12 +42,7 @@ async function prepareDatabase(config: Config, database: Database, log: pino.Log
     if (applied.length > 0) log.info({ applied }, 'migrated');
     return;
   }
-  const pending = await pendingMigrations(database);
-  if (pending.length > 0) {
-    throw new OperatorError(
-      `The database lacks migrations (${pending.join(', ')}) and MIGRATE_ON_START is false: run npm run migrate.`,
-    );
-  }
+  await requireMigrations(database, 'MIGRATE_ON_START is false');
 }
 
 /** `isHasty` where something failed. */
@@ -62,9 +57,9 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
   const begun: End[] = [];
   stopWithGrace(config, log, begun);
   try {
-    const database = await openDatabase(config, (error) =>
-      log.warn({ err: loggable(error) }, 'a database connection failed'),
-    );
+    const database = await openDatabase(config, {
+      onIdleError: (error) => log.warn({ err: loggable(error) }, 'a database connection failed'),
+    });
     begun.push(() => database.close());
     await prepareDatabase(config, database, log);
     const tracing = isTraced(config) && (await import('./plugins/tracing.js')).startTracing(config, log);

@@ -36,6 +36,8 @@ const options = {
 
 const retries = 8;
 
+type RunContext = Context<typeof options, ReturnType<typeof parse>>;
+
 interface Run {
   client: StripeClient;
   account: string | undefined;
@@ -45,7 +47,7 @@ interface Run {
 }
 
 /** Whether all was taken in. */
-async function fill({ config, database, log, progress }: Context<typeof options>, run: Run): Promise<boolean> {
+async function fill({ config, database, log, progress }: RunContext, run: Run): Promise<boolean> {
   const ingest = createIngest(mirrorStore(database), config, log);
   const onResume = () => print(`${runName(run)}: goes on where an interrupted run stopped`);
   return attempt(runName(run), progress, async (onPage) => {
@@ -55,7 +57,7 @@ async function fill({ config, database, log, progress }: Context<typeof options>
 }
 
 /** Whether the mirror is the same as Stripe. */
-async function difference({ config, database, progress }: Context<typeof options>, run: Run): Promise<boolean> {
+async function difference({ config, database, progress }: RunContext, run: Run): Promise<boolean> {
   const onDifference = ({ kind, id, columns }: Difference) => {
     progress.end();
     print(`${kind} ${id}${columns.length > 0 ? `: ${columns.join(', ')}` : ''}`);
@@ -66,15 +68,21 @@ async function difference({ config, database, progress }: Context<typeof options
   });
 }
 
-await runCommand({ help, options }, async (context) => {
-  const { config, values } = context;
+/** The seconds between which sessions were created. */
+function parse(values: { since?: string; until?: string }) {
   const since = secondsOf('since', values.since);
   const until = secondsOf('until', values.until);
-  if (since !== undefined && until !== undefined && since >= until)
-    throw new UsageError('--since must be before --until');
+  if (since !== undefined && until !== undefined && since >= until) {
+    throw new UsageError('--since must be before --until.');
+  }
+  return { since, until };
+}
+
+await runCommand({ help, options, parse }, async (context) => {
+  const { config, values, given } = context;
   let code = 0;
   for (const client of configuredClients(config)) {
-    const reading = { client, account: values.account, retries, since, until };
+    const reading = { client, account: values.account, retries, ...given };
     const isDone = values['dry-run'] ? await difference(context, reading) : await fill(context, reading);
     if (!isDone) code = 1;
   }

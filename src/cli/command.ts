@@ -3,31 +3,39 @@ import pino from 'pino';
 import { type Config, parseConfig } from '../config.js';
 import type { Database } from '../database/database.js';
 import { operatorMessage } from '../database/failures.js';
-import { migrate } from '../database/migrate.js';
+import { migrate, requireMigrations } from '../database/migrate.js';
 import { openDatabase } from '../database/open.js';
 import { logSerializers, OperatorError } from '../errors.js';
+import { parseTimestampOrDate } from '../model/timestamp.js';
 
 /** What every command of the command line shares: help, configuration, database, progress, exit code. */
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
-export interface Command<Taken extends Options> {
+export interface Command<Taken extends Options, Arguments> {
   /** What `--help` prints. */
   readonly help: string;
   readonly options: Taken;
   /** Whether arguments without a name are taken. */
   readonly allowPositionals?: boolean;
-  /** Whether the database is brought up to date first, where the configuration allows it. */
-  readonly migrates?: boolean;
+  /** Reads the arguments before the database is opened, so that a wrong one changes nothing. */
+  readonly parse?: (values: Values<Taken>) => Arguments;
+  /**
+   * What to do about pending migrations. `apply` leaves them to the operator where MIGRATE_ON_START is false, and
+   * `--dry-run`, which changes nothing in any command, only requires that there are none.
+   */
+  readonly migrations?: 'apply' | 'require' | 'ignore';
 }
 
 type Values<Taken extends Options> = ReturnType<typeof parseArgs<{ options: Taken }>>['values'];
 
-export interface Context<Taken extends Options> {
+export interface Context<Taken extends Options, Arguments = undefined> {
   readonly config: Config;
   readonly database: Database;
   readonly log: pino.Logger;
   readonly values: Values<Taken>;
+  /** What `parse` returned. */
+  readonly given: Arguments;
   readonly positionals: readonly string[];
   readonly progress: Progress;
 }
@@ -40,25 +48,30 @@ export class UsageError extends OperatorError {}
  *
  * @param work returns the exit code: 0 only when all that was asked for was done.
  */
-export async function runCommand<Taken extends Options>(
-  { help, options, allowPositionals = false, migrates = true }: Command<Taken>,
-  work: (context: Context<Taken>) => Promise<number>,
+export async function runCommand<Taken extends Options, Arguments = undefined>(
+  { help, options, allowPositionals = false, parse, migrations = 'apply' }: Command<Taken, Arguments>,
+  work: (context: Context<Taken, Arguments>) => Promise<number>,
 ): Promise<void> {
   try {
     const all = { ...options, help: { type: 'boolean' as const, short: 'h' } };
-    const { values, positionals } = parseArguments(all, allowPositionals);
-    if (values.help) {
+    const parsed = parseArguments(all, allowPositionals);
+    if (parsed.values.help) {
       process.stdout.write(help);
       return;
     }
+    const { positionals } = parsed;
+    const values = parsed.values as Values<Taken>;
+    const given = parse?.(values) as Arguments;
     // A command listens nowhere, so who could reach it is not asked.
     const config = parseConfig({ ...process.env, HOST: undefined });
     const log = pino({ level: config.LOG_LEVEL, base: null, serializers: logSerializers }, pino.destination(2));
-    const database = await openDatabase(config);
+    const reason = reasonNotToMigrate(config, parsed.values['dry-run'] ? 'require' : migrations);
+    const database = await openDatabase(config, { mustExist: reason !== undefined });
     try {
-      if (migrates && config.MIGRATE_ON_START) await migrate(database);
+      if (reason !== undefined) await requireMigrations(database, reason);
+      else if (migrations === 'apply') await migrate(database);
       const progress = new Progress();
-      process.exitCode = await work({ config, database, log, values: values as Values<Taken>, positionals, progress });
+      process.exitCode = await work({ config, database, log, values, given, positionals, progress });
     } finally {
       await database.close();
     }
@@ -68,6 +81,12 @@ export async function runCommand<Taken extends Options>(
   }
   // What a library left behind may keep the process for seconds; what was written is out first.
   process.stdout.write('', () => process.exit());
+}
+
+/** Why pending migrations end a command; undefined where they do not. */
+function reasonNotToMigrate(config: Config, migrations: Command<Options, unknown>['migrations']): string | undefined {
+  if (migrations === 'require') return 'this command changes nothing';
+  return migrations === 'apply' && !config.MIGRATE_ON_START ? 'MIGRATE_ON_START is false' : undefined;
 }
 
 function parseArguments(options: Options, allowPositionals: boolean) {
@@ -96,10 +115,14 @@ export class Progress {
   }
 }
 
-/** Reads `--since`, `--until`: a date or an RFC 3339 date-time, in epoch seconds. */
+/** Reads `--since` or `--until` as the API reads times and dates, in whole epoch seconds. */
 export function secondsOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const milliseconds = Date.parse(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
-  if (Number.isNaN(milliseconds)) throw new UsageError(`--${name} must be a date or an RFC 3339 date-time`);
-  return Math.floor(milliseconds / 1000);
+  const time = parseTimestampOrDate(text);
+  if (time === undefined) {
+    throw new UsageError(
+      `--${name} takes a date (2026-01-31) or an RFC 3339 date-time (2026-01-31T12:00:00Z), and ${JSON.stringify(text)} is neither.`,
+    );
+  }
+  return Math.floor(Date.parse(time) / 1000);
 }

@@ -30,14 +30,19 @@ const options = {
   'dry-run': { type: 'boolean' },
 } as const;
 
-await runCommand({ help, options }, async ({ database, values, progress }) => {
-  const customer = given('customer', values.customer);
-  const email = given('email', values.email);
+/** Whose sessions to erase. */
+function parse(values: { customer?: string; email?: string }) {
+  const customer = textOf('customer', values.customer);
+  const email = textOf('email', values.email);
   if (customer === undefined && email === undefined) throw new UsageError('Say whom: --customer, --email or both.');
+  return { customer, email };
+}
+
+await runCommand({ help, options, parse }, async ({ database, values, given: person, progress }) => {
   const dryRun = values['dry-run'] ?? false;
   const totals = { read: 0, erased: 0 };
   try {
-    for await (const { read, ids } of eraseSessions(database, { customer, email }, { dryRun })) {
+    for await (const { read, ids } of eraseSessions(database, person, { dryRun })) {
       totals.read += read;
       totals.erased += ids.length;
       if (ids.length > 0) progress.end();
@@ -52,7 +57,7 @@ await runCommand({ help, options }, async ({ database, values, progress }) => {
 });
 
 /** An option with something in it: an empty one is a script's variable that was not set, and not a person. */
-function given(name: string, text: string | undefined): string | undefined {
+function textOf(name: string, text: string | undefined): string | undefined {
   const value = text?.trim();
   if (value === '') throw new UsageError(`--${name} is empty`);
   return value;

@@ -12,6 +12,7 @@ const help = `Writes all Checkout Sessions as NDJSON, one on each line, as of on
                  where the command line left off; an import of it restores exactly
   --output FILE  write to a file instead of the standard output
 
+It changes nothing: a database that lacks migrations is refused rather than migrated.
 Without --full the lines are in the shape of the contract. --silent keeps npm's own lines out of the standard output.
 
 The exit code is 0 when all was written, 1 when not, 2 when the call was wrong.
@@ -23,7 +24,7 @@ Examples:
 
 const options = { full: { type: 'boolean' }, output: { type: 'string' } } as const;
 
-await runCommand({ help, options }, async ({ database, values, progress }) => {
+await runCommand({ help, options, migrations: 'require' }, async ({ database, values, progress }) => {
   const output = values.output === undefined ? process.stdout : await openFile(values.output);
   const failed = new Promise<never>((_, reject) => output.on('error', reject));
   // Awaited with every write; in between a failure is not unhandled.

@@ -7,7 +7,7 @@ Brings the database up to date, for those who start the service with MIGRATE_ON_
 Safe to run while replicas of the release before are running, and by several at once.
 `;
 
-await runCommand({ help, options: {}, migrates: false }, async ({ database }) => {
+await runCommand({ help, options: {}, migrations: 'ignore' }, async ({ database }) => {
   const applied = await migrate(database);
   process.stdout.write(applied.length > 0 ? `Applied ${applied.join(', ')}.\n` : 'Nothing to migrate.\n');
   return 0;

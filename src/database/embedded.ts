@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite, type PGliteOptions } from '@electric-sql/pglite';
@@ -5,6 +6,11 @@ import { PrismaPGlite } from 'pglite-prisma-adapter';
 import type { Database, Statement } from './database.js';
 import { lockDirectory } from './directory-lock.js';
 import { PrismaClient } from './generated/client.js';
+
+/** Returns whether a folder holds an embedded database. */
+export function isEmbeddedDatabase(directory: string): boolean {
+  return existsSync(join(directory, 'postgres', 'PG_VERSION'));
+}
 
 /**
  * Opens the embedded database: PostgreSQL compiled to WebAssembly, inside this process, its data in a folder.

@@ -6,6 +6,7 @@ import {
   type SqlMigrationAwareDriverAdapterFactory,
 } from '@prisma/driver-adapter-utils';
 import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
+import { OperatorError } from '../errors.js';
 import type { Database } from './database.js';
 
 /** `prisma/`, beside `src/` and `dist/` alike. */
@@ -49,6 +50,19 @@ export async function pendingMigrations(database: Database, directory = prismaDi
   const finished = new Set(rows.filter((row) => row.finished).map((row) => row.name));
   const failed = rows.filter((row) => !row.finished).map((row) => row.name);
   return [...names.filter((name) => !finished.has(name)), ...failed];
+}
+
+/**
+ * Requires a database that has all migrations of this release.
+ *
+ * @param reason why they are not applied now, for the message.
+ * @throws OperatorError when it lacks one.
+ */
+export async function requireMigrations(database: Database, reason: string): Promise<void> {
+  const pending = await pendingMigrations(database);
+  if (pending.length === 0) return;
+  const count = pending.length === 1 ? `the migration ${pending[0]}` : `${pending.length} migrations`;
+  throw new OperatorError(`The database lacks ${count}, and ${reason}: run npm run migrate.`);
 }
 
 /** Runs work with the schema engine on an adapter's database. */

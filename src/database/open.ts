@@ -1,10 +1,20 @@
 import type { Config } from '../config.js';
+import { OperatorError } from '../errors.js';
 import type { Database } from './database.js';
 
+interface OpenOptions {
+  onIdleError?: (error: Error) => void;
+  /** Whether to fail where there is no embedded database, rather than to create one. */
+  mustExist?: boolean;
+}
+
 /** Opens the database that the configuration names. Each driver is loaded only when it is the one. */
-export async function openDatabase(config: Config, onIdleError?: (error: Error) => void): Promise<Database> {
+export async function openDatabase(config: Config, { onIdleError, mustExist }: OpenOptions = {}): Promise<Database> {
   if (config.DATABASE_URL === undefined) {
-    const { openEmbedded } = await import('./embedded.js');
+    const { isEmbeddedDatabase, openEmbedded } = await import('./embedded.js');
+    if (mustExist && !isEmbeddedDatabase(config.DATA_DIR)) {
+      throw new OperatorError(`There is no database in DATA_DIR ${config.DATA_DIR}. See DATABASE_URL and DATA_DIR.`);
+    }
     return openEmbedded(config.DATA_DIR);
   }
   const { openPostgres } = await import('./postgres.js');

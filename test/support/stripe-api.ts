@@ -1,5 +1,7 @@
-import { rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { afterAll, inject } from 'vitest';
 import type { Database } from '../../src/database/database.js';
@@ -239,14 +241,17 @@ export interface CommandDatabase {
   use<Result>(work: (database: Database) => Promise<Result>): Promise<Result>;
 }
 
-/** A database for the commands of one test file, removed after it. */
-export async function commandDatabase(): Promise<CommandDatabase> {
+/** A database for the commands of one test file, removed after it: migrated, or `empty` of everything. */
+export async function commandDatabase(content: 'migrated' | 'empty' = 'migrated'): Promise<CommandDatabase> {
   const template = inject('template');
   if (template.kind === 'postgres') {
-    const { url, database } = await postgresDatabase(template.url, template.name);
+    const { url, database } = await postgresDatabase(
+      template.url,
+      content === 'migrated' ? template.name : 'template0',
+    );
     return { environment: { DATABASE_URL: url }, use: (work) => work(database) };
   }
-  const DATA_DIR = await seededDirectory();
+  const DATA_DIR = content === 'migrated' ? await seededDirectory() : await emptyDirectory();
   afterAll(() => rm(DATA_DIR, { recursive: true, force: true }));
   return {
     environment: { DATA_DIR },
@@ -259,4 +264,11 @@ export async function commandDatabase(): Promise<CommandDatabase> {
       }
     },
   };
+}
+
+/** A DATA_DIR with a database that has nothing in it. */
+async function emptyDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'checkout-session-data-'));
+  await (await openEmbedded(directory)).close();
+  return directory;
 }

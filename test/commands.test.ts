@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { secondsOf } from '../src/cli/command.js';
+import { onPostgres } from './support/database.js';
+import { type Exit, runCommandLine } from './support/process.js';
+import { commandDatabase } from './support/stripe-api.js';
+
+/** What all commands of the command line have in common. */
+
+const empty = await commandDatabase('empty');
+const STRIPE_API_KEYS = 'sk_test_commands';
+
+const readOnly: [string, ...string[]][] = [
+  ['export'],
+  ['backfill', '--dry-run'],
+  ['erase', '--customer', 'cus_1', '--dry-run'],
+];
+
+/** Expects a command that was refused with one line, and wrote nothing else. */
+function expectRefused({ code, stdout, stderr }: Exit, status: number, ...words: string[]): void {
+  for (const word of words) expect(stderr).toContain(word);
+  expect(stderr.trim().split('\n')).toHaveLength(1);
+  expect(stdout).toBe('');
+  expect(code).toBe(status);
+}
+
+/** Expects the database to be as it was made. */
+function expectUntouched(): Promise<void> {
+  return empty.use(async (database) => {
+    const text = `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace`;
+    expect(await database.query({ text, values: [] })).toEqual([]);
+  });
+}
+
+test.each(readOnly)('%s does not migrate a database that is behind, and says so', async (command, ...args) => {
+  const exit = await runCommandLine(command, args, { ...empty.environment, STRIPE_API_KEYS });
+  expectRefused(exit, 1, 'lacks', 'changes nothing', 'npm run migrate');
+  await expectUntouched();
+});
+
+test('a command that writes leaves migrations to the operator where MIGRATE_ON_START is false', async () => {
+  const environment = { ...empty.environment, STRIPE_API_KEYS, MIGRATE_ON_START: 'false' };
+  expectRefused(await runCommandLine('backfill', [], environment), 1, 'lacks', 'MIGRATE_ON_START', 'npm run migrate');
+  await expectUntouched();
+});
+
+test.each([
+  ['--since', '5'],
+  ['--until', '2026-02-30'],
+])('%s %s is refused in one line that says what it takes', async (option, time) => {
+  const exit = await runCommandLine('backfill', [option, time], { ...empty.environment, STRIPE_API_KEYS });
+  expectRefused(exit, 2, option, JSON.stringify(time), 'date', 'RFC 3339');
+  await expectUntouched();
+});
+
+test.each(['5', '2026-02-30', '2026-13-01', '2026-01-31T25:00:00Z', '2026-1-31', 'yesterday', ''])(
+  '%j is no time',
+  (text) => expect(() => secondsOf('since', text)).toThrow('--since'),
+);
+
+test.each([
+  ['2026-01-31', '2026-01-31T00:00:00Z'],
+  ['2026-01-31T12:00:00.9+02:00', '2026-01-31T10:00:00Z'],
+])('%s is the second of %s', (text, time) => expect(secondsOf('since', text)).toBe(Date.parse(time) / 1000));
+
+test.each([
+  ['backfill', '--since', '2026-02-01', '--until', '2026-02-01T01:00:00+01:00'],
+  ['erase', '--dry-run'],
+  ['erase', '--email', ''],
+])('%s %s is refused before the database is touched', async (command, ...args) => {
+  const exit = await runCommandLine(command, args, { ...empty.environment, STRIPE_API_KEYS });
+  expectRefused(exit, 2, '--');
+  await expectUntouched();
+});
+
+if (!onPostgres) {
+  test.each(readOnly)('%s does not make a DATA_DIR', async (command, ...args) => {
+    const DATA_DIR = join(tmpdir(), 'checkout-session-absent', command);
+    expectRefused(await runCommandLine(command, args, { DATA_DIR, STRIPE_API_KEYS }), 1, DATA_DIR, 'no database');
+    expect(existsSync(DATA_DIR)).toBe(false);
+  });
+}
