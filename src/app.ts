@@ -23,7 +23,7 @@ import gracefulClose from './plugins/graceful-close.js';
 import { takeJsonOnly } from './plugins/json-body.js';
 import { clientTimeouts, limitRate, shedLoad } from './plugins/limits.js';
 import { collectMethods } from './plugins/method-not-allowed.js';
-import measure, { createMetrics } from './plugins/metrics.js';
+import measure, { createMetrics, type Metrics } from './plugins/metrics.js';
 import openapi from './plugins/openapi.js';
 import { requestIds } from './plugins/request-id.js';
 import requestLog from './plugins/request-log.js';
@@ -42,6 +42,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The one way in for what comes from Stripe, for what the process does by itself: all of it is counted there. */
     ingest: Ingest;
+    /** Counts a run of what the process does by itself. */
+    countRun: Metrics['countRun'];
   }
 }
 
@@ -72,11 +74,14 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   const ingest = createIngest(mirrorStore(database, metrics.observeBatch), config, app.log);
   const refresh = createRefresh(ingest, config, sessions.accountOf);
   app.decorate('ingest', ingest);
+  app.decorate('countRun', metrics.countRun);
+  app.decorateRequest('keyHolder');
+  app.decorateRequest('clientAddress');
 
   if (tracing) await app.register(tracing);
   await app.register(errorHandler);
   await app.register(measure, { metrics, database, events, ingest });
-  await app.register(requestLog);
+  await app.register(requestLog, { logsAddress: config.LOG_CLIENT_ADDRESS });
   await app.register(gracefulClose, { lifecycle });
   await allowOrigins(app, config.CORS_ORIGINS);
   const refuseOtherMethods = collectMethods(app);

@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { envSchema } from 'env-schema';
 import { type Static, Type } from 'typebox';
+import { isNetwork, isOrigin, misspeltVariables } from './config-checks.js';
+import { isKeyEntry, readSecretFile, weakSecrets } from './config-secrets.js';
 import { OperatorError } from './errors.js';
 
 /** The environment is the only configuration: one schema, parsed once, passed on as a frozen value. */
@@ -45,7 +46,7 @@ const environment = Type.Object({
     description: 'false behind a pooler in transaction mode.',
   }),
   MIGRATE_ON_START: Type.Boolean({ default: true, description: 'false to migrate with `npm run migrate` instead.' }),
-  API_KEYS: list('Keys with full access, sent as `Authorization: Bearer`.'),
+  API_KEYS: list('Keys with full access, each with a name for the log before it: `KEY`, `shop KEY`.'),
   API_READ_KEYS: list('Keys that only read.'),
   ALLOW_ANONYMOUS: Type.Boolean({
     default: false,
@@ -137,6 +138,10 @@ const environment = Type.Object({
     enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
     description: 'Of pino.',
   }),
+  LOG_CLIENT_ADDRESS: Type.Boolean({
+    default: false,
+    description: "true to log the client's address of each request.",
+  }),
   BODY_LIMIT: Type.Integer({ default: 1_048_576, minimum: 1, description: 'Bytes that a request body may have.' }),
 });
 
@@ -174,21 +179,9 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
   for (const name of secrets) readSecretFile(name, set, faults);
   const config = Object.freeze(parseEach(set, faults));
   faults.push(...contradictions(config));
+  if (!isLoopback(config.HOST)) faults.push(...weakSecrets(config));
   if (faults.length > 0) throw new ConfigError(faults);
   return config;
-}
-
-function readSecretFile(name: string, set: Record<string, string | undefined>, faults: string[]): void {
-  const path = set[`${name}_FILE`];
-  if (path === undefined) return;
-  if (set[name] !== undefined) faults.push(`${name} and ${name}_FILE are both set: keep one`);
-  try {
-    const secret = readFileSync(path, 'utf8').trim();
-    if (secret === '') faults.push(`${name}_FILE holds nothing`);
-    set[name] = secret;
-  } catch (error) {
-    faults.push(`${name}_FILE cannot be read: ${(error as Error).message}`);
-  }
 }
 
 /** Each variable by itself, so that a fault in one does not hide what contradicts another. */
@@ -258,23 +251,12 @@ function contradictions(config: Environment): string[] {
   if (config.STRIPE_API_KEYS.some((key) => !/^(sk|rk)_(live|test)_/.test(key))) {
     faults.push('STRIPE_API_KEYS takes keys that begin with sk_live_, rk_live_, sk_test_ or rk_test_');
   }
-  for (const key of keys) {
-    if (!/^[\x21-\x7e]+$/.test(key)) faults.push('API_KEYS and API_READ_KEYS take visible ASCII characters only');
+  if (!keys.every(isKeyEntry)) {
+    faults.push(
+      'API_KEYS and API_READ_KEYS take keys of visible ASCII characters, each alone or after a name of up to 15 letters and digits and a space',
+    );
   }
   return faults;
-}
-
-/** As browsers send it, and no pattern of several. */
-function isOrigin(entry: string): boolean {
-  return !entry.includes('*') && URL.canParse(entry) && new URL(entry).origin === entry;
-}
-
-/** `10.0.0.1`, `10.0.0.0/8`, or one of the names that proxy-addr knows. */
-function isNetwork(entry: string): boolean {
-  if (['loopback', 'linklocal', 'uniquelocal'].includes(entry)) return true;
-  const [, address = '', prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
-  const version = isIP(address);
-  return version !== 0 && Number(prefix ?? 0) <= (version === 4 ? 32 : 128);
 }
 
 /** Whether an address to listen on is reached from this machine alone. */
@@ -291,3 +273,16 @@ export function isTraced(config: Config): boolean {
 
 /** The names of all variables, for those who document them. */
 export const environmentVariables = Object.keys(environment.properties);
+
+/** The names of the variables that hold the path of a file with a secret. */
+export const secretFileVariables = secrets.map((name) => `${name}_FILE`);
+
+/** Returns a warning for each variable that looks like a misspelt one of ours. */
+export function nameWarnings(variables: Readonly<Record<string, string | undefined>>): string[] {
+  return misspeltVariables(variables, [...environmentVariables, ...secretFileVariables]);
+}
+
+/** Returns a warning for each secret that can be guessed. Where others can reach the service it is a fault. */
+export function secretWarnings(config: Config): string[] {
+  return isLoopback(config.HOST) ? weakSecrets(config) : [];
+}

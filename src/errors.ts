@@ -33,7 +33,7 @@ export const catalogue = {
   unauthorized: {
     status: 401,
     title: 'An API key is needed',
-    description: 'Send `Authorization: Bearer <key>` with one of the configured keys.',
+    description: 'Send `Authorization: Bearer <key>`, or `Token <key>`, with one of the configured keys.',
   },
   forbidden: {
     status: 403,

@@ -3,14 +3,16 @@ import { setFlagsFromString } from 'node:v8';
 import closeWithGrace from 'close-with-grace';
 import pino from 'pino';
 import { buildApp } from './app.js';
-import { type Config, isTraced, parseConfig } from './config.js';
+import { type Config, isTraced, nameWarnings, parseConfig, secretWarnings } from './config.js';
 import { type Database, untilReachable } from './database/database.js';
 import { operatorMessage } from './database/failures.js';
 import { migrate, requireMigrations } from './database/migrate.js';
 import { openDatabase } from './database/open.js';
 import { loggable, logSerializers } from './errors.js';
-import { stripeClients } from './stripe/client.js';
+import { terminalFormat } from './plugins/request-log.js';
+import { type StripeClient, stripeClients } from './stripe/client.js';
 import { startSchedule } from './stripe/schedule.js';
+import { version } from './version.js';
 
 /** The process: configuration → database → migrations → app → listen, and back again on a signal. */
 
@@ -24,7 +26,7 @@ async function createLogger(level: string): Promise<pino.Logger> {
   };
   if (!process.stdout.isTTY) return pino(options);
   const { default: pretty } = await import('pino-pretty');
-  return pino(options, pretty());
+  return pino(options, pretty(terminalFormat));
 }
 
 /** Ends what waits, when the process is told to stop. */
@@ -67,13 +69,15 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
     const app = await buildApp(config, { database, logger: log, ...(tracing && { tracing: tracing.plugin }) });
     begun.push(() => app.close());
     const address = await app.listen({ host: config.HOST, port: config.PORT });
+    const clients = stripeClients(config);
     const schedule = startSchedule({
       database,
       ingest: app.ingest,
       log,
-      clients: stripeClients(config),
+      clients,
       catchUpInterval: config.CATCH_UP_INTERVAL_MINUTES * 60_000,
       eventRetentionDays: config.STRIPE_EVENT_RETENTION_DAYS,
+      onRun: app.countRun,
     });
     begun.push(() => schedule.stop());
     begun.push((isHasty) => {
@@ -83,12 +87,30 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
     // Garbage that has grown old goes once the heap has doubled: by itself V8 waits until it has grown fourfold, where the
     // machine has memory enough. Not before: with other flags V8 compiles again what Node has compiled of itself.
     setFlagsFromString('--heap-growing-percent=100');
-    log.info({ address, database: database.description }, 'listening');
+    log.info({ version, address, database: database.description, ...featuresOf(config, clients) }, 'listening');
     if (process.stdout.isTTY || process.env.npm_lifecycle_event === 'start') welcome(address, database);
   } catch (error) {
     await endAll(begun, true);
     throw error;
   }
+}
+
+/** What the configuration turns on, for the line of the start. No value of a secret is in it. */
+function featuresOf(config: Config, clients: readonly StripeClient[]) {
+  return {
+    api_keys: `${config.API_KEYS.length} full, ${config.API_READ_KEYS.length} read`,
+    open_to: openTo(config),
+    webhook: config.STRIPE_WEBHOOK_SECRETS.length > 0,
+    stripe_keys: clients.map(({ mode }) => mode).join(', ') || 'none',
+    livemode: config.STRIPE_LIVEMODE,
+    catch_up_minutes: clients.length > 0 ? config.CATCH_UP_INTERVAL_MINUTES : 0,
+    traces: isTraced(config),
+  };
+}
+
+function openTo(config: Config): string {
+  if (config.ALLOW_ANONYMOUS) return 'anyone';
+  return config.API_KEYS.length + config.API_READ_KEYS.length > 0 ? 'keys' : 'this machine';
 }
 
 /** On a signal, or a failure that nothing caught, ends what was begun and then the process, in time. */
@@ -120,7 +142,9 @@ Try:
 
 try {
   const config = parseConfig(process.env);
-  await start(config, await createLogger(config.LOG_LEVEL));
+  const log = await createLogger(config.LOG_LEVEL);
+  for (const warning of [...nameWarnings(process.env), ...secretWarnings(config)]) log.warn(warning);
+  await start(config, log);
 } catch (error) {
   // Told to stop while it started: what was begun is being ended, and then the process.
   if (!stopping.signal.aborted) {

@@ -15,7 +15,7 @@ const failures: string[] = [];
 const database = await testDatabase();
 const keyed = await startService({
   database,
-  environment: { API_KEYS: `${fullKey},${nextKey}`, API_READ_KEYS: readKey, BODY_LIMIT: '1000' },
+  environment: { API_KEYS: `shop ${fullKey},${nextKey}`, API_READ_KEYS: readKey, BODY_LIMIT: '1000' },
   logger: collected(log),
 });
 const local = await startService({ database });
@@ -48,6 +48,8 @@ test.each([
   ['two keys', bearer(`${fullKey},${nextKey}`)],
   ['an empty key', { authorization: 'Bearer ' }],
   ['a bare key', { authorization: fullKey }],
+  ['a key with its name', bearer(`shop ${fullKey}`)],
+  ['the name of a key', bearer('shop')],
   ['another scheme', { authorization: `Basic ${Buffer.from(`${fullKey}:`).toString('base64')}` }],
   ['the key in another header', { 'x-api-key': fullKey }],
 ])('%s is 401 and says what to send', async (_, headers) => {
@@ -105,8 +107,10 @@ test('each of several keys has full access, so that they can be rotated', async 
   }
 });
 
-test('the name of the scheme has no case', async () => {
-  await keyed.api.get(sessionsPath).set('authorization', `bearer ${fullKey}`).expect(200);
+test.each(['bearer', 'BEARER', 'Token', 'token'])('the scheme %s is taken', async (scheme) => {
+  await keyed.api.get(sessionsPath).set('authorization', `${scheme} ${fullKey}`).expect(200);
+  await keyed.api.post(sessionsPath).set('authorization', `${scheme} ${readKey}`).send(sessionBody()).expect(403);
+  expectProblem(await keyed.api.get(sessionsPath).set('authorization', `${scheme} shop`), 401, 'unauthorized');
 });
 
 test.each([sessionsPath, '/api/enums', '/api/enums/mode'])('a read key reads %s', async (path) => {
@@ -268,7 +272,44 @@ test('a request is one line: route, session, status, duration, and the id of its
   expect(lines[1]).toMatchObject({ method: 'GET', route, session: id, status: 200 });
   expect(lines[2]).toMatchObject({ method: 'GET', route: sessionsPath, status: 200 });
   expect(lines[3]).toMatchObject({ method: 'GET', status: 404, request_id: body.request_id });
-  for (const line of lines) expect(line.duration_ms).toBeGreaterThan(0);
+  for (const line of lines) {
+    expect(line.duration_ms).toBeGreaterThan(0);
+    expect(line).not.toHaveProperty('client');
+  }
+});
+
+test('the line names the key, by its name or its place; a key that is none has no name', async () => {
+  log.length = 0;
+  for (const key of [fullKey, nextKey, readKey, 'shop']) await keyed.api.get(sessionsPath).set(bearer(key));
+  await keyed.api.get('/health/live').set(bearer(fullKey));
+  await expect.poll(() => log.length).toBe(5);
+  expect(log.map((line) => JSON.parse(line).key)).toEqual(['shop', '#2', 'read#1', undefined, undefined]);
+});
+
+test('LOG_CLIENT_ADDRESS adds the address, that of the proxy unless it is trusted', async () => {
+  const address = '192.0.2.7';
+  for (const [TRUST_PROXY, client] of [
+    ['', '127.0.0.1'],
+    ['loopback', address],
+  ] as const) {
+    const lines: string[] = [];
+    const environment = { API_KEYS: fullKey, LOG_CLIENT_ADDRESS: 'true', TRUST_PROXY };
+    const { api, url } = await startService({ database, environment, logger: collected(lines) });
+    lines.length = 0;
+    await api.get(sessionsPath).set('x-forwarded-for', address).expect(401);
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(`POST ${sessionsPath} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: ${address}\r\n`);
+    socket.write(
+      `Authorization: Bearer ${fullKey}\r\nContent-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n`,
+    );
+    await once(socket, 'data');
+    socket.destroy();
+    await expect.poll(() => lines.length).toBe(2);
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { status: 401, client },
+      { status: 499, client, key: '#1' },
+    ]);
+  }
 });
 
 const customer = 'jane.doe.private';

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { ConfigError, parseConfig } from '../src/config.js';
+import { ConfigError, environmentVariables, nameWarnings, parseConfig, secretWarnings } from '../src/config.js';
+import { apiKeys } from '../src/config-secrets.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'checkout-session-config-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -188,8 +189,8 @@ test.each(['0.0.0.0', '::', '192.168.1.5', 'sessions.internal', '127.0.0.1.examp
     const faults = faultsOf({ HOST });
     expect(faults).toHaveLength(1);
     for (const word of ['HOST', HOST, 'API_KEYS', 'ALLOW_ANONYMOUS=true']) expect(faults[0]).toContain(word);
-    expect(faultsOf({ HOST, API_KEYS: 'key' })).toEqual([]);
-    expect(faultsOf({ HOST, API_READ_KEYS: 'key' })).toEqual([]);
+    expect(faultsOf({ HOST, API_KEYS: 'key-0000000000001' })).toEqual([]);
+    expect(faultsOf({ HOST, API_READ_KEYS: 'key-0000000000001' })).toEqual([]);
     expect(faultsOf({ HOST, ALLOW_ANONYMOUS: 'true' })).toEqual([]);
   },
 );
@@ -212,8 +213,93 @@ test('every origin and no key would let in every web page', () => {
   expect(faultsOf({ CORS_ORIGINS: 'http://localhost:5173, https://shop.example.com' })).toEqual([]);
 });
 
-test.each(['schlüssel', 'two words', 'tab\there'])('the key %j cannot be sent in a header, and is refused', (key) => {
-  const faults = faultsOf({ API_KEYS: key });
-  expect(faults).toHaveLength(1);
-  expect(faults[0]).not.toContain(key);
+test.each(['schlüssel', 'tab\there', 'a name key', `${'n'.repeat(16)} key`, 'n@me key'])(
+  'the key %j cannot be sent in a header, and is refused',
+  (key) => {
+    const faults = faultsOf({ API_KEYS: key });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).not.toContain(key);
+  },
+);
+
+test('a name may stand before a key; one without is known by its place', () => {
+  const config = parseConfig({
+    API_KEYS: 'ops key-of-operations-1,key:with=signs-0001, shop   key-of-the-shop-0001',
+    API_READ_KEYS: 'grafana-1 key-of-grafana-0001,key-that-reads-0001',
+  });
+  expect(apiKeys(config)).toEqual([
+    { name: 'grafana-1', key: 'key-of-grafana-0001', hasFullAccess: false },
+    { name: 'read#2', key: 'key-that-reads-0001', hasFullAccess: false },
+    { name: 'ops', key: 'key-of-operations-1', hasFullAccess: true },
+    { name: '#2', key: 'key:with=signs-0001', hasFullAccess: true },
+    { name: 'shop', key: 'key-of-the-shop-0001', hasFullAccess: true },
+  ]);
+});
+
+test('two keys without a comma between them are refused: the first must not be logged as a name', () => {
+  const key = 'a0b1c2d3e4f5a6b7';
+  expect(faultsOf({ API_KEYS: `${key} ${key}` })).toHaveLength(1);
+});
+
+test.each([
+  [{ API_KEYS: 'short-key-00001' }, '#1'],
+  [{ API_KEYS: 'long-key-00000001,shop short', API_READ_KEYS: 'tiny' }, 'read#1, shop'],
+  [{ API_KEYS: 'long-key-00000001', STRIPE_WEBHOOK_SECRETS: 'whsec_1,sk_test_1' }, 'whsec_'],
+])(
+  'what can be guessed in %j is a fault where others can reach the service, and a warning on loopback',
+  (environment, word) => {
+    const faults = faultsOf({ ...environment, HOST: '0.0.0.0' });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain(word);
+    const warnings = secretWarnings(parseConfig(environment));
+    expect(warnings).toEqual(faults);
+    for (const value of Object.values(environment)) expect(warnings.join()).not.toContain(value);
+    const [, command = ''] = /`(openssl [^`]+)`/.exec(warnings.join()) ?? [];
+    if ('API_READ_KEYS' in environment) expect(command).toBe('openssl rand -hex 32');
+  },
+);
+
+test('keys of 16 characters and secrets of Stripe are good anywhere', () => {
+  const environment = { API_KEYS: 'ops 0123456789abcdef', STRIPE_WEBHOOK_SECRETS: 'whsec_x' };
+  expect(faultsOf({ ...environment, HOST: '0.0.0.0' })).toEqual([]);
+  expect(secretWarnings(parseConfig(environment))).toEqual([]);
+});
+
+test.each([
+  ['DATABSE_URL', 'DATABASE_URL'],
+  ['DATABASE_URI', 'DATABASE_URL'],
+  ['API_KEY', 'API_KEYS'],
+  ['API_KEY_FILE', 'API_KEYS_FILE'],
+  ['STRIPE_API_KEY', 'STRIPE_API_KEYS'],
+  ['STRIPE_WEBHOOK_SECRET', 'STRIPE_WEBHOOK_SECRETS'],
+  ['CORS_ORIGIN', 'CORS_ORIGINS'],
+  ['DATADIR', 'DATA_DIR'],
+  ['OTEL_EXPORTER_OTLP_TRACE_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'],
+])('%s is warned of, as %s may be meant, without its value', (name, meant) => {
+  const [warning, ...others] = nameWarnings({ [name]: 'hunter2' });
+  expect(others).toEqual([]);
+  expect(warning).toContain(`${name} is set`);
+  expect(warning).toContain(`did you mean ${meant}?`);
+  expect(warning).not.toContain('hunter2');
+  expect(nameWarnings({ [name]: 'x', [meant]: 'y' })).toEqual([]);
+  expect(nameWarnings({ [name]: '' })).toEqual([]);
+});
+
+test('environments as they are elsewhere are not warned of', () => {
+  const names =
+    `PATH HOME HOSTS HOSTNAME HOSTTYPE PORTS POST REPORT EXPORT USER SHELL LANG LC_ALL TERM PWD OLDPWD SHLVL EDITOR PAGER TZ TMPDIR
+    LOGNAME MAIL DISPLAY XDG_DATA_DIRS XDG_DATA_HOME XDG_CONFIG_DIRS XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS SSH_AUTH_SOCK COLORTERM
+    __CF_USER_TEXT_ENCODING XPC_SERVICE_NAME COMMAND_MODE TERM_PROGRAM HOMEBREW_PREFIX Apple_PubSub_Socket_Render
+    CI GITHUB_TOKEN GITHUB_API_URL GITHUB_SERVER_URL GITHUB_ENV RUNNER_OS RUNNER_TEMP RUNNER_DEBUG ACTIONS_RUNTIME_URL CI_API_V4_URL
+    REDIS_PORT REDIS_PORT_6379_TCP REDIS_SERVICE_HOST KUBERNETES_PORT KUBERNETES_SERVICE_HOST CHECKOUT_SESSIONS_PORT DATABASE_PORT DATABASE_HOST
+    DATABASE_NAME DATABASE_USER DATABASE_PASSWORD POSTGRES_PASSWORD PGHOST PGPORT PGDATA PGPASSWORD PGOPTIONS DB_HOST
+    NODE_ENV NODE_OPTIONS NODE_VERSION YARN_VERSION npm_lifecycle_event npm_config_loglevel npm_package_json INIT_CWD LOG_FORMAT RUST_LOG
+    OTEL_EXPORTER_OTLP_HEADERS OTEL_EXPORTER_OTLP_METRICS_ENDPOINT OTEL_EXPORTER_OTLP_LOGS_ENDPOINT OTEL_TRACES_SAMPLER OTEL_BSP_MAX_QUEUE_SIZE
+    APPDATA ProgramData SystemRoot USERPROFILE COMSPEC PATHEXT OS PROCESSOR_ARCHITECTURE HTTP_PROXY HTTPS_PROXY NO_PROXY SSL_CERT_FILE
+    STRIPE_PUBLISHABLE_KEY STRIPE_API_VERSION STRIPE_PRICE_ID PUBLIC_KEY API_URL API_TOKEN APP_KEY SECRET_KEY BASE_DIR META_DIR`.split(
+      /\s+/,
+    );
+  expect(nameWarnings(Object.fromEntries(names.map((name) => [name, 'set'])))).toEqual([]);
+  const ours = [...environmentVariables, 'API_KEYS_FILE', 'DATABASE_URL_FILE', 'STRIPE_API_KEYS_FILE'];
+  for (const name of ours) expect(nameWarnings({ [name]: 'set' })).toEqual([]);
 });

@@ -21,7 +21,7 @@ test.each(['/health/live', '/health/ready', '/health/ready/'])('%s is 200 with a
     .get(path)
     .expect(200)
     .expect('content-type', /^application\/json/);
-  expect(body).toEqual({ status: 'ok' });
+  expect(body).toMatchObject({ status: 'ok' });
 });
 
 test('without its database the service is alive and not ready', async () => {

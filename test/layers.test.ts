@@ -25,18 +25,33 @@ function importsOf(path: string, text: string): string[] {
 }
 
 /** From the top down: a file may import its own layer and those after it. */
-const layers = ['server.ts', 'cli/', 'app.ts', 'routes/', 'plugins/', 'stripe/', 'database/', 'model/', 'errors.ts'];
+const layers = [
+  'server.ts',
+  'cli/',
+  'app.ts',
+  'routes/',
+  'plugins/',
+  'stripe/',
+  'database/',
+  'model/',
+  'errors.ts',
+  'version.ts',
+];
 const tops = ['server.ts', 'cli/'];
 const mayImportConfig = ['server.ts', 'app.ts', 'cli/', 'routes/', 'plugins/', 'stripe/', 'database/open.ts'];
+
+/** Whether a file is `config.ts` or a part of it. */
+const isConfiguration = (path: string) => /^config(-\w+)?\.ts$/.test(path);
 
 const layerOf = (path: string) => layers.find((layer) => path === layer || path.startsWith(layer));
 
 /** Why a file of src/ may not import another, or undefined. */
 function breach(from: string, to: string): string | undefined {
-  if (to === 'config.ts') {
+  if (isConfiguration(to)) {
+    if (isConfiguration(from)) return undefined;
     return mayImportConfig.some((layer) => from.startsWith(layer)) ? undefined : `${from} reads the configuration`;
   }
-  if (from === 'config.ts') return to === 'errors.ts' ? undefined : `the configuration imports ${to}`;
+  if (isConfiguration(from)) return to === 'errors.ts' ? undefined : `the configuration imports ${to}`;
   const [above, below] = [layerOf(from), layerOf(to)];
   if (above === undefined || below === undefined) return `${from} or ${to} is in no layer`;
   if (above === below) return undefined;

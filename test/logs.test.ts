@@ -1,6 +1,8 @@
 import pino from 'pino';
+import pretty from 'pino-pretty';
 import { expect, test } from 'vitest';
 import { loggable, logSerializers } from '../src/errors.js';
+import { terminalFormat } from '../src/plugins/request-log.js';
 import { contract } from './support/contract.js';
 import { testDatabase } from './support/database.js';
 import { type Service, sessionBody, sessionsPath, startService } from './support/service.js';
@@ -23,6 +25,7 @@ const stripe = await startStripeApi();
 const environment = {
   ...stripe.environment,
   ...{ API_KEYS: fullKey, API_READ_KEYS: readKey, STRIPE_WEBHOOK_SECRETS: secret, BODY_LIMIT: '5000' },
+  LOG_CLIENT_ADDRESS: 'true',
 };
 const whole = await startService({ database: await testDatabase(), environment, logger });
 const failing = await startService({ database: await testDatabase(), environment, logger });
@@ -128,4 +131,23 @@ test('an error that is logged as it is loses what a row or a parameter stands in
     expect(line).not.toContain(mark);
     expect(JSON.parse(line).err).toMatchObject({ type: 'Error', code: '23505', cause: { message: 'behind it' } });
   }
+});
+
+test('on a terminal a request is one line, what matters first', () => {
+  const shown: string[] = [];
+  const stream = pretty.prettyFactory({ ...terminalFormat, colorize: false });
+  const line = {
+    level: 30,
+    time: 0,
+    request_id: 'r1',
+    method: 'GET',
+    route: '/api/enums',
+    status: 200,
+    duration_ms: 1.5,
+  };
+  shown.push(stream({ ...line, key: 'shop', msg: 'request' }), stream({ level: 30, time: 0, msg: 'stopped' }));
+  expect(shown).toEqual([
+    '[00:00:00.000] INFO: request GET /api/enums 200 1.5 ms {"request_id":"r1","key":"shop"}\n',
+    '[00:00:00.000] INFO: stopped\n',
+  ]);
 });

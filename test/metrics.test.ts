@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { registerHistogram } from '../src/plugins/histogram.js';
+import { version } from '../src/version.js';
 import { onPostgres, testDatabase } from './support/database.js';
 import { expectProblem, type Service, sessionBody, sessionsPath, startService } from './support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from './support/stripe.js';
@@ -55,6 +56,31 @@ test('requests are counted by route template, method and status, and never by id
   expect(await growth(local, answered('GET', 'none', 404), () => local.api.get('/of/no/route?a=secret'))).toBe(1);
   const { text } = await local.api.get('/metrics');
   expect(text).not.toMatch(/cs_test_|secret/);
+});
+
+test('a request without a key is counted by its route and the status 401', async () => {
+  for (const [path, route] of [
+    [`${sessionsPath}/cs_test_1`, `${sessionsPath}/:id`],
+    ['/metrics', '/metrics'],
+  ] as const) {
+    const series = answered('GET', route, 401);
+    const read = async () => {
+      const { text } = await keyed.api.get('/metrics').set('authorization', `Bearer ${keys.API_READ_KEYS}`);
+      return Number(
+        text
+          .split('\n')
+          .find((line) => line.startsWith(`${series} `))
+          ?.split(' ')[1] ?? 0,
+      );
+    };
+    const before = await read();
+    await keyed.api.get(path).expect(401);
+    await expect.poll(read).toBe(before + 1);
+  }
+});
+
+test('the version is in the metrics', async () => {
+  expect(await reading(local, `checkout_session_build_info{version="${version}"}`)).toBe(1);
 });
 
 test('the duration of a request is in the buckets that it fits, in none of those below', async () => {

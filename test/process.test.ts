@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import supertest from 'supertest';
 import { afterAll, expect, inject, test } from 'vitest';
+import { version } from '../src/version.js';
 import { postgresDatabase } from './support/database.js';
 import { databaseUrl } from './support/postgres.js';
 import { type Exit, launchProcess, logLines, runToExit, startProcess, takenPort } from './support/process.js';
@@ -178,6 +179,33 @@ test('a wrong configuration ends it with 1 and every fault, without a stack trac
 
 test('an address that others can reach and no key end it with 1 and both remedies', async () => {
   expectRefused(await runToExit({ HOST: '0.0.0.0' }), 'HOST', 'API_KEYS', 'ALLOW_ANONYMOUS');
+});
+
+test('short keys and secrets of no endpoint end it with 1 where others can reach it', async () => {
+  const exit = await runToExit({ HOST: '0.0.0.0', API_KEYS: 'hunter2', STRIPE_WEBHOOK_SECRETS: 'hunter3' });
+  expectRefused(exit, 'API_KEYS', 'openssl rand -hex 32', 'STRIPE_WEBHOOK_SECRETS', 'whsec_');
+  expect(exit.stderr).not.toMatch(/hunter/);
+});
+
+test('the start says in one line what is on, and warns of what looks wrong, without a value of a secret', async () => {
+  const service = await startProcess({
+    ...migrated,
+    ...{ API_KEYS: 'hunter2,shop hunter3-0000000000', API_READ_KEYS: 'hunter4-0000000000', STRIPE_LIVEMODE: 'test' },
+    ...{ STRIPE_WEBHOOK_SECRETS: 'whsec_hunter5', STRIPE_API_KEYS: 'sk_test_hunter6,sk_live_hunter7' },
+    ...{ SHUTDOWN_DRIAN_MS: 'hunter8' },
+  });
+  expect(service.output()).not.toContain('hunter');
+  const lines = logLines(service.output());
+  expect(lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toEqual([
+    'SHUTDOWN_DRIAN_MS is set, and is no variable of this service: did you mean SHUTDOWN_DRAIN_MS?',
+    expect.stringMatching(/^API_KEYS and API_READ_KEYS take keys of 16 characters or more, and #1 is shorter/),
+  ]);
+  expect(lines.find(({ msg }) => msg === 'listening')).toMatchObject({
+    ...{ version, address: service.url, api_keys: '2 full, 1 read', open_to: 'keys', webhook: true },
+    ...{ stripe_keys: 'test', livemode: 'test', catch_up_minutes: 0, traces: false },
+  });
+  const { body } = await supertest(service.url).get('/health/live').expect(200);
+  expect(body).toEqual({ status: 'ok', version });
 });
 
 test('a port in use ends it with 1 and names the port', async () => {

@@ -1,6 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import pino from 'pino';
-import { type Config, parseConfig } from '../config.js';
+import { type Config, nameWarnings, parseConfig } from '../config.js';
 import type { Database } from '../database/database.js';
 import { operatorMessage } from '../database/failures.js';
 import { migrate, requireMigrations } from '../database/migrate.js';
@@ -65,6 +65,7 @@ export async function runCommand<Taken extends Options, Arguments = undefined>(
     // A command listens nowhere, so who could reach it is not asked.
     const config = parseConfig({ ...process.env, HOST: undefined });
     const log = pino({ level: config.LOG_LEVEL, base: null, serializers: logSerializers }, pino.destination(2));
+    for (const warning of nameWarnings(process.env)) log.warn(warning);
     const reason = reasonNotToMigrate(config, parsed.values['dry-run'] ? 'require' : migrations);
     const database = await openDatabase(config, { mustExist: reason !== undefined });
     try {

@@ -1,12 +1,17 @@
 import { hash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { type Config, isLoopback } from '../config.js';
+import { type ApiKey, apiKeys } from '../config-secrets.js';
 import { Problem } from '../errors.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Not for keys that only read. */
     needsFullAccess?: boolean;
+  }
+  interface FastifyRequest {
+    /** Whose key the request carries, once that was asked. */
+    keyHolder?: KeyHolder | undefined;
   }
 }
 
@@ -54,25 +59,19 @@ function keyCheck(config: Config): (request: FastifyRequest) => void {
 }
 
 /** One of the configured keys, without the key. */
-export interface KeyHolder {
-  /** Tells the keys apart. */
-  readonly name: string;
-  readonly hasFullAccess: boolean;
-}
+export type KeyHolder = Omit<ApiKey, 'key'>;
 
-/** @returns what tells whose key a request carries; undefined for one without a key that is configured. */
-export function keyHolder({ API_KEYS, API_READ_KEYS }: Config): (request: FastifyRequest) => KeyHolder | undefined {
-  const holders = new Map<string, KeyHolder>();
-  for (const [index, key] of API_READ_KEYS.entries()) {
-    holders.set(digest(key), { name: `read ${index}`, hasFullAccess: false });
-  }
-  // After them: a key that stands in both lists has full access.
-  for (const [index, key] of API_KEYS.entries()) {
-    holders.set(digest(key), { name: `full ${index}`, hasFullAccess: true });
-  }
-  return ({ headers }) => {
-    const [, key] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
-    return key === undefined ? undefined : holders.get(digest(key));
+/** The schemes that a key is taken with: Token is what clients of Django REST Framework send. */
+const credentials = /^(?:Bearer|Token) +(\S+) *$/i;
+
+/** @returns what tells whose key a request carries, and notes it there; undefined without a configured key. */
+export function keyHolder(config: Config): (request: FastifyRequest) => KeyHolder | undefined {
+  // Full keys come last: a key that stands in both lists has full access.
+  const holders = new Map(apiKeys(config).map(({ key, ...holder }) => [digest(key), holder]));
+  return (request) => {
+    const [, key] = credentials.exec(request.headers.authorization ?? '') ?? [];
+    if (key !== undefined) request.keyHolder ??= holders.get(digest(key));
+    return request.keyHolder;
   };
 }
 

@@ -5,6 +5,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Database } from '../database/database.js';
 import type { StripeEventStore } from '../database/stripe-events.js';
 import type { Ingest } from '../stripe/ingest.js';
+import { version } from '../version.js';
 import { registerHistogram } from './histogram.js';
 import { onRequestEnd } from './request-end.js';
 
@@ -49,6 +50,18 @@ export function createMetrics() {
     labelNames: ['reason'],
     registers,
   });
+  const runs = new Counter({
+    name: 'scheduled_runs_total',
+    help: 'Runs of what the process does by itself, by work and by outcome.',
+    labelNames: ['work', 'outcome'],
+    registers,
+  });
+  new Gauge({
+    name: 'checkout_session_build_info',
+    help: 'The version that runs: always 1.',
+    labelNames: ['version'],
+    registers,
+  }).set({ version }, 1);
   for (const reason of ['overloaded', 'rate-limited'] satisfies Refusal[]) refusals.inc({ reason }, 0);
 
   const seriesOf = memoized((route: string) =>
@@ -72,6 +85,11 @@ export function createMetrics() {
     /** A delivery of Stripe's. `type` is one of few. */
     countDelivery(type: string, outcome: string): void {
       deliveries.inc({ type, outcome });
+    },
+
+    /** A run of what the process does by itself. */
+    countRun(work: string, outcome: 'done' | 'failed'): void {
+      runs.inc({ work, outcome });
     },
 
     countRefusal(reason: Refusal): void {

@@ -10,6 +10,7 @@ import { enumComponents } from '../model/enums.js';
 import { sessionComponents } from '../model/session.js';
 import { SessionPage } from '../model/session-list.js';
 import { stripeComponents } from '../model/stripe.js';
+import { version } from '../version.js';
 import { docsTheme } from './docs-theme.js';
 import { problemType } from './error-handler.js';
 
@@ -144,7 +145,7 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
       openapi: '3.0.3',
       info: {
         title: 'Checkout Sessions',
-        version: '1.0.0',
+        version,
         description:
           'A mirror of Stripe Checkout Sessions in a relational database: each session complete, filtered, ordered and paged, without a call to Stripe.',
         license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
@@ -163,7 +164,8 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
           apiKey: {
             type: 'http',
             scheme: 'bearer',
-            description: 'One of the configured keys. Needed when the service has any.',
+            description:
+              'One of the configured keys. Needed when the service has any. `Authorization: Token <key>`, as clients of Django REST Framework send it, is taken too.',
           },
         },
       },

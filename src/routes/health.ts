@@ -5,6 +5,7 @@ import { pendingMigrations } from '../database/migrate.js';
 import { Problem } from '../errors.js';
 import type { Lifecycle } from '../plugins/graceful-close.js';
 import { json, problems } from '../plugins/openapi.js';
+import { version } from '../version.js';
 
 interface HealthRoutesOptions {
   database: Database;
@@ -12,9 +13,13 @@ interface HealthRoutesOptions {
 }
 
 const Status = Type.Object({ status: Type.String({ enum: ['ok'], description: 'Always `ok`: else it is an error.' }) });
+const Live = Type.Object({
+  ...Status.properties,
+  version: Type.String({ description: 'The version of the service.', examples: ['0.1.0'] }),
+});
 const ok = { status: 'ok' };
 
-/** Whether the process lives, and whether it can serve. Open to all: they say nothing else. */
+/** Whether the process lives, and whether it can serve. Open to all: they say nothing else but the version. */
 export async function healthRoutes(app: FastifyInstance, { database, lifecycle }: HealthRoutesOptions) {
   const checkDatabase = databaseCheck(database);
   app.get(
@@ -26,10 +31,10 @@ export async function healthRoutes(app: FastifyInstance, { database, lifecycle }
         description: 'Asks nothing of the database. When it fails, restart the process.',
         tags: ['health'],
         security: [],
-        response: { 200: json('It is.', Status), ...problems('internal') },
+        response: { 200: json('It is.', Live), ...problems('internal') },
       },
     },
-    () => ok,
+    () => ({ ...ok, version }),
   );
 
   app.get(

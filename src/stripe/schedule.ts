@@ -18,6 +18,8 @@ export interface ScheduleOptions {
   readonly catchUpInterval: number;
   /** Days that the ledger keeps an event. */
   readonly eventRetentionDays: number;
+  /** Told of each run of each work. */
+  readonly onRun?: (work: string, outcome: 'done' | 'failed') => void;
 }
 
 export interface Schedule {
@@ -32,15 +34,18 @@ const maxInterval = 2 ** 31 - 1;
 
 /** Starts the periodic work: at once, and again an interval after it was done, so no two runs are at the same time. */
 export function startSchedule(options: ScheduleOptions): Schedule {
-  const { database, ingest, log, clients, catchUpInterval, eventRetentionDays } = options;
+  const { database, ingest, log, clients, catchUpInterval, eventRetentionDays, onRun } = options;
   const ending = new AbortController();
   const { signal } = ending;
 
   async function attempt(name: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
+      onRun?.(name, 'done');
     } catch (error) {
-      if (!signal.aborted) log.error({ err: loggable(error) }, `${name} failed`);
+      if (signal.aborted) return;
+      onRun?.(name, 'failed');
+      log.error({ err: loggable(error) }, `${name} failed`);
     }
   }
 

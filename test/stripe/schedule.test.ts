@@ -18,6 +18,7 @@ const processDatabase = await commandDatabase();
 const config = parseConfig(stripe.environment);
 const logged: { level: number; msg: string; err?: { message: string } }[] = [];
 const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
+const runs: string[] = [];
 const started: Schedule[] = [];
 
 function start(catchUpInterval: number, environment: Record<string, string> = stripe.environment): Schedule {
@@ -28,6 +29,7 @@ function start(catchUpInterval: number, environment: Record<string, string> = st
     clients: stripeClients(parseConfig(environment)),
     catchUpInterval,
     eventRetentionDays: 90,
+    onRun: (work, outcome) => void runs.push(`${work} ${outcome}`),
   });
   started.push(schedule);
   return schedule;
@@ -36,6 +38,7 @@ function start(catchUpInterval: number, environment: Record<string, string> = st
 beforeEach(() => {
   stripe.reset();
   logged.length = 0;
+  runs.length = 0;
 });
 afterEach(() => Promise.all(started.splice(0).map((schedule) => schedule.stop())));
 
@@ -129,6 +132,7 @@ describe('catch-up', () => {
       msg: 'catch-up failed',
       err: { message: expect.stringContaining('Invalid API Key') },
     });
+    expect(runs.filter((run) => run.startsWith('catch-up')).slice(0, 2)).toEqual(['catch-up failed', 'catch-up done']);
   });
 });
 
@@ -166,6 +170,8 @@ test('the service catches up, and ends with 0 while Stripe does not answer', { t
   await service.until('"msg":"caught up"');
   const caughtUp = logLines(service.output()).find(({ msg }) => msg === 'caught up');
   expect(caughtUp).toMatchObject({ mode: 'test', seen: 1, applied: 1 });
+  const metrics = await (await fetch(`${service.url}/metrics`)).text();
+  expect(metrics).toContain('scheduled_runs_total{work="catch-up",outcome="done"} 1\n');
   service.kill('SIGTERM');
   expect(await service.exited).toMatchObject({ code: 0, stderr: '' });
 

@@ -1,0 +1,40 @@
+import { isIP } from 'node:net';
+import { closest, distance } from 'fastest-levenshtein';
+
+/** Checks of the names and values of variables. */
+
+/** Returns whether an entry is an origin as browsers send it, and no pattern of several. */
+export function isOrigin(entry: string): boolean {
+  return !entry.includes('*') && URL.canParse(entry) && new URL(entry).origin === entry;
+}
+
+/** Returns whether an entry is `10.0.0.1`, `10.0.0.0/8`, or one of the names that proxy-addr knows. */
+export function isNetwork(entry: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(entry)) return true;
+  const [, address = '', prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
+  const version = isIP(address);
+  return version !== 0 && Number(prefix ?? 0) <= (version === 4 ? 32 : 128);
+}
+
+/** Names shorter than this are near too many others: REPORT is two edits from PORT. */
+const shortestName = 8;
+/** Shorter names are one edit from a misspelling: APP_KEY, Laravel's, is two from API_KEYS. */
+const longName = 10;
+
+/** Returns a warning for each variable whose name is one or two edits from a known one that is not set itself. */
+export function misspeltVariables(
+  variables: Readonly<Record<string, string | undefined>>,
+  known: readonly string[],
+): string[] {
+  const candidates = known.filter((name) => name.length >= shortestName && !variables[name]);
+  const warnings: string[] = [];
+  for (const name of Object.keys(variables)) {
+    if (!variables[name] || known.includes(name)) continue;
+    const meant = closest(name, candidates);
+    const edits = meant.length < longName ? 1 : 2;
+    if (distance(name, meant) <= edits) {
+      warnings.push(`${name} is set, and is no variable of this service: did you mean ${meant}?`);
+    }
+  }
+  return warnings;
+}

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import type { Config } from './config.js';
+
+/** The secrets of the configuration: files that hold them, keys with names, and those that can be guessed. */
+
+/** Puts a secret into the variables whose file they name. */
+export function readSecretFile(name: string, set: Record<string, string | undefined>, faults: string[]): void {
+  const path = set[`${name}_FILE`];
+  if (path === undefined) return;
+  if (set[name] !== undefined) faults.push(`${name} and ${name}_FILE are both set: keep one`);
+  try {
+    const secret = readFileSync(path, 'utf8').trim();
+    if (secret === '') faults.push(`${name}_FILE holds nothing`);
+    set[name] = secret;
+  } catch (error) {
+    faults.push(`${name}_FILE cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** One of the configured keys of the API. */
+export interface ApiKey {
+  /** What the log calls it: the name that stands before it, else `#1`, `#2` or `read#1` by its place. */
+  readonly name: string;
+  readonly key: string;
+  readonly hasFullAccess: boolean;
+}
+
+type ApiKeyLists = Pick<Config, 'API_KEYS' | 'API_READ_KEYS'>;
+
+/**
+ * A key, and before it a name and spaces. No key can hold a space, so a name changes the meaning of no key. A name is
+ * shorter than the shortest key, so that two keys without a comma between them are refused and not logged as a name.
+ */
+const keyEntry = /^(?:([a-z][\w-]{0,14}) +)?([\x21-\x7e]+)$/i;
+
+/** Returns whether an entry of API_KEYS is a key, with or without a name. */
+export function isKeyEntry(entry: string): boolean {
+  return keyEntry.test(entry);
+}
+
+/** Returns the keys of the API, those that only read first. */
+export function apiKeys({ API_KEYS, API_READ_KEYS }: ApiKeyLists): ApiKey[] {
+  const parse = (entries: readonly string[], place: string, hasFullAccess: boolean) =>
+    entries.map((entry, index): ApiKey => {
+      const [, name = `${place}#${index + 1}`, key = ''] = keyEntry.exec(entry) ?? [];
+      return { name, key, hasFullAccess };
+    });
+  return [...parse(API_READ_KEYS, 'read', false), ...parse(API_KEYS, '', true)];
+}
+
+const shortestKey = 16;
+
+/** Returns what is said of secrets that can be guessed: a fault where others can reach the service, else a warning. */
+export function weakSecrets(config: ApiKeyLists & Pick<Config, 'STRIPE_WEBHOOK_SECRETS'>): string[] {
+  const short = apiKeys(config).filter(({ key }) => key.length < shortestKey);
+  const findings: string[] = [];
+  if (short.length > 0) {
+    findings.push(
+      `API_KEYS and API_READ_KEYS take keys of ${shortestKey} characters or more, and ${short.map(({ name }) => name).join(', ')} ` +
+        `is shorter: make one with \`openssl rand -hex 32\`, or with \`node -p "crypto.randomBytes(32).toString('hex')"\``,
+    );
+  }
+  if (config.STRIPE_WEBHOOK_SECRETS.some((secret) => !secret.startsWith('whsec_'))) {
+    findings.push(
+      'STRIPE_WEBHOOK_SECRETS takes signing secrets that begin with whsec_: copy that of the endpoint from the Stripe dashboard, or from `stripe listen`',
+    );
+  }
+  return findings;
+}
