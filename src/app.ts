@@ -80,7 +80,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
 
   if (tracing) await app.register(tracing);
   await app.register(errorHandler);
-  await app.register(measure, { metrics, database, events, ingest });
+  await app.register(measure, { metrics, config, database, events, ingest });
   await app.register(requestLog, { logsAddress: config.LOG_CLIENT_ADDRESS });
   await app.register(gracefulClose, { lifecycle });
   await allowOrigins(app, config.CORS_ORIGINS);

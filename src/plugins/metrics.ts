@@ -2,9 +2,11 @@ import { setTimeout } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Config } from '../config.js';
 import type { Database } from '../database/database.js';
 import type { StripeEventStore } from '../database/stripe-events.js';
 import type { Ingest } from '../stripe/ingest.js';
+import { type ScheduledWork, scheduledWork } from '../stripe/schedule.js';
 import { version } from '../version.js';
 import { registerHistogram } from './histogram.js';
 import { onRequestEnd } from './request-end.js';
@@ -56,6 +58,8 @@ export function createMetrics() {
     labelNames: ['work', 'outcome'],
     registers,
   });
+  // From 0 on, as an increase from nothing is none.
+  for (const work of scheduledWork) for (const outcome of ['done', 'failed']) runs.inc({ work, outcome }, 0);
   new Gauge({
     name: 'checkout_session_build_info',
     help: 'The version that runs: always 1.',
@@ -88,7 +92,7 @@ export function createMetrics() {
     },
 
     /** A run of what the process does by itself. */
-    countRun(work: string, outcome: 'done' | 'failed'): void {
+    countRun(work: ScheduledWork, outcome: 'done' | 'failed'): void {
       runs.inc({ work, outcome });
     },
 
@@ -137,6 +141,7 @@ function memoized<Key, Value>(make: (key: Key) => Value): (key: Key) => Value {
 
 export interface MetricsOptions {
   metrics: Metrics;
+  config: Pick<Config, 'STRIPE_WEBHOOK_SECRETS'>;
   database: Database;
   events: StripeEventStore;
   ingest: Ingest;
@@ -195,7 +200,9 @@ function measureDatabase({ metrics, database }: MetricsOptions): void {
 /** Milliseconds that the metrics wait for the database: without it they are wanted all the more. */
 const patience = 1000;
 
-function measureStripe({ metrics, events, ingest }: MetricsOptions): void {
+function measureStripe({ metrics, config, events, ingest }: MetricsOptions): void {
+  const secrets = () => config.STRIPE_WEBHOOK_SECRETS.length;
+  metrics.gauge('stripe_webhook_secrets', 'Secrets of webhook endpoints that are configured.', secrets);
   const age = () => {
     const late = setTimeout(patience, undefined, { ref: false });
     return Promise.race([events.newestAge().catch(() => undefined), late]);

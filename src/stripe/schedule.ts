@@ -8,6 +8,11 @@ import type { Ingest } from './ingest.js';
 
 /** What the service does by itself, beside answering requests. */
 
+/** The work that is done again and again, by its name in the log and the metrics. */
+export const scheduledWork = ['catch-up', 'removing old events'] as const;
+
+export type ScheduledWork = (typeof scheduledWork)[number];
+
 export interface ScheduleOptions {
   readonly database: Database;
   readonly ingest: Ingest;
@@ -19,7 +24,7 @@ export interface ScheduleOptions {
   /** Days that the ledger keeps an event. */
   readonly eventRetentionDays: number;
   /** Told of each run of each work. */
-  readonly onRun?: (work: string, outcome: 'done' | 'failed') => void;
+  readonly onRun?: (work: ScheduledWork, outcome: 'done' | 'failed') => void;
 }
 
 export interface Schedule {
@@ -38,7 +43,7 @@ export function startSchedule(options: ScheduleOptions): Schedule {
   const ending = new AbortController();
   const { signal } = ending;
 
-  async function attempt(name: string, work: () => Promise<void>): Promise<void> {
+  async function attempt(name: ScheduledWork, work: () => Promise<void>): Promise<void> {
     try {
       await work();
       onRun?.(name, 'done');
