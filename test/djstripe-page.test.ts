@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { environmentVariables } from '../src/config.js';
+import { sessionsPath, startService } from './support/service.js';
+import { deliver, rawEvent, rawSession, webhookSecret } from './support/stripe.js';
+
+/** What docs/djstripe.md tells those who come from dj-stripe is true. */
+
+const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+const page = read('docs/djstripe.md');
+const { api } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
+
+const id = 'cs_test_page';
+await deliver(api, rawEvent(rawSession({ id }))).expect(200);
+
+const urls = [...page.matchAll(/(POST )?(\/api\/[^\s`"]+)/g)].filter(([, post]) => !post).map(([, , url = '']) => url);
+
+test.each([...new Set(urls)])('GET %s is answered', async (url) => {
+  await api.get(url.replace('{id}', id)).expect(200);
+});
+
+test('the pages that it tells of are those of the list', async () => {
+  expect(urls.length).toBeGreaterThan(8);
+  for (const parameter of ['page=2', 'offset=50', 'format=json']) {
+    expect(page).toContain(parameter);
+    await api.get(`${sessionsPath}?${parameter}`).expect(400);
+  }
+  const { body } = await api.get(sessionsPath).expect(200);
+  expect(body.count).toBeNull();
+});
+
+test('If-Match: * on PUT creates nothing', async () => {
+  const { body } = await api.get(`${sessionsPath}/${id}`).expect(200);
+  await api
+    .put(`${sessionsPath}/${id}0`)
+    .set('if-match', '*')
+    .send({ ...body, id: `${id}0` })
+    .expect(412);
+  await api.put(`${sessionsPath}/${id}`).set('if-match', '*').send(body).expect(200);
+});
+
+test('the commands and variables that it names are there', () => {
+  const { scripts } = JSON.parse(read('package.json'));
+  const commands = [...page.matchAll(/npm run ([\w-]+)/g)].map(([, name = '']) => name);
+  expect(commands.length).toBeGreaterThan(2);
+  for (const name of commands) expect(scripts).toHaveProperty(name);
+  const theirs = [
+    'STRIPE_TEST_SECRET_KEY',
+    'STRIPE_LIVE_SECRET_KEY',
+    'STRIPE_LIVE_MODE',
+    'DJSTRIPE_SUBSCRIBER_CUSTOMER_KEY',
+  ];
+  const names = [...page.matchAll(/\b[A-Z]+_[A-Z_]+\b/g)].map(([name]) => name);
+  expect(names.filter((name) => !theirs.includes(name) && !environmentVariables.includes(name))).toEqual([]);
+});
