@@ -201,8 +201,8 @@ function measureDatabase({ metrics, database }: MetricsOptions): void {
 const patience = 1000;
 
 function measureStripe({ metrics, config, events, ingest }: MetricsOptions): void {
-  const secrets = () => config.STRIPE_WEBHOOK_SECRETS.length;
-  metrics.gauge('stripe_webhook_secrets', 'Secrets of webhook endpoints that are configured.', secrets);
+  const endpoints = () => config.STRIPE_WEBHOOK_SECRETS.length;
+  metrics.gauge('stripe_webhook_endpoints', 'Webhook endpoints whose deliveries are taken.', endpoints);
   const age = () => {
     const late = setTimeout(patience, undefined, { ref: false });
     return Promise.race([events.newestAge().catch(() => undefined), late]);
