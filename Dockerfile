@@ -1,4 +1,4 @@
-# docker build --build-arg VERSION=0.1.0 --build-arg REVISION=$(git rev-parse HEAD) -t checkout-session-service .
+# docker build --build-arg VERSION=$(node -p "require('./package.json').version") --build-arg REVISION=$(git rev-parse HEAD) -t checkout-session-service .
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /service

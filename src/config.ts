@@ -180,7 +180,8 @@ export function parseConfig(variables: Readonly<Record<string, string | undefine
   const config = Object.freeze(parseEach(set, faults));
   faults.push(...contradictions(config));
   if (!isLoopback(config.HOST)) faults.push(...weakSecrets(config));
-  if (faults.length > 0) throw new ConfigError(faults);
+  // A misspelt name may be the reason that something is missing.
+  if (faults.length > 0) throw new ConfigError([...faults, ...nameWarnings(variables)]);
   return config;
 }
 

@@ -285,6 +285,13 @@ test.each([
   expect(nameWarnings({ [name]: '' })).toEqual([]);
 });
 
+test('a misspelt name is told together with what is missing because of it', () => {
+  const faults = faultsOf({ HOST: '0.0.0.0', API_KEY: 'hunter2' });
+  expect(faults).toHaveLength(2);
+  expect(faults[1]).toContain('did you mean API_KEYS?');
+  expect(faults.join()).not.toContain('hunter2');
+});
+
 test('environments as they are elsewhere are not warned of', () => {
   const names =
     `PATH HOME HOSTS HOSTNAME HOSTTYPE PORTS POST REPORT EXPORT USER SHELL LANG LC_ALL TERM PWD OLDPWD SHLVL EDITOR PAGER TZ TMPDIR
