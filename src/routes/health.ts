@@ -15,7 +15,7 @@ interface HealthRoutesOptions {
 const Status = Type.Object({ status: Type.String({ enum: ['ok'], description: 'Always `ok`: else it is an error.' }) });
 const Live = Type.Object({
   ...Status.properties,
-  version: Type.String({ description: 'The version of the service.', examples: ['0.1.0'] }),
+  version: Type.String({ description: 'The version of the service.' }),
 });
 const ok = { status: 'ok' };
 
