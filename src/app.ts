@@ -35,6 +35,8 @@ import { sessionStripeRoutes } from './routes/session-stripe.js';
 import { sessionRoutes } from './routes/sessions.js';
 import { stripeEventRoutes } from './routes/stripe-events.js';
 import { webhookRoutes } from './routes/webhooks.js';
+import { createDeliveries } from './stripe/deliveries.js';
+import { createFetch } from './stripe/fetch.js';
 import { createIngest, type Ingest } from './stripe/ingest.js';
 import { createRefresh } from './stripe/refresh.js';
 
@@ -71,8 +73,11 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   const metrics = createMetrics();
   const sessions = sessionStore(database, metrics.observeBatch);
   const events = stripeEventStore(database);
-  const ingest = createIngest(mirrorStore(database, metrics.observeBatch), config, app.log);
-  const refresh = createRefresh(ingest, config, sessions.accountOf);
+  const mirror = mirrorStore(database, metrics.observeBatch);
+  const ingest = createIngest(mirror, config, app.log);
+  const fetch = createFetch(config, sessions.accountOf);
+  const refresh = createRefresh(ingest, fetch);
+  const take = createDeliveries({ ingest, fetch, events, log: app.log });
   app.decorate('ingest', ingest);
   app.decorate('countRun', metrics.countRun);
   app.decorateRequest('keyHolder');
@@ -111,7 +116,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
       },
       { prefix: '/api' },
     );
-    await working.register(webhookRoutes, { ingest, config, onDelivery: metrics.countDelivery });
+    await working.register(webhookRoutes, { take, config, onDelivery: metrics.countDelivery });
   });
   refuseOtherMethods();
   return app;

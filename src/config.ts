@@ -96,7 +96,7 @@ const environment = Type.Object({
     minimum: 1,
     description: 'Seconds that the time of a signature may be away from now.',
   }),
-  STRIPE_API_KEYS: list('Keys of the Stripe API, one for live and one for test, for backfill, catch-up and refresh.'),
+  STRIPE_API_KEYS: list('Keys of the Stripe API, one live and one test: for thin events, refresh, backfill, catch-up.'),
   STRIPE_API_BASE: Type.Optional(
     Type.String({ pattern: '^https?://[^/?#]+/?$', description: "Where the Stripe API is, when not at Stripe's." }),
   ),
@@ -243,19 +243,20 @@ function contradictions(config: Environment): string[] {
       'CORS_ORIGINS is * and there is no key, so any web page could use it: list the origins, or set API_KEYS',
     );
   }
+  const modes = config.STRIPE_API_KEYS.map((key) => /^(?:sk|rk|sk_org)_(live|test)_/.exec(key)?.[1]);
   for (const mode of ['live', 'test']) {
-    const pattern = new RegExp(`^(sk|rk)_${mode}_`);
-    if (config.STRIPE_API_KEYS.filter((key) => pattern.test(key)).length > 1) {
-      faults.push(`STRIPE_API_KEYS holds more than one ${mode} key: keep one`);
-    }
-  }
-  if (config.STRIPE_API_KEYS.some((key) => !/^(sk|rk)_(live|test)_/.test(key))) {
-    faults.push('STRIPE_API_KEYS takes keys that begin with sk_live_, rk_live_, sk_test_ or rk_test_');
+    const count = modes.filter((one) => one === mode).length;
+    if (count > 1) faults.push(`STRIPE_API_KEYS holds more than one ${mode} key: keep one`);
   }
   if (!keys.every(isKeyEntry)) {
     faults.push(
       'API_KEYS and API_READ_KEYS take keys of visible ASCII characters, each alone or after a name of up to 15 letters and digits and a space',
     );
+    if (modes.includes(undefined))
+      faults.push('STRIPE_API_KEYS takes keys that begin with sk_, rk_ or sk_org_ and then live_ or test_');
+    const isOrganization = config.STRIPE_API_KEYS.some((key) => key.startsWith('sk_org_'));
+    if (isOrganization && config.CATCH_UP_INTERVAL_MINUTES > 0 && config.STRIPE_ACCOUNT_ID === undefined)
+      faults.push("CATCH_UP_INTERVAL_MINUTES with an organization's key needs STRIPE_ACCOUNT_ID");
   }
   return faults;
 }

@@ -110,7 +110,8 @@ export const catalogue = {
   'stripe-unavailable': {
     status: 502,
     title: 'Stripe did not answer',
-    description: "Stripe's API failed or refused the key. What is stored stands; try again later.",
+    description:
+      "Stripe's API failed or refused the key, or what answered was not the session that was asked for. What is stored stands; try again later.",
   },
   'stripe-not-configured': {
     status: 503,

@@ -76,6 +76,7 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
       log,
       clients,
       catchUpInterval: config.CATCH_UP_INTERVAL_MINUTES * 60_000,
+      accountId: config.STRIPE_ACCOUNT_ID,
       eventRetentionDays: config.STRIPE_EVENT_RETENTION_DAYS,
       onRun: app.countRun,
     });

@@ -131,6 +131,22 @@ test.each([
   expect(faults[0]).toContain(name);
 });
 
+test.each(['sk_live_1,rk_test_1', 'sk_org_live_1,sk_org_test_1', 'sk_org_test_1,sk_live_1'])(
+  'the Stripe keys %s are taken',
+  (STRIPE_API_KEYS) => {
+    expect(faultsOf({ STRIPE_API_KEYS })).toEqual([]);
+  },
+);
+
+test.each([
+  ['STRIPE_API_KEYS', { STRIPE_API_KEYS: 'sk_org_1' }],
+  ['STRIPE_API_KEYS', { STRIPE_API_KEYS: 'rk_org_live_1' }],
+  ['more than one test key', { STRIPE_API_KEYS: 'sk_org_test_1,rk_test_1' }],
+  ['STRIPE_ACCOUNT_ID', { STRIPE_API_KEYS: 'sk_org_test_1', CATCH_UP_INTERVAL_MINUTES: '5' }],
+])('one line names %s of %j', (name, environment) => {
+  expect(faultsOf(environment)).toEqual([expect.stringContaining(name)]);
+});
+
 test('the values that an enum allows are listed', () => {
   expect(faultsOf({ LOG_LEVEL: 'loud' })[0]).toContain('fatal, error, warn, info, debug, trace, silent');
 });

@@ -1,9 +1,8 @@
 import { mirrorStore } from '../database/mirror.js';
 import { backfill, compare, type Difference } from '../stripe/backfill.js';
-import type { StripeClient } from '../stripe/client.js';
 import { createIngest } from '../stripe/ingest.js';
 import { type Context, runCommand, secondsOf, UsageError } from './command.js';
-import { attempt, configuredClients, print, runName } from './stripe-run.js';
+import { attempt, print, type RunTarget, runName, runTargets } from './stripe-run.js';
 
 const help = `Takes in the Checkout Sessions that Stripe has.
 
@@ -11,7 +10,8 @@ const help = `Takes in the Checkout Sessions that Stripe has.
 
   --since DATE    sessions created at this time or later
   --until DATE    sessions created before this time
-  --account ACCT  of a connected account, acct_…; without it of the account of the key
+  --account ACCT  of a connected account, acct_…; without it of the account of the key. With the key of an organization of
+                  any of its accounts, or acct_…/acct_… for a connected account of one; without it of STRIPE_ACCOUNT_ID
   --dry-run       change nothing, print how the mirror differs from Stripe
 
 DATE is a date (its midnight in UTC) or an RFC 3339 date-time. STRIPE_API_KEYS holds the keys, one for live and one for
@@ -38,9 +38,7 @@ const retries = 8;
 
 type RunContext = Context<typeof options, ReturnType<typeof parse>>;
 
-interface Run {
-  client: StripeClient;
-  account: string | undefined;
+interface Run extends RunTarget {
   retries: number;
   since: number | undefined;
   until: number | undefined;
@@ -81,8 +79,8 @@ function parse(values: { since?: string; until?: string }) {
 await runCommand({ help, options, parse }, async (context) => {
   const { config, values, given } = context;
   let code = 0;
-  for (const client of configuredClients(config)) {
-    const reading = { client, account: values.account, retries, ...given };
+  for (const target of runTargets(config, values.account)) {
+    const reading = { ...target, retries, ...given };
     const isDone = values['dry-run'] ? await difference(context, reading) : await fill(context, reading);
     if (!isDone) code = 1;
   }

@@ -1,15 +1,15 @@
 import { mirrorStore } from '../database/mirror.js';
 import { catchUp } from '../stripe/catch-up.js';
-import type { StripeClient } from '../stripe/client.js';
 import { createIngest } from '../stripe/ingest.js';
 import { type Context, runCommand } from './command.js';
-import { attempt, configuredClients, runName } from './stripe-run.js';
+import { attempt, type RunTarget, runName, runTargets } from './stripe-run.js';
 
 const help = `Takes in the events of Checkout Sessions that Stripe has kept since the last catch-up.
 
   npm run catch-up -- [--account ACCT]
 
-  --account ACCT  of a connected account, acct_…; without it of the account of the key
+  --account ACCT  of a connected account, acct_…; without it of the account of the key. With the key of an organization of
+                  any of its accounts, or acct_…/acct_… for a connected account of one; without it of STRIPE_ACCOUNT_ID
 
 The first run goes back 30 days, which is as far as Stripe keeps events; what is older takes npm run backfill. Events that
 the webhook brought already are duplicates and change nothing. STRIPE_API_KEYS holds the keys, one for live and one for
@@ -26,9 +26,8 @@ const options = { account: { type: 'string' } } as const;
 const retries = 8;
 
 /** Whether all was taken in. */
-function run(context: Context<typeof options>, client: StripeClient): Promise<boolean> {
-  const { config, database, log, values, progress } = context;
-  const { account } = values;
+function run(context: Context<typeof options>, { client, account }: RunTarget): Promise<boolean> {
+  const { config, database, log, progress } = context;
   const name = runName({ client, account });
   const ingest = createIngest(mirrorStore(database), config, log);
   const onGap = (date: Date) => {
@@ -45,6 +44,6 @@ function run(context: Context<typeof options>, client: StripeClient): Promise<bo
 
 await runCommand({ help, options }, async (context) => {
   let code = 0;
-  for (const client of configuredClients(context.config)) if (!(await run(context, client))) code = 1;
+  for (const target of runTargets(context.config, context.values.account)) if (!(await run(context, target))) code = 1;
   return code;
 });

@@ -1,20 +1,43 @@
 import Stripe from 'stripe';
 import type { Config } from '../config.js';
 import { OperatorError } from '../errors.js';
+import { isAccountPath } from '../model/stripe.js';
 import { type StripeClient, stripeClients } from '../stripe/client.js';
-import type { Progress } from './command.js';
+import { accountToRead } from '../stripe/reading.js';
+import { type Progress, UsageError } from './command.js';
 
 /** What the commands that read from Stripe have in common. */
 
 /** The clients of the configured keys: at least one. */
-export function configuredClients(config: Config): StripeClient[] {
+function configuredClients(config: Config): StripeClient[] {
   const clients = stripeClients(config);
   if (clients.length > 0) return clients;
   throw new OperatorError('Set STRIPE_API_KEYS to a key of the Stripe API whose mode STRIPE_LIVEMODE takes in.');
 }
 
+/** A run's client, and the account that it reads: the key's own when undefined. */
+export interface RunTarget {
+  readonly client: StripeClient;
+  readonly account: string | undefined;
+}
+
+/**
+ * Returns what each configured key is to read.
+ *
+ * @param account the value of `--account`.
+ */
+export function runTargets(config: Config, account: string | undefined): RunTarget[] {
+  if (account !== undefined && !isAccountPath(account)) {
+    throw new UsageError("--account must be an account's id, acct_…, or the path to it, acct_…/acct_…");
+  }
+  return configuredClients(config).map((client) => ({
+    client,
+    account: accountToRead(client, account, config.STRIPE_ACCOUNT_ID),
+  }));
+}
+
 /** Whose sessions a run reads, for its lines. */
-export function runName({ client, account }: { client: StripeClient; account: string | undefined }): string {
+export function runName({ client, account }: RunTarget): string {
   return account === undefined ? client.mode : `${client.mode} ${account}`;
 }
 

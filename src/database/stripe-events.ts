@@ -17,6 +17,16 @@ export function stripeEventStore(database: Database) {
     /** A page of the events that a query asks for. */
     list: listReader(database, eventTable),
 
+    /** Returns whether any of some events of a session is in the ledger. */
+    async hasAny(session: string, ids: readonly string[]): Promise<boolean> {
+      const rows = await database.query({
+        name: 'has-event',
+        text: 'SELECT FROM stripe_event WHERE session_id = $1 AND id = ANY($2::text[]) LIMIT 1',
+        values: [session, ids],
+      });
+      return rows.length > 0;
+    },
+
     /** Seconds since the newest event was received; undefined when there is none. */
     async newestAge(): Promise<number | undefined> {
       const [row] = await database.query<{ age: number | null }>({

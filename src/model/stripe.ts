@@ -5,12 +5,21 @@ import type { SessionWrite } from './session.js';
 
 /** What is known of Stripe's states of a session, whatever path they came by. */
 
-/** The pattern of the id of a Stripe account. */
-export const accountPattern = '^acct_[A-Za-z0-9]+$';
+/** Whether a text is the id of a Stripe account. */
+export const isAccountId = (text: string): boolean => /^acct_[A-Za-z0-9]+$/.test(text);
 
-const accountRule = new RegExp(accountPattern);
+/** The pattern of what names an account: its id, or the path to it from an organization, `acct_…/acct_…`. */
+export const accountPathPattern = '^acct_[A-Za-z0-9]+(/acct_[A-Za-z0-9]+)*$';
 
-export const isAccountId = (text: string): boolean => accountRule.test(text);
+const accountPathRule = new RegExp(accountPathPattern);
+
+export const isAccountPath = (text: string): boolean => accountPathRule.test(text);
+
+/** Returns the account at the end of a path, or of an event's `context`, which is one. */
+export function accountOfPath(path: string | null | undefined): string | undefined {
+  const last = path?.split('/').at(-1);
+  return last !== undefined && isAccountId(last) ? last : undefined;
+}
 
 /** What orders Stripe's states of one session: compared from left to right. */
 export interface Stamp {
@@ -61,37 +70,85 @@ const nullableFlag = (description: string, example: boolean) =>
 /** Epoch seconds of the last second that RFC 3339 can write: 9999-12-31T23:59:59Z. */
 const lastSecond = 253_402_300_799;
 
-/** An event's envelope as far as it matters here. What it has beyond is Stripe's affair. */
-export const StripeEventRequest = Type.Object(
-  {
-    id: Type.String({
-      minLength: 1,
-      maxLength: 255,
-      description: 'The id of the event.',
-      examples: ['evt_1MtwBwLkdIwHu7ix28a3tqPb'],
+/** What the envelopes of both kinds of event have. */
+const envelope = {
+  id: Type.String({
+    minLength: 1,
+    maxLength: 255,
+    description: 'The id of the event.',
+    examples: ['evt_1MtwBwLkdIwHu7ix28a3tqPb'],
+  }),
+  type: Type.String({
+    description: 'Its type. Those of thin events begin with `v1.`.',
+    examples: ['checkout.session.completed'],
+  }),
+  context: Type.Optional(
+    nullableText(
+      'The account that it is of, in events of an organization: its id, or the path to it.',
+      'acct_1032D82eZvKYlo2C',
+    ),
+  ),
+  livemode: Type.Optional(nullableFlag('Whether it is live, or a test.', false)),
+};
+
+const snapshotParts = {
+  account: Type.Optional(nullableText('The connected account that it is of.', 'acct_1032D82eZvKYlo2C')),
+  api_version: Type.Optional(nullableText('The API version that it is shaped by.', '2026-10-28.endive')),
+  data: Type.Optional(
+    Type.Unsafe<unknown>({
+      type: 'object',
+      additionalProperties: {},
+      description: 'Its object: the Checkout Session. Thin events have none.',
     }),
-    type: Type.String({ description: 'Its type.', examples: ['checkout.session.completed'] }),
-    created: Type.Integer({
-      minimum: 0,
-      maximum: lastSecond,
-      description: 'When it was created, in epoch seconds.',
+  ),
+};
+
+const thinParts = {
+  snapshot_event: Type.Optional(
+    nullableText(
+      'Of a thin event: the id of the event with the object, where Stripe sends that too.',
+      'evt_1MtwBwLkdIwHu7ix28a3tqPb',
+    ),
+  ),
+  related_object: Type.Optional(
+    Type.Unsafe<{ readonly id?: unknown } | null>({
+      type: 'object',
+      nullable: true,
+      additionalProperties: {},
+      description: 'Of a thin event: the `id`, `type` and `url` of the Checkout Session, which is fetched from Stripe.',
+    }),
+  ),
+};
+
+/** The envelope of an event with its object, as far as it matters here. What it has beyond is Stripe's affair. */
+export const SnapshotEvent = Type.Object({
+  ...envelope,
+  ...snapshotParts,
+  created: Type.Integer({ minimum: 0, maximum: lastSecond }),
+});
+
+/** The envelope of a thin event, which names its object. */
+export const ThinEvent = Type.Object({ ...envelope, ...thinParts, created: Type.String({ format: 'date-time' }) });
+
+/** Both kinds in one, as generators make clients of neither a union nor a property of two types. */
+const StripeEventRequest = Type.Object(
+  {
+    id: envelope.id,
+    object: Type.Optional(
+      Type.String({ description: '`event`, or `v2.core.event` of a thin event.', examples: ['event'] }),
+    ),
+    type: envelope.type,
+    created: Type.Unsafe<unknown>({
+      description: 'When it was created: in epoch seconds, of a thin event an RFC 3339 date-time.',
       examples: [1_769_860_800],
     }),
-    account: Type.Optional(nullableText('The connected account that it is of.', 'acct_1032D82eZvKYlo2C')),
-    livemode: Type.Optional(nullableFlag('Whether it is live, or a test.', false)),
-    api_version: Type.Optional(nullableText('The API version that it is shaped by.', '2026-10-28.endive')),
-    data: Type.Optional(
-      Type.Unsafe<unknown>({
-        type: 'object',
-        additionalProperties: {},
-        description: 'Its object: the Checkout Session.',
-      }),
-    ),
+    ...{ account: snapshotParts.account, context: envelope.context, livemode: envelope.livemode },
+    ...{ api_version: snapshotParts.api_version, data: snapshotParts.data, ...thinParts },
   },
   {
     $id: 'StripeEventRequest',
     description:
-      'An event as Stripe sends it, with whatever else it holds (https://docs.stripe.com/api/events/object).',
+      'An event as Stripe sends it, with whatever else it holds: with its object (https://docs.stripe.com/api/events/object), or thin (https://docs.stripe.com/api/v2/core/events).',
   },
 );
 
@@ -100,7 +157,7 @@ const StripeWebhookResult = Type.Object(
     outcome: Type.String({
       enum: [...outcomes],
       description:
-        '`applied`: stored. `stale`: a newer state is stored. `duplicate`: delivered before. `deleted`: the session was deleted here and stays so. `ignored`: not of a Checkout Session, or of the mode that is not taken in.',
+        '`applied`: stored. `stale`: a newer state is stored. `duplicate`: delivered before. `deleted`: the session was deleted here and stays so. `ignored`: not of a Checkout Session, of the mode that is not taken in, or no event that can be read.',
       examples: ['applied'],
     }),
     session: Type.Optional(Type.String({ description: 'The id of the session.', examples: ['cs_test_1'] })),

@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import type { SessionStore } from '../database/sessions.js';
 import { Problem } from '../errors.js';
 import { SessionId } from '../model/session.js';
-import { accountPattern, isAccountId } from '../model/stripe.js';
+import { accountPathPattern, isAccountPath } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi.js';
 import { requestValidator } from '../plugins/validation.js';
 import type { Refresh } from '../stripe/refresh.js';
@@ -19,8 +19,9 @@ const tags = ['checkout-sessions'];
 const params = Type.Object({ id: SessionId });
 const account = Type.Optional(
   Type.String({
-    pattern: accountPattern,
-    description: 'The connected account that has the session, where it is not known yet.',
+    pattern: accountPathPattern,
+    description:
+      'The connected account that has the session, `acct_…`, where it is not known yet; with the key of an organization also the path to it, `acct_…/acct_…`.',
   }),
 );
 
@@ -88,10 +89,11 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
     },
     async (request, reply) => {
       const { id } = request.params;
-      await refresh(id, request.query.account);
+      const { outcome } = await refresh(id, request.query.account);
       const stored = await sessions.find(id);
-      if (!stored) throw new Problem('session-not-found', { detail: 'The session was deleted here, and stays so.' });
-      return sendSession(reply, stored);
+      if (stored) return sendSession(reply, stored);
+      const detail = 'The session was deleted here, and stays so.';
+      throw new Problem('session-not-found', outcome === 'deleted' ? { detail } : {});
     },
   );
 }
@@ -106,6 +108,7 @@ function fromStripe(stored: { document: string | null; etag: string } | undefine
 
 function parseAccount(query: Readonly<Record<string, string>>) {
   const given = query.account;
-  if (given === undefined || isAccountId(given)) return { value: query };
-  return { faults: [{ in: 'query' as const, pointer: '/account', detail: "must be a Stripe account's id, acct_…" }] };
+  if (given === undefined || isAccountPath(given)) return { value: query };
+  const detail = "must be a Stripe account's id, acct_…, or the path to it, acct_…/acct_…";
+  return { faults: [{ in: 'query' as const, pointer: '/account', detail }] };
 }

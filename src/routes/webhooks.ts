@@ -3,11 +3,13 @@ import { Type } from 'typebox';
 import type { Config } from '../config.js';
 import { Problem } from '../errors.js';
 import { json, problems } from '../plugins/openapi.js';
-import { type EventBody, eventFault, type Ingest, type Ingested, sessionEventTypes } from '../stripe/ingest.js';
+import type { TakeDelivery } from '../stripe/deliveries.js';
+import { type Delivery, readDelivery } from '../stripe/delivery.js';
+import { type Ingested, sessionEventTypes } from '../stripe/ingest.js';
 import { signatureFault } from '../stripe/signature.js';
 
 export interface WebhookRoutesOptions {
-  ingest: Ingest;
+  take: TakeDelivery;
   config: Pick<Config, 'STRIPE_WEBHOOK_SECRETS' | 'STRIPE_WEBHOOK_TOLERANCE'>;
   /** Told of each delivery: the type of its event, where it is one that carries a session, and what was done. */
   onDelivery: (type: string, outcome: Ingested['outcome'] | 'refused' | 'failed') => void;
@@ -17,7 +19,7 @@ export interface WebhookRoutesOptions {
  * Stripe's deliveries. A scope of its own: signatures take the place of API keys, and are over the raw body. Stripe
  * takes any 2xx for received and repeats everything else, so nothing is acknowledged before it is committed.
  */
-export async function webhookRoutes(app: FastifyInstance, { ingest, config, onDelivery }: WebhookRoutesOptions) {
+export async function webhookRoutes(app: FastifyInstance, { take, config, onDelivery }: WebhookRoutesOptions) {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
@@ -28,7 +30,7 @@ export async function webhookRoutes(app: FastifyInstance, { ingest, config, onDe
         operationId: 'stripe_webhook',
         summary: 'Receive an event from Stripe',
         description:
-          'The endpoint to enter in Stripe for `checkout.session.*` events. Deliveries may come in any order and any number of times.',
+          'The endpoint to enter in Stripe for `checkout.session.*` events, with their object or thin. Deliveries may come in any order and any number of times. The session of a thin event is fetched from Stripe before the answer: 502 and 503 make Stripe repeat the delivery. A signed body that is no such event is answered with 200 and `ignored`.',
         tags: ['stripe'],
         security: [],
         headers: Type.Object({
@@ -39,7 +41,8 @@ export async function webhookRoutes(app: FastifyInstance, { ingest, config, onDe
           200: json('What was done with the event.', Type.Ref('StripeWebhookResult#')),
           ...problems(
             ...(['malformed-request', 'invalid-signature', 'payload-too-large', 'request-timeout'] as const),
-            ...(['internal', 'overloaded', 'database-unavailable', 'query-timeout', 'stripe-not-configured'] as const),
+            ...(['internal', 'stripe-unavailable', 'stripe-not-configured'] as const),
+            ...(['overloaded', 'database-unavailable', 'query-timeout'] as const),
           ),
         },
       },
@@ -48,27 +51,23 @@ export async function webhookRoutes(app: FastifyInstance, { ingest, config, onDe
       if (config.STRIPE_WEBHOOK_SECRETS.length === 0) {
         throw new Problem('stripe-not-configured', { detail: 'Set STRIPE_WEBHOOK_SECRETS to receive events.' });
       }
-      return take(accept(request));
+      return counted(accept(request));
     },
   );
 
-  function accept({ body, headers }: FastifyRequest): EventBody {
-    try {
-      const payload = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
-      const header = headers['stripe-signature']?.toString();
-      const refused = signatureFault(payload, header, config.STRIPE_WEBHOOK_SECRETS, config.STRIPE_WEBHOOK_TOLERANCE);
-      if (refused) throw new Problem('invalid-signature', { detail: refused });
-      return parseEvent(payload);
-    } catch (error) {
-      onDelivery('other', 'refused');
-      throw error;
-    }
+  function accept({ body, headers }: FastifyRequest): Delivery {
+    const payload = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+    const header = headers['stripe-signature']?.toString();
+    const refused = signatureFault(payload, header, config.STRIPE_WEBHOOK_SECRETS, config.STRIPE_WEBHOOK_TOLERANCE);
+    if (refused === undefined) return readDelivery(payload);
+    onDelivery('other', 'refused');
+    throw new Problem('invalid-signature', { detail: isGzip(payload) ? gzipDetail : refused });
   }
 
-  async function take(event: EventBody): Promise<Ingested> {
-    const type = sessionEventTypes.includes(event.type) ? event.type : 'other';
+  async function counted(delivery: Delivery): Promise<Ingested> {
+    const type = sessionEventTypes.includes(delivery.type) ? delivery.type : 'other';
     try {
-      const ingested = await ingest.event(event);
+      const ingested = await take(delivery);
       onDelivery(type, ingested.outcome);
       return ingested;
     } catch (error) {
@@ -78,14 +77,10 @@ export async function webhookRoutes(app: FastifyInstance, { ingest, config, onDe
   }
 }
 
-function parseEvent(payload: Buffer): EventBody {
-  let body: unknown;
-  try {
-    body = JSON.parse(payload.toString());
-  } catch (error) {
-    throw new Problem('malformed-request', { detail: 'The body is not JSON.', cause: error });
-  }
-  const fault = eventFault(body);
-  if (fault) throw new Problem('malformed-request', { detail: `The body is no event: ${fault}.` });
-  return body as EventBody;
+const gzipDetail =
+  'The body is compressed with gzip, and Stripe signs the body uncompressed: pass it on as Stripe sent it.';
+
+/** Whether a body is compressed. JSON never begins with these bytes. */
+function isGzip(body: Buffer): boolean {
+  return body[0] === 0x1f && body[1] === 0x8b;
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import Stripe from 'stripe';
 import type { Database } from '../database/database.js';
 import { type ColumnName, columns } from '../model/session.js';
-import type { SessionState } from '../model/stripe.js';
+import { accountOfPath, type SessionState } from '../model/stripe.js';
 import { secondBeforeNow } from './client.js';
 import type { Ingest } from './ingest.js';
 import { callOptions, completeSession, pageSize, patiently, progressOf, type Reading } from './reading.js';
@@ -148,7 +148,8 @@ interface Comparison extends Reading, Range {
 
 /** Compares the mirror with what Stripe has of a range, and writes nothing. */
 export async function compare(run: Comparison): Promise<ComparisonTotals> {
-  const { database, account = run.owner, onDifference, onPage } = run;
+  const { database, onDifference, onPage } = run;
+  const account = accountOfPath(run.account) ?? run.owner;
   const totals: ComparisonTotals = { pages: 0, seen: 0, same: 0, missing: 0, differs: 0, deleted: 0, ignored: 0 };
   for await (const { sessions, second } of sessionPages(run, run)) {
     const states = sessions.flatMap((object) => translate(object, { account, second, eventId: '' })?.state ?? []);

@@ -1,7 +1,8 @@
 import type Stripe from 'stripe';
 import type { Database } from '../database/database.js';
+import { accountOfPath } from '../model/stripe.js';
 import { secondBeforeNow } from './client.js';
-import { eventFault, type Ingest, type Ingested, sessionEventTypes } from './ingest.js';
+import { accountOf, eventFault, type Ingest, type Ingested, sessionEventTypes } from './ingest.js';
 import { callOptions, pageSize, patiently, progressOf, type Reading } from './reading.js';
 
 /** Seconds by which runs overlap, as Stripe may list an event later than it says that it was created. */
@@ -72,6 +73,6 @@ async function* eventPages(reading: Reading, since: number): AsyncGenerator<Stri
 async function takeIn(ingest: Ingest, event: Stripe.Event, account: string | undefined): Promise<Ingested> {
   if (eventFault(event)) return { outcome: 'ignored' };
   // Asked for on behalf of an account, an event need not name it.
-  const owner = event.account ?? account;
+  const owner = accountOf(event) ?? accountOfPath(account);
   return ingest.event({ ...event, ...(owner !== undefined && { account: owner }) });
 }

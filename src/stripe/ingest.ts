@@ -3,7 +3,7 @@ import type { Static } from 'typebox';
 import type { Config } from '../config.js';
 import type { MirrorStore, Outcome } from '../database/mirror.js';
 import { isTooDeep, textFault } from '../model/json.js';
-import { type StripeEvent, StripeEventRequest } from '../model/stripe.js';
+import { accountOfPath, isAccountPath, SnapshotEvent, type StripeEvent } from '../model/stripe.js';
 import { validator } from '../model/validator.js';
 import { type Translation, translate } from './translate.js';
 
@@ -17,7 +17,7 @@ export interface Ingested {
 /** A Stripe object that was asked for, rather than sent. */
 export interface Snapshot {
   readonly object: unknown;
-  /** The account that was asked; the configured one when undefined. */
+  /** The account that was asked, or the path to it; the configured one when undefined. */
   readonly account?: string | undefined;
   readonly apiVersion?: string | undefined;
   /** The whole epoch second before it was asked for. */
@@ -47,6 +47,8 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
   const takesIn = (livemode: unknown) =>
     config.STRIPE_LIVEMODE === 'both' || livemode === undefined || livemode === (config.STRIPE_LIVEMODE === 'live');
 
+  const takes = (type: string, livemode: unknown) => type.startsWith('checkout.session.') && takesIn(livemode);
+
   async function apply(translation: Translation, event?: StripeEvent): Promise<Ingested> {
     const outcome = await mirror.apply(translation.state, event);
     note(translation, outcome, event);
@@ -62,9 +64,15 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
     );
   }
 
-  function translated({ object, account, apiVersion, second }: Snapshot): Translation | undefined {
-    const origin = { account: account ?? config.STRIPE_ACCOUNT_ID, apiVersion, second, eventId: '' };
-    const translation = translate(object, origin);
+  function translated({ object, account, apiVersion, second }: Snapshot, event?: StripeEvent): Translation | undefined {
+    const owner = accountOfPath(account) ?? account ?? config.STRIPE_ACCOUNT_ID;
+    const translation = translate(object, {
+      account: owner,
+      apiVersion,
+      second,
+      eventId: event?.id ?? '',
+      type: event?.type,
+    });
     return translation && takesIn(translation.state.carried.livemode ?? undefined) ? translation : undefined;
   }
 
@@ -72,10 +80,17 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
     /** Since the start: states with something that the contract cannot hold, and what was ignored. */
     counts: counts as Readonly<typeof counts>,
 
+    /** Counts what carries no session that is taken in. */
+    ignore,
+
+    /** Whether an event is of a Checkout Session and of a mode that is taken in. */
+    takes,
+
     /** Takes in an event's body. `ignored`: of another type, of the other mode, of an id that cannot be held. */
     async event(body: EventBody): Promise<Ingested> {
-      const { id, type, account, created, livemode, api_version, data } = body;
-      if (!type.startsWith('checkout.session.') || !takesIn(livemode)) return ignore();
+      const { id, type, created, livemode, api_version, data } = body;
+      if (!takes(type, livemode)) return ignore();
+      const account = accountOf(body);
       const translation = translate(data?.object, {
         account: account ?? config.STRIPE_ACCOUNT_ID,
         apiVersion: api_version ?? undefined,
@@ -97,15 +112,18 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
       });
     },
 
-    /** Takes in an object that was asked for. */
-    async snapshot(snapshot: Snapshot): Promise<Ingested> {
-      const translation = translated(snapshot);
-      return translation ? apply(translation) : ignore();
+    /**
+     * Takes in an object that was asked for, and the event that made it be asked for. The state is stamped with the second
+     * of the snapshot and the event's id.
+     */
+    async snapshot(snapshot: Snapshot, event?: StripeEvent): Promise<Ingested> {
+      const translation = translated(snapshot, event);
+      return translation ? apply(translation, event) : ignore();
     },
 
     /** Takes in many objects, no two of the same session; what became of each, in their order. */
     async snapshots(list: readonly Snapshot[]): Promise<Ingested[]> {
-      const translations = list.map(translated);
+      const translations = list.map((snapshot) => translated(snapshot));
       const states = translations.flatMap((translation) => (translation ? [translation.state] : []));
       const applied = states.length > 0 ? await mirror.applyAll(states) : [];
       return translations.map((translation) => {
@@ -119,17 +137,33 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
 }
 
 /** The envelope of an event, as far as it matters here. */
-export type EventBody = Static<typeof StripeEventRequest> & { readonly data?: { readonly object?: unknown } };
+export type EventBody = Static<typeof SnapshotEvent> & { readonly data?: { readonly object?: unknown } };
 
-const faultsOf = validator(StripeEventRequest, 'body');
+type WithAccount = Pick<EventBody, 'account' | 'context'>;
+
+/** Returns the account of an event. Those of an organization name it in `context` alone. */
+export function accountOf({ account, context }: WithAccount): string | undefined {
+  return account ?? accountOfPath(context);
+}
+
+/** Returns the path to the account of an event, by which an organization's key reads it. */
+export function accountPathOf({ account, context }: WithAccount): string | undefined {
+  return context && isAccountPath(context) ? context : (account ?? undefined);
+}
+
+const faultsOf = validator(SnapshotEvent, 'body');
 
 /** Why a JSON value is no event, or undefined when it is one. */
 export function eventFault(body: unknown): string | undefined {
   const [fault] = faultsOf(body);
   if (fault) return `${fault.pointer.slice(1)} ${fault.detail}`.trim();
   const { id, type, account, api_version } = body as EventBody;
-  const texts = { id, type, account: account ?? '', api_version: api_version ?? '' };
   if (isTooDeep(body)) return 'it is nested too deep';
+  return unstorable({ id, type, account: account ?? '', api_version: api_version ?? '' });
+}
+
+/** Names the first of some texts that PostgreSQL cannot hold. */
+export function unstorable(texts: Readonly<Record<string, string>>): string | undefined {
   const [name] = Object.entries(texts).find(([, text]) => textFault(text)) ?? [];
   return name && `${name} holds what is no text`;
 }

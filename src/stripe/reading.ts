@@ -1,6 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import Stripe from 'stripe';
 import type { Database } from '../database/database.js';
+import { OperatorError } from '../errors.js';
+import { accountOfPath } from '../model/stripe.js';
 import type { StripeClient } from './client.js';
 
 /** What reading from Stripe's API has in common: patience, pages, where a run left off. */
@@ -11,7 +13,7 @@ export const pageSize = 100;
 /** Whose side of Stripe is read, and with how much patience. */
 export interface Reading {
   readonly client: StripeClient;
-  /** The connected account; the key's own when undefined. */
+  /** The connected account, or the path to it; the key's own when undefined. */
   readonly account?: string | undefined;
   /** How often a call that failed or was throttled is repeated. */
   readonly retries: number;
@@ -45,7 +47,7 @@ function isPassing(error: unknown): error is InstanceType<typeof Stripe.errors.S
   if (error instanceof Stripe.errors.StripeConnectionError || error instanceof Stripe.errors.StripeRateLimitError) {
     return true;
   }
-  // Without a status it was no JSON: a proxy's error page.
+  // Without a status it was no JSON, or not Stripe's, with a status of success.
   return error instanceof Stripe.errors.StripeAPIError && (error.statusCode ?? 500) >= 500;
 }
 
@@ -55,7 +57,8 @@ function delayAfter({ headers }: { headers?: Record<string, string> }, attempt: 
   return Math.max(backoff, 1000 * (seconds || 0));
 }
 
-function unlessAborted<Value>(promise: Promise<Value>, signal?: AbortSignal): Promise<Value> {
+/** Waits for a promise, or rejects as soon as the signal is aborted. */
+export function unlessAborted<Value>(promise: Promise<Value>, signal?: AbortSignal): Promise<Value> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
@@ -64,9 +67,31 @@ function unlessAborted<Value>(promise: Promise<Value>, signal?: AbortSignal): Pr
   });
 }
 
-/** The SDK's options of a call: {@link patiently} repeats, so the SDK need not. */
-export function callOptions({ account }: Reading): Stripe.RequestOptions {
-  return { maxNetworkRetries: 0, ...(account !== undefined && { stripeAccount: account }) };
+/** Returns the SDK's options of a call. {@link patiently} repeats, so the SDK need not. */
+export function callOptions({ client, account }: Reading): Stripe.RequestOptions {
+  const connected = accountOfPath(account);
+  return {
+    maxNetworkRetries: 0,
+    ...(client.isOrganization
+      ? account !== undefined && { stripeContext: account }
+      : connected !== undefined && { stripeAccount: connected }),
+  };
+}
+
+/** Says what is missing where an organization's key is used and no account is known. */
+export const accountNeeded = "The Stripe key is an organization's, which reads no account of its own";
+
+/**
+ * Returns the account that a run with a key reads.
+ *
+ * @param given the account that was asked for.
+ * @param own the configured account, which an organization's key reads where none is given.
+ * @throws OperatorError for an organization's key without either.
+ */
+export function accountToRead({ isOrganization }: StripeClient, given?: string, own?: string): string | undefined {
+  const account = given ?? (isOrganization ? own : undefined);
+  if (account !== undefined || !isOrganization) return account;
+  throw new OperatorError(`${accountNeeded}: name one with --account, or set STRIPE_ACCOUNT_ID.`);
 }
 
 /** What a task keeps between its runs. */

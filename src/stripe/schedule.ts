@@ -5,6 +5,7 @@ import { loggable } from '../errors.js';
 import { catchUp } from './catch-up.js';
 import type { StripeClient } from './client.js';
 import type { Ingest } from './ingest.js';
+import { accountToRead } from './reading.js';
 
 /** What the service does by itself, beside answering requests. */
 
@@ -21,6 +22,8 @@ export interface ScheduleOptions {
   readonly clients: readonly StripeClient[];
   /** Milliseconds between catch-ups; 0 for none. */
   readonly catchUpInterval: number;
+  /** The configured account, which an organization's key catches up with. */
+  readonly accountId?: string | undefined;
   /** Days that the ledger keeps an event. */
   readonly eventRetentionDays: number;
   /** Told of each run of each work. */
@@ -39,7 +42,7 @@ const maxInterval = 2 ** 31 - 1;
 
 /** Starts the periodic work: at once, and again an interval after it was done, so no two runs are at the same time. */
 export function startSchedule(options: ScheduleOptions): Schedule {
-  const { database, ingest, log, clients, catchUpInterval, eventRetentionDays, onRun } = options;
+  const { database, ingest, log, clients, catchUpInterval, accountId, eventRetentionDays, onRun } = options;
   const ending = new AbortController();
   const { signal } = ending;
 
@@ -68,7 +71,8 @@ export function startSchedule(options: ScheduleOptions): Schedule {
         const { mode } = client;
         const onGap = (last: Date) =>
           log.warn({ mode, last }, 'Stripe has not kept all events since the last catch-up: run the backfill');
-        const totals = await catchUp({ client, retries, signal, ingest, database, onGap });
+        const account = accountToRead(client, undefined, accountId);
+        const totals = await catchUp({ client, account, retries, signal, ingest, database, onGap });
         log.info({ mode, ...totals }, 'caught up');
       });
     }

@@ -212,6 +212,25 @@ describe('a Stripe that fails', () => {
     expect(stripe.requests).toHaveLength(3);
   });
 
+  test.each(['page 200', 'page 502', 'json 503'] as const)('behind a proxy with %s is asked again', async (page) => {
+    put(manySessions(`proxy_${page.slice(-3)}`, 1));
+    stripe.fail(page);
+    expect(await run()).toMatchObject({ seen: 1 });
+    expect(stripe.requests).toHaveLength(2);
+  });
+
+  test.each(['page 302', 'page 404', 'json 404', 404, 401] as const)(
+    'with %s ends the run at once',
+    async (failure) => {
+      put(manySessions('refused', 1));
+      stripe.fail(failure, { times: 9 });
+      await expect(run({ retries: 8 })).rejects.toThrow(
+        typeof failure === 'number' ? /URL|API Key/ : `The answer is not Stripe's (HTTP ${failure.slice(-3)})`,
+      );
+      expect(stripe.requests).toHaveLength(1);
+    },
+  );
+
   test('for long ends the run, and what was done stays', async () => {
     put(manySessions('down', 150));
     stripe.fail(500, { after: 1, times: 10 });

@@ -1,3 +1,4 @@
+import pino from 'pino';
 import { describe, expect, test } from 'vitest';
 import { contract, expectComponent, expectSession } from '../support/contract.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
@@ -6,7 +7,7 @@ import { startStripeApi } from '../support/stripe-api.js';
 
 const stripe = await startStripeApi();
 const environment = { STRIPE_WEBHOOK_SECRETS: webhookSecret, ...stripe.environment };
-const { api } = await startService({ environment });
+const { api, database } = await startService({ environment });
 
 let number = 0;
 function newId(): string {
@@ -180,6 +181,34 @@ describe('a refresh', () => {
       stripe.reset();
       stripe.putSession(rawSession({ id }));
     }
+  });
+
+  test.each(['page 200', 'page 302', 'page 404', 'json 404', 'page 502'] as const)(
+    'that something else than Stripe answers with %s is 502, and what is stored stands',
+    async (page) => {
+      stripe.reset();
+      const id = await deliverNew();
+      const before = await api.get(`${sessionsPath}/${id}`).expect(200);
+      stripe.putSession(rawSession({ id, customer: 'cus_1' }));
+      stripe.fail(page, { times: 2 });
+      expectProblem(await refresh(id), 502, 'stripe-unavailable');
+      expect((await api.get(`${sessionsPath}/${id}`).expect(200)).headers.etag).toBe(before.headers.etag);
+    },
+  );
+
+  test.each([
+    ['another session', { id: 'cs_test_another' }],
+    ['another object', { object: 'payment_intent' }],
+  ])('that is answered with %s is 502, logged, and stores neither', async (_, fields) => {
+    stripe.reset();
+    const lines: string[] = [];
+    const logger = pino({ level: 'error' }, { write: (line: string) => void lines.push(line) });
+    const logged = await startService({ environment, logger, database });
+    const id = newId();
+    stripe.putSession({ ...rawSession({ id }), ...fields }, { at: id });
+    expectProblem(await logged.api.post(`${sessionsPath}/${id}/refresh`), 502, 'stripe-unavailable');
+    expect(lines.join()).toContain('another object than the session');
+    for (const one of [id, 'cs_test_another']) await api.get(`${sessionsPath}/${one}`).expect(404);
   });
 
   test('without a key of the mode is 503 and names the variable', async () => {

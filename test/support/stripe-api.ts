@@ -11,10 +11,24 @@ import { type RawEvent, type RawSession, rawSession } from './stripe.js';
 
 /** A Stripe API of our own, as far as the service reads it: the official SDK talks to it. */
 
-export const keys = { test: 'sk_test_of_the_tests', live: 'rk_live_of_the_tests' };
+export const keys = {
+  test: 'sk_test_of_the_tests',
+  live: 'rk_live_of_the_tests',
+  organization: 'sk_org_test_of_the_tests',
+};
 
-/** An error that Stripe answers with, or a connection that is cut or never answers. */
-export type Failure = 401 | 404 | 429 | 500 | 'cut' | 'silence';
+/** What something between the service and Stripe answers in its place. */
+const pages = {
+  'page 200': { status: 200, type: 'text/html', body: '<html>Sign in</html>' },
+  'page 302': { status: 302, type: 'text/html', body: '<html>Moved</html>' },
+  'page 404': { status: 404, type: 'text/html', body: '<html>Not found</html>' },
+  'page 502': { status: 502, type: 'text/html', body: '<html>Bad gateway</html>' },
+  'json 404': { status: 404, type: 'application/json', body: '{"message":"no route"}' },
+  'json 503': { status: 503, type: 'application/json', body: '{"error":"no upstream"}' },
+} as const;
+
+/** An error that Stripe answers with, a page that is not Stripe's, or a connection that is cut or never answers. */
+export type Failure = 401 | 404 | 429 | 500 | 'cut' | 'silence' | keyof typeof pages;
 
 type Query = Record<string, string | string[]>;
 type Listed = Record<string, unknown> & { id: string };
@@ -25,6 +39,8 @@ interface Held {
   livemode: boolean;
   account: string;
   lineItems: Listed[];
+  /** The id under which it is found, where it is another one than its own. */
+  at?: string | undefined;
 }
 
 export interface StripeApi {
@@ -32,10 +48,12 @@ export interface StripeApi {
   environment: { STRIPE_API_BASE: string; STRIPE_API_KEYS: string };
   /** Every request, as its path with the query, percent-decoded. */
   requests: string[];
+  /** The accounts that the requests named: the headers by their names. */
+  accounts: { account: string | undefined; context: string | undefined }[];
   /** Called with each request before it is answered. */
   before: (request: FastifyRequest) => Promise<unknown>;
   /** Gives Stripe a session, or a newer state of it. */
-  putSession(session: RawSession, more?: { account?: string; lineItems?: Listed[] }): void;
+  putSession(session: RawSession, more?: { account?: string; lineItems?: Listed[]; at?: string }): void;
   removeSession(id: string): void;
   putEvent(event: RawEvent, account?: string): void;
   /** Fails the next requests, after some that are answered. */
@@ -111,8 +129,10 @@ export async function startStripeApi(): Promise<StripeApi> {
   /** What the key and the account of a request may see. */
   function visible(list: readonly Held[], { headers }: FastifyRequest): Held[] {
     const key = headers.authorization?.replace(/^Bearer /, '');
-    if (key !== keys.test && key !== keys.live) throw new StripeProblem(401, problems[401]);
-    const account = headers['stripe-account'] ?? '';
+    if (key === undefined || !Object.values(keys).includes(key)) throw new StripeProblem(401, problems[401]);
+    const isOrganization = key === keys.organization;
+    if (isOrganization && !headers['stripe-context']) throw invalid('Stripe-Context is missing.', 'Stripe-Context');
+    const account = String(headers[isOrganization ? 'stripe-context' : 'stripe-account'] ?? '');
     const known = [...sessions, ...events].some((one) => one.account === account);
     if (account !== '' && !known) {
       const message = `The provided key '${key.slice(0, 8)}***' does not have access to account '${account}'.`;
@@ -123,7 +143,7 @@ export async function startStripeApi(): Promise<StripeApi> {
 
   function oneOf(request: FastifyRequest): Held {
     const { id } = request.params as { id: string };
-    const held = visible(sessions, request).find(({ object }) => object.id === id);
+    const held = visible(sessions, request).find(({ object, at = object.id }) => at === id);
     if (!held) throw missing(404, 'checkout.session', id, 'session');
     return held;
   }
@@ -137,6 +157,8 @@ export async function startStripeApi(): Promise<StripeApi> {
 
   app.addHook('onRequest', async (request, reply) => {
     api.requests.push(decodeURIComponent(request.url));
+    const { 'stripe-account': account, 'stripe-context': context } = request.headers;
+    api.accounts.push({ account: account?.toString(), context: context?.toString() });
     const planned = failures.shift();
     if (planned) return fail(planned.failure, planned.retryAfter, request, reply);
     await api.before(request);
@@ -182,14 +204,16 @@ export async function startStripeApi(): Promise<StripeApi> {
       STRIPE_API_KEYS: keys.test,
     },
     requests: [],
+    accounts: [],
     before: async () => {},
-    putSession(session, { account = '', lineItems = [] } = {}) {
+    putSession(session, { account = '', lineItems = [], at } = {}) {
       const held = {
         object: session,
         created: Number(session.created),
         livemode: session.livemode === true,
         account,
         lineItems,
+        at,
       };
       const index = sessions.findIndex(({ object }) => object.id === session.id);
       if (index < 0) sessions.push(held);
@@ -207,7 +231,7 @@ export async function startStripeApi(): Promise<StripeApi> {
       failures.push(...Array(after).fill(undefined), ...Array(times).fill({ failure, retryAfter }));
     },
     reset() {
-      for (const list of [sessions, events, failures, api.requests]) list.length = 0;
+      for (const list of [sessions, events, failures, api.requests, api.accounts]) list.length = 0;
       api.before = async () => {};
     },
   };
@@ -221,6 +245,10 @@ function fail(failure: Failure, retryAfter: number | undefined, request: Fastify
     return reply;
   }
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
+  if (typeof failure === 'string') {
+    const { status, type, body } = pages[failure];
+    return reply.code(status).type(type).send(body);
+  }
   return reply.code(failure).send({ error: problems[failure] });
 }
 

@@ -29,6 +29,15 @@ export function signatureOf(
   return webhooks.generateTestHeaderString({ payload, secret, timestamp });
 }
 
+/** Delivers any bytes, with a signature. */
+export function deliverBytes(api: supertest.Agent, bytes: Buffer, signature: string): supertest.Test {
+  return api
+    .post('/webhooks/stripe')
+    .set('stripe-signature', signature)
+    .set('content-type', 'application/octet-stream')
+    .send(bytes);
+}
+
 /** Delivers an event as Stripe does: signed, over its very bytes. */
 export function deliver(api: supertest.Agent, event: unknown, secret?: string): supertest.Test {
   const payload = JSON.stringify(event);

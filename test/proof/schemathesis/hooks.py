@@ -7,6 +7,7 @@ import time
 from urllib.parse import unquote
 
 import schemathesis
+from schemathesis.core.parameters import ParameterLocation
 
 SECRET = os.environ["STRIPE_WEBHOOK_SECRET"]
 
@@ -41,10 +42,16 @@ def reaches_for_prototype(value):
     return "__proto__" in value or "constructor" in value or any(map(reaches_for_prototype, value.values()))
 
 
+def is_malformed_event(case):
+    """Stripe repeats for days what is not answered with 200, so a signed body is not refused for its shape."""
+    body = case.meta.components.get(ParameterLocation.BODY) if case.meta else None
+    return case.operation.path == "/webhooks/stripe" and body is not None and body.mode.is_negative
+
+
 @schemathesis.hook
 def filter_case(context, case):
     """Leaves out what is taken, or refused, although the contract does not say so: tests of their own hold that."""
-    return not is_lenient(case.body) and not reaches_for_prototype(case.body)
+    return not is_lenient(case.body) and not reaches_for_prototype(case.body) and not is_malformed_event(case)
 
 
 @schemathesis.hook
