@@ -41,11 +41,12 @@ export async function catchUp(run: CatchUp): Promise<CatchUpTotals> {
   if (last !== undefined && last < start - reach) onGap?.(new Date(last * 1000));
   const totals: CatchUpTotals = { pages: 0, seen: 0, applied: 0, stale: 0, duplicate: 0, deleted: 0, ignored: 0 };
   for await (const events of eventPages(run, last === undefined ? start - reach : last - overlap)) {
-    for (const event of events) {
-      signal?.throwIfAborted();
-      const { outcome } = await takeIn(ingest, event, account);
+    signal?.throwIfAborted();
+    const taken = await Promise.allSettled(events.map((event) => takeIn(ingest, event, account)));
+    for (const result of taken) {
+      if (result.status === 'rejected') throw result.reason;
       totals.seen += 1;
-      totals[outcome] += 1;
+      totals[result.value.outcome] += 1;
     }
     totals.pages += 1;
     onPage?.({ ...totals });
@@ -54,7 +55,7 @@ export async function catchUp(run: CatchUp): Promise<CatchUpTotals> {
   return totals;
 }
 
-/** The events since a second, newest first: the guard of the upsert makes their order irrelevant. */
+/** The events since a second, newest first. The guard of the upsert makes their order irrelevant, so a page is one batch. */
 async function* eventPages(reading: Reading, since: number): AsyncGenerator<Stripe.Event[]> {
   for (let after: string | undefined, more = true; more; ) {
     const cursor = after === undefined ? {} : { starting_after: after };

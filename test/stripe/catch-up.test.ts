@@ -76,6 +76,19 @@ describe('a catch-up', () => {
     expect((await deliver(api, list[249]).expect(200)).body.outcome).toBe('duplicate');
   });
 
+  test('takes in a page of events together, in fewer statements than it has events', async () => {
+    put(events('together', 100));
+    const sizes: number[] = [];
+    const batched = createIngest(
+      mirrorStore(database, (_, size) => sizes.push(size)),
+      config,
+      pino({ level: 'silent' }),
+    );
+    expect(await run({ ingest: batched })).toEqual({ ...none, pages: 1, seen: 100, applied: 100 });
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(100);
+    expect(sizes.length).toBeLessThan(10);
+  });
+
   test('of nothing says so', async () => {
     expect(await run()).toEqual(none);
     expect(await watermarks()).toHaveLength(1);
