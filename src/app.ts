@@ -38,6 +38,7 @@ import { webhookRoutes } from './routes/webhooks.js';
 import { createDeliveries } from './stripe/deliveries.js';
 import { createFetch } from './stripe/fetch.js';
 import { createIngest, type Ingest } from './stripe/ingest.js';
+import { createLineItems, type LineItems } from './stripe/line-items.js';
 import { createRefresh } from './stripe/refresh.js';
 
 declare module 'fastify' {
@@ -46,6 +47,8 @@ declare module 'fastify' {
     ingest: Ingest;
     /** Counts a run of what the process does by itself. */
     countRun: Metrics['countRun'];
+    /** What fetches line items, where that is configured. */
+    lineItems: LineItems | undefined;
   }
 }
 
@@ -74,14 +77,18 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   const sessions = sessionStore(database, metrics.observeBatch);
   const events = stripeEventStore(database);
   const mirror = mirrorStore(database, metrics.observeBatch);
-  const ingest = createIngest(mirror, config, app.log);
+  const ingest = createIngest(mirror, config, app.log, (session) => lineItems?.onBareCompletion(session));
   const fetch = createFetch(config, sessions.accountOf);
   const refresh = createRefresh(ingest, fetch);
   const take = createDeliveries({ ingest, fetch, events, log: app.log });
-  app.decorate('ingest', ingest);
   app.decorate('countRun', metrics.countRun);
   app.decorateRequest('keyHolder');
   app.decorateRequest('clientAddress');
+  const lineItems = config.STRIPE_FETCH_LINE_ITEMS
+    ? createLineItems({ database, refresh, log: app.log, onTry: metrics.countLineItems })
+    : undefined;
+  app.decorate('ingest', ingest).decorate('lineItems', lineItems);
+  app.addHook('onClose', async () => lineItems?.stop());
 
   if (tracing) await app.register(tracing);
   await app.register(errorHandler);

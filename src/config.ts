@@ -100,6 +100,7 @@ const environment = Type.Object({
   STRIPE_API_BASE: Type.Optional(
     Type.String({ pattern: '^https?://[^/?#]+/?$', description: "Where the Stripe API is, when not at Stripe's." }),
   ),
+  STRIPE_FETCH_LINE_ITEMS: Type.Boolean({ default: false, description: 'true to fetch them for completed sessions.' }),
   STRIPE_LIVEMODE: Type.String({
     default: 'both',
     enum: ['live', 'test', 'both'],
@@ -252,12 +253,14 @@ function contradictions(config: Environment): string[] {
     faults.push(
       'API_KEYS and API_READ_KEYS take keys of visible ASCII characters, each alone or after a name of up to 15 letters and digits and a space',
     );
-    if (modes.includes(undefined))
-      faults.push('STRIPE_API_KEYS takes keys that begin with sk_, rk_ or sk_org_ and then live_ or test_');
-    const isOrganization = config.STRIPE_API_KEYS.some((key) => key.startsWith('sk_org_'));
-    if (isOrganization && config.CATCH_UP_INTERVAL_MINUTES > 0 && config.STRIPE_ACCOUNT_ID === undefined)
-      faults.push("CATCH_UP_INTERVAL_MINUTES with an organization's key needs STRIPE_ACCOUNT_ID");
   }
+  if (modes.includes(undefined))
+    faults.push('STRIPE_API_KEYS takes keys that begin with sk_, rk_ or sk_org_ and then live_ or test_');
+  const isOrganization = config.STRIPE_API_KEYS.some((key) => key.startsWith('sk_org_'));
+  if (isOrganization && config.CATCH_UP_INTERVAL_MINUTES > 0 && config.STRIPE_ACCOUNT_ID === undefined)
+    faults.push("CATCH_UP_INTERVAL_MINUTES with an organization's key needs STRIPE_ACCOUNT_ID");
+  if (config.STRIPE_FETCH_LINE_ITEMS && modes.length === 0)
+    faults.push('STRIPE_FETCH_LINE_ITEMS is true and there is no Stripe key: set STRIPE_API_KEYS');
   return faults;
 }
 

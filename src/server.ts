@@ -77,6 +77,7 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
       clients,
       catchUpInterval: config.CATCH_UP_INTERVAL_MINUTES * 60_000,
       accountId: config.STRIPE_ACCOUNT_ID,
+      lineItems: app.lineItems,
       eventRetentionDays: config.STRIPE_EVENT_RETENTION_DAYS,
       onRun: app.countRun,
     });

@@ -134,7 +134,7 @@ test.each([
 test.each(['sk_live_1,rk_test_1', 'sk_org_live_1,sk_org_test_1', 'sk_org_test_1,sk_live_1'])(
   'the Stripe keys %s are taken',
   (STRIPE_API_KEYS) => {
-    expect(faultsOf({ STRIPE_API_KEYS })).toEqual([]);
+    expect(faultsOf({ STRIPE_API_KEYS, STRIPE_FETCH_LINE_ITEMS: 'true' })).toEqual([]);
   },
 );
 
@@ -143,6 +143,7 @@ test.each([
   ['STRIPE_API_KEYS', { STRIPE_API_KEYS: 'rk_org_live_1' }],
   ['more than one test key', { STRIPE_API_KEYS: 'sk_org_test_1,rk_test_1' }],
   ['STRIPE_ACCOUNT_ID', { STRIPE_API_KEYS: 'sk_org_test_1', CATCH_UP_INTERVAL_MINUTES: '5' }],
+  ['STRIPE_API_KEYS', { STRIPE_FETCH_LINE_ITEMS: 'true' }],
 ])('one line names %s of %j', (name, environment) => {
   expect(faultsOf(environment)).toEqual([expect.stringContaining(name)]);
 });

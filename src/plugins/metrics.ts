@@ -46,6 +46,12 @@ export function createMetrics() {
     labelNames: ['type', 'outcome'],
     registers,
   });
+  const lineItems = new Counter({
+    name: 'stripe_line_items_fetches_total',
+    help: 'Sessions asked for their line items in the background, by what was done.',
+    labelNames: ['outcome'],
+    registers,
+  });
   const refusals = new Counter({
     name: 'http_requests_refused_total',
     help: 'Requests turned away to protect the service.',
@@ -94,6 +100,11 @@ export function createMetrics() {
     /** A run of what the process does by itself. */
     countRun(work: ScheduledWork, outcome: 'done' | 'failed'): void {
       runs.inc({ work, outcome });
+    },
+
+    /** A session that was asked for its line items. */
+    countLineItems(outcome: string): void {
+      lineItems.inc({ outcome });
     },
 
     countRefusal(reason: Refusal): void {

@@ -3,7 +3,7 @@ import type { Static } from 'typebox';
 import type { Config } from '../config.js';
 import type { MirrorStore, Outcome } from '../database/mirror.js';
 import { isTooDeep, textFault } from '../model/json.js';
-import { accountOfPath, isAccountPath, SnapshotEvent, type StripeEvent } from '../model/stripe.js';
+import { accountOfPath, isAccountPath, type SessionState, SnapshotEvent, type StripeEvent } from '../model/stripe.js';
 import { validator } from '../model/validator.js';
 import { type Translation, translate } from './translate.js';
 
@@ -35,8 +35,20 @@ export const sessionEventTypes = ['completed', 'async_payment_succeeded', 'async
 
 const ignored: Ingested = { outcome: 'ignored' };
 
-/** The one way in for all that comes from Stripe: translate, note what was projected, apply. */
-export function createIngest(mirror: MirrorStore, config: IngestConfig, log: FastifyBaseLogger) {
+/** What is told of a session that is complete, of which the state that was stored has no line items. */
+export type OnBareCompletion = (session: { id: string; second: number; account?: string | undefined }) => void;
+
+/**
+ * The one way in for all that comes from Stripe: translate, note what was projected, apply.
+ *
+ * @param onBareCompletion called after such an event was committed.
+ */
+export function createIngest(
+  mirror: MirrorStore,
+  config: IngestConfig,
+  log: FastifyBaseLogger,
+  onBareCompletion?: OnBareCompletion,
+) {
   const counts = { projected: 0, ignored: 0 };
 
   function ignore(): Ingested {
@@ -102,7 +114,7 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
         log.warn({ event: id, type }, 'ignored an event without a Checkout Session that can be held');
         return ignore();
       }
-      return apply(translation, {
+      const ingested = await apply(translation, {
         id,
         type,
         account: account ?? null,
@@ -110,6 +122,10 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
         apiVersion: api_version ?? null,
         created,
       });
+      if (ingested.outcome === 'applied' && isBareCompletion(translation.state)) {
+        onBareCompletion?.({ id: translation.state.id, second: created, account: accountPathOf(body) });
+      }
+      return ingested;
     },
 
     /**
@@ -134,6 +150,13 @@ export function createIngest(mirror: MirrorStore, config: IngestConfig, log: Fas
       });
     },
   };
+}
+
+/** Whether Stripe says that a session is complete and sent no line items with it. */
+function isBareCompletion({ status, stamp, carried }: SessionState): boolean {
+  // Versions before 2021 have no status.
+  const isComplete = status === 'complete' || (status === null && stamp.progress > 0);
+  return isComplete && carried.display_items === undefined && carried.mode !== 'setup';
 }
 
 /** The envelope of an event, as far as it matters here. */

@@ -5,12 +5,13 @@ import { loggable } from '../errors.js';
 import { catchUp } from './catch-up.js';
 import type { StripeClient } from './client.js';
 import type { Ingest } from './ingest.js';
+import type { LineItems } from './line-items.js';
 import { accountToRead } from './reading.js';
 
 /** What the service does by itself, beside answering requests. */
 
 /** The work that is done again and again, by its name in the log and the metrics. */
-export const scheduledWork = ['catch-up', 'removing old events'] as const;
+export const scheduledWork = ['catch-up', 'fetching line items', 'removing old events'] as const;
 
 export type ScheduledWork = (typeof scheduledWork)[number];
 
@@ -24,6 +25,8 @@ export interface ScheduleOptions {
   readonly catchUpInterval: number;
   /** The configured account, which an organization's key catches up with. */
   readonly accountId?: string | undefined;
+  /** What fetches line items, where that is configured. */
+  readonly lineItems?: LineItems | undefined;
   /** Days that the ledger keeps an event. */
   readonly eventRetentionDays: number;
   /** Told of each run of each work. */
@@ -36,13 +39,14 @@ export interface Schedule {
 }
 
 const retentionInterval = 3_600_000;
+const lineItemsInterval = 60_000;
 const retries = 8;
 /** What Node's timers hold; beyond it they would not wait at all. */
 const maxInterval = 2 ** 31 - 1;
 
 /** Starts the periodic work: at once, and again an interval after it was done, so no two runs are at the same time. */
 export function startSchedule(options: ScheduleOptions): Schedule {
-  const { database, ingest, log, clients, catchUpInterval, accountId, eventRetentionDays, onRun } = options;
+  const { database, ingest, log, clients, catchUpInterval, accountId, lineItems, eventRetentionDays, onRun } = options;
   const ending = new AbortController();
   const { signal } = ending;
 
@@ -86,6 +90,7 @@ export function startSchedule(options: ScheduleOptions): Schedule {
 
   const running = [repeat(retentionInterval, removeOld)];
   if (catchUpInterval > 0 && clients.length > 0) running.push(repeat(catchUpInterval, catchUpAll));
+  if (lineItems) running.push(repeat(lineItemsInterval, () => attempt('fetching line items', () => lineItems.pass())));
   return {
     async stop() {
       ending.abort();
