@@ -47,7 +47,7 @@ declare module 'fastify' {
     ingest: Ingest;
     /** Counts a run of what the process does by itself. */
     countRun: Metrics['countRun'];
-    /** What fetches line items, where that is configured. */
+    /** The background fetcher of line items; undefined where STRIPE_FETCH_LINE_ITEMS is false. */
     lineItems: LineItems | undefined;
   }
 }

@@ -70,7 +70,7 @@ const nullableFlag = (description: string, example: boolean) =>
 /** Epoch seconds of the last second that RFC 3339 can write: 9999-12-31T23:59:59Z. */
 const lastSecond = 253_402_300_799;
 
-/** What the envelopes of both kinds of event have. */
+/** Properties of both kinds of event. */
 const envelope = {
   id: Type.String({
     minLength: 1,
@@ -130,7 +130,7 @@ export const SnapshotEvent = Type.Object({
 /** The envelope of a thin event, which names its object. */
 export const ThinEvent = Type.Object({ ...envelope, ...thinParts, created: Type.String({ format: 'date-time' }) });
 
-/** Both kinds in one, as generators make clients of neither a union nor a property of two types. */
+/** Publishes both kinds as one component: many generators cannot express a union. */
 const StripeEventRequest = Type.Object(
   {
     id: envelope.id,

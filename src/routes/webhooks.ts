@@ -4,7 +4,7 @@ import type { Config } from '../config.js';
 import { Problem } from '../errors.js';
 import { json, problems } from '../plugins/openapi.js';
 import type { TakeDelivery } from '../stripe/deliveries.js';
-import { type Delivery, readDelivery } from '../stripe/delivery.js';
+import { type Delivery, readDelivery } from '../stripe/delivery-body.js';
 import { type Ingested, sessionEventTypes } from '../stripe/ingest.js';
 import { signatureFault } from '../stripe/signature.js';
 

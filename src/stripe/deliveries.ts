@@ -3,7 +3,7 @@ import type { StripeEventStore } from '../database/stripe-events.js';
 import { Problem } from '../errors.js';
 import { isSessionId } from '../model/session.js';
 import { parseTimestamp } from '../model/timestamp.js';
-import type { Delivery, ThinEventBody } from './delivery.js';
+import type { Delivery, ThinEventBody } from './delivery-body.js';
 import type { Fetch } from './fetch.js';
 import { accountOf, accountPathOf, type Ingest, type Ingested, type Snapshot } from './ingest.js';
 
@@ -17,6 +17,7 @@ interface Options {
   readonly log: FastifyBaseLogger;
 }
 
+/** Creates what takes in deliveries: the session of a thin event is fetched first. */
 export function createDeliveries({ ingest, fetch, events, log }: Options): TakeDelivery {
   /** A thin event names its session, which is fetched. Nothing is fetched for an event that was taken in before. */
   async function takeThin(event: ThinEventBody, type: string): Promise<Ingested> {

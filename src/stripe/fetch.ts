@@ -6,7 +6,6 @@ import { modeOf, type StripeClient, secondBeforeNow, stripeClients } from './cli
 import type { Snapshot } from './ingest.js';
 import { accountNeeded, callOptions, completeSession, patiently, type Reading } from './reading.js';
 
-/** What is fetched besides the id of a session. */
 interface FetchOptions {
   /** The account that has the session, or the path to it, where it is known. */
   readonly account?: string | undefined;
@@ -34,7 +33,11 @@ interface Call {
   readonly object: Promise<unknown>;
 }
 
-/** @param accountOf returns the account that is known to own a session. */
+/**
+ * Creates the fetch.
+ *
+ * @param accountOf returns the account that is known to own a session.
+ */
 export function createFetch(config: FetchConfig, accountOf: (id: string) => Promise<string | undefined>): Fetch {
   const clients = stripeClients(config);
   const underWay = new Map<string, Call>();

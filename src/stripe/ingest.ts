@@ -35,13 +35,13 @@ export const sessionEventTypes = ['completed', 'async_payment_succeeded', 'async
 
 const ignored: Ingested = { outcome: 'ignored' };
 
-/** What is told of a session that is complete, of which the state that was stored has no line items. */
+/** Receives a completed session whose event brought no line items. */
 export type OnBareCompletion = (session: { id: string; second: number; account?: string | undefined }) => void;
 
 /**
  * The one way in for all that comes from Stripe: translate, note what was projected, apply.
  *
- * @param onBareCompletion called after such an event was committed.
+ * @param onBareCompletion called once the event is committed.
  */
 export function createIngest(
   mirror: MirrorStore,

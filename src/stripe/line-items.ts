@@ -7,22 +7,22 @@ import { unlessAborted } from './reading.js';
 import type { Refresh } from './refresh.js';
 
 /**
- * Fetches the line items of completed sessions, which Stripe's events lack, in the background: soon after the event, and
- * again by the schedule where that failed. Nothing is kept of what waits but in memory: the ledger has the events.
+ * Fetches the line items of completed sessions in the background, as Stripe's events lack them: soon after the event, and
+ * again by the schedule where that failed. The queue is in memory alone: after a restart the ledger still has the events.
  */
 
 /** Calls of Stripe at once. */
 const concurrency = 4;
 /** Sessions that wait at most. Those beyond it are asked for at the next of their ages. */
 const maxWaiting = 100_000;
-/** Seconds after an event from which a snapshot is stamped as newer than it: see {@link secondBeforeNow}. */
+/** Seconds to wait after an event. A snapshot of the event's own second, or of the next, is stamped as older than it. */
 const settling = 3;
 /**
  * Seconds after an event was received at which a session that has no line items yet is asked for again. The last one is
  * the last try: Stripe may have none.
  */
 const tryAges = [60, 600, 3600, 6 * 3600, 24 * 3600, 72 * 3600];
-const window = tryAges.at(-1) as number;
+const lastAge = tryAges.at(-1) as number;
 
 interface Options {
   readonly database: Database;
@@ -39,7 +39,7 @@ interface Waiting {
 
 export type LineItems = ReturnType<typeof createLineItems>;
 
-/** Returns what fetches line items. It runs until it is stopped. */
+/** Creates the background fetcher, which runs until it is stopped. */
 export function createLineItems({ database, refresh, log, onTry }: Options) {
   const ending = new AbortController();
   const { signal } = ending;
@@ -89,11 +89,14 @@ export function createLineItems({ database, refresh, log, onTry }: Options) {
   return {
     onBareCompletion,
 
-    /** Asks again for the sessions that came to one of the ages since the pass before; in the first pass for all of them. */
+    /**
+     * Asks again for the sessions whose event reached one of the ages since the pass before. The first pass asks for all
+     * up to the last age.
+     */
     async pass(): Promise<void> {
       const now = Date.now();
       // A second of overlap, as the timers and the clock of the database differ.
-      const elapsed = lastPass === undefined ? window : (now - lastPass) / 1000 + 1;
+      const elapsed = lastPass === undefined ? lastAge : (now - lastPass) / 1000 + 1;
       for (const over of lastPass === undefined ? tryAges.slice(0, 1) : tryAges) {
         const ids = await sessionsWithoutItems(database, { over, upTo: over + elapsed });
         for (const id of ids) enqueue({ id });
@@ -101,7 +104,7 @@ export function createLineItems({ database, refresh, log, onTry }: Options) {
       lastPass = now;
     },
 
-    /** Begins nothing more. What is under way is no longer waited for. */
+    /** Starts no further call, and waits no longer for the calls in flight. */
     stop(): void {
       ending.abort();
     },

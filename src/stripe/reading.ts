@@ -78,7 +78,7 @@ export function callOptions({ client, account }: Reading): Stripe.RequestOptions
   };
 }
 
-/** Says what is missing where an organization's key is used and no account is known. */
+/** The fault of an organization's key without an account. */
 export const accountNeeded = "The Stripe key is an organization's, which reads no account of its own";
 
 /**

@@ -25,7 +25,7 @@ export interface ScheduleOptions {
   readonly catchUpInterval: number;
   /** The configured account, which an organization's key catches up with. */
   readonly accountId?: string | undefined;
-  /** What fetches line items, where that is configured. */
+  /** The background fetcher of line items, where that is configured. */
   readonly lineItems?: LineItems | undefined;
   /** Days that the ledger keeps an event. */
   readonly eventRetentionDays: number;

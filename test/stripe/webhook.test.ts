@@ -262,6 +262,10 @@ describe('a signed body that is', () => {
       'a thin event with an id that PostgreSQL cannot hold',
       JSON.stringify({ ...thin, id: '\0', created: '2026-01-01T00:00:00Z' }),
     ],
+    [
+      'a thin event with a snapshot event that PostgreSQL cannot hold',
+      JSON.stringify({ ...thin, created: '2026-01-01T00:00:00Z', snapshot_event: 'evt_\0' }),
+    ],
     ['an empty envelope', '{"detail-type":"checkout.session.completed","detail":null}'],
     ['an envelope of something else', '{"specversion":"1.0","data":{"id":5}}'],
   ])('%s is received and ignored', async (_, body) => {

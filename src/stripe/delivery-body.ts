@@ -54,5 +54,6 @@ function thinEventFault(event: ThinEventBody): string | undefined {
   const [fault] = faultsOf(event);
   if (fault) return `${fault.pointer.slice(1)} ${fault.detail}`.trim();
   if (isTooDeep(event)) return 'it is nested too deep';
-  return unstorable({ id: event.id, type: event.type });
+  const { id, type, snapshot_event } = event;
+  return unstorable({ id, type, snapshot_event: snapshot_event ?? '' });
 }
