@@ -82,16 +82,21 @@ const maxKept = 100;
 const maxCounted = 1000;
 
 /**
- * Makes something for each key that is asked for often, and keeps it; undefined for the others. Clients choose the
- * shapes of lists, and what is prepared takes memory of every connection until it ends: so there is a bound, and what is
- * rare does not use it up.
+ * Makes something for each key that is asked for often, and keeps it; undefined for the others. Clients choose the shapes
+ * of lists, so the number kept has a bound. What was not asked for the longest gives way, and a shape that is asked for
+ * rarely takes no place.
  */
 export function frequent<Value>(make: (key: string) => Value): (key: string) => Value | undefined {
+  /** In the order of their last use. */
   const kept = new Map<string, Value>();
   const counts = new Map<string, number>();
   return (key) => {
     const value = kept.get(key);
-    if (value !== undefined || kept.size === maxKept) return value;
+    if (value !== undefined) {
+      kept.delete(key);
+      kept.set(key, value);
+      return value;
+    }
     const count = (counts.get(key) ?? 0) + 1;
     if (counts.size === maxCounted) counts.clear();
     counts.set(key, count);
@@ -99,6 +104,7 @@ export function frequent<Value>(make: (key: string) => Value): (key: string) => 
     counts.delete(key);
     const made = make(key);
     kept.set(key, made);
+    if (kept.size > maxKept) kept.delete(kept.keys().next().value as string);
     return made;
   };
 }

@@ -157,12 +157,20 @@ export function pageStatements(table: ListTable, query: ListQuery): PageStatemen
     ...(position ? [Prisma.sql`id ${beyond} ${position.id}::text`] : []),
   ];
   const document = Prisma.raw(table.document(include));
-  // The limit is part of the text: a plan for any limit would be one for a tenth of the table.
+  const rows = (range: Prisma.Sql[], most: number) => Prisma.sql`SELECT ${document} AS document
+      FROM ${Prisma.raw(table.name)} AS s WHERE ${all([...range, ...filters])}
+      ORDER BY ${name} ${direction}, id ${direction} LIMIT ${Prisma.raw(String(most))}`;
+  const isKept = hasOnePlan(query);
   const statement = (range: Prisma.Sql[]): PageStatement => {
-    const { text, values } = Prisma.sql`SELECT ${document} AS document FROM ${Prisma.raw(table.name)} AS s
-      WHERE ${all([...range, ...filters])}
-      ORDER BY ${name} ${direction}, id ${direction} LIMIT ${Prisma.raw(String(limit + 1))}`;
-    return { text, values, hasOnePlan: hasOnePlan(query) };
+    if (!isKept) {
+      const { text, values } = rows(range, limit + 1);
+      return { text, values, hasOnePlan: false };
+    }
+    // Two limits: the planner needs a number, as it takes any limit for a tenth of the table; the value makes one
+    // statement serve many limits, and stops it after the rows of its own page.
+    const most = plannedRows.find((count) => count > limit) ?? limit + 1;
+    const { text, values } = Prisma.sql`SELECT document FROM (${rows(range, most)}) AS most LIMIT ${limit + 1}::bigint`;
+    return { text, values, hasOnePlan: true };
   };
 
   if (!nullable) return [statement(values(cursor))];
@@ -172,6 +180,9 @@ export function pageStatements(table: ListTable, query: ListQuery): PageStatemen
   }
   return amongNulls ? [statement(nulls(cursor))] : [statement(values(cursor)), statement(nulls(undefined))];
 }
+
+/** The rows that a plan which is kept is made for: those of customary limits, and one more. */
+const plannedRows = [51, 101, 1001];
 
 /**
  * Whether the same plan is the best one whatever the values, so that it may be made once and kept: along the index of

@@ -18,10 +18,21 @@ interface Column {
   readonly parse: (text: string) => unknown;
 }
 
-/** The statements that a connection knows, and what their rows are made of. */
-const prepared = new WeakMap<pg.Connection, Map<string, readonly Column[]>>();
+/**
+ * Statements that a connection keeps, each with a plan in the server's memory: more than the service has of its own, and
+ * the lists that it keeps. Beyond it the least recently used one is closed.
+ */
+const maxPrepared = 128;
 
-function preparedOn(connection: pg.Connection): Map<string, readonly Column[]> {
+/**
+ * The statements of a connection, in the order of their last use, and what their rows are made of: undefined where the
+ * last run failed, so that the next one prepares it again.
+ */
+type Known = Map<string, readonly Column[] | undefined>;
+
+const prepared = new WeakMap<pg.Connection, Known>();
+
+function preparedOn(connection: pg.Connection): Known {
   let known = prepared.get(connection);
   if (!known) {
     known = new Map();
@@ -34,6 +45,14 @@ function preparedOn(connection: pg.Connection): Map<string, readonly Column[]> {
 function preparing(name: string, text: string): Buffer[] {
   const statement = { type: 'S', name } as const;
   return [serialize.close(statement), serialize.parse({ name, text }), serialize.describe(statement)];
+}
+
+/** Forgets the statement that was not used the longest where there is no room for another one, and closes it. */
+function makingRoom(known: Known): Buffer[] {
+  const [oldest] = known.keys();
+  if (known.size < maxPrepared || oldest === undefined) return [];
+  known.delete(oldest);
+  return [serialize.close({ type: 'S', name: oldest })];
 }
 
 const executeAndSync = Buffer.concat([serialize.execute(), serialize.sync()]);
@@ -63,8 +82,9 @@ export class PreparedStatement<Row> implements pg.Submittable {
 
   submit(connection: pg.Connection): void {
     const { name, text } = this.#statement;
-    this.#columns = preparedOn(connection).get(name);
-    const messages = this.#columns ? [] : preparing(name, text);
+    const known = preparedOn(connection);
+    this.#columns = known.get(name);
+    const messages = this.#columns ? [] : [...makingRoom(known), ...preparing(name, text)];
     if (connection.stream.writable) connection.stream.write(Buffer.concat([...messages, this.#bind, executeAndSync]));
   }
 
@@ -87,12 +107,13 @@ export class PreparedStatement<Row> implements pg.Submittable {
 
   handleCommandComplete(_message: unknown, connection: pg.Connection): void {
     const known = preparedOn(connection);
+    known.delete(this.#statement.name);
     // Without a description it has no rows.
-    if (!known.has(this.#statement.name)) known.set(this.#statement.name, this.#columns ?? []);
+    known.set(this.#statement.name, this.#columns ?? []);
   }
 
   handleError(error: Error, connection: pg.Connection): void {
-    preparedOn(connection).delete(this.#statement.name);
+    preparedOn(connection).set(this.#statement.name, undefined);
     this.#reject(error);
   }
 

@@ -3,6 +3,7 @@ import type { Statement } from '../../src/database/database.js';
 import { mirrorStore } from '../../src/database/mirror.js';
 import { sessionStore } from '../../src/database/sessions.js';
 import { columns } from '../../src/model/session.js';
+import { sessionList } from '../../src/model/session-list.js';
 import { parseSession } from '../../src/model/session-request.js';
 import type { SessionState } from '../../src/model/stripe.js';
 import { onPostgres, testDatabase } from '../support/database.js';
@@ -54,4 +55,36 @@ test('plans that are kept from the time when the tables were empty look at each 
     expect(scans).not.toEqual([]);
     for (const scan of scans) expect(scan).toMatch(/Index (Only )?Scan using \w+_pkey/);
   }
+});
+
+test('whatever shapes of lists a client asks for, those that are in use are kept', async () => {
+  let names: (string | undefined)[] = [];
+  const query: typeof database.query = (statement) => {
+    names.push(statement.name);
+    return database.query(statement);
+  };
+  const sessions = sessionStore({ ...database, query });
+  const list = (parameters: Record<string, string>) => {
+    const parsed = sessionList.parse(parameters);
+    if (parsed.faults) throw new Error(JSON.stringify(parsed.faults));
+    return sessions.list(parsed.value);
+  };
+  const often = async (parameters: Record<string, string>) => {
+    for (let use = 0; use < 5; use += 1) await list(parameters);
+  };
+  for (let limit = 1; limit <= 100; limit += 1) await often({ limit: String(limit) });
+  for (const column of ['customer', 'payment_intent', 'subscription', 'client_reference_id', 'customer_email']) {
+    for (const ordering of ['created', '-created']) {
+      for (const limit of ['1', '100', '1000']) {
+        for (const include of [{}, { include: 'payment' }]) {
+          await often({ [column]: 'x', ordering, limit, ...include } as Record<string, string>);
+        }
+      }
+    }
+  }
+  await often({ ordering: '-id' });
+  names = [];
+  await Promise.all(Array.from({ length: 8 }, (_, limit) => list({ ordering: '-id', limit: String(1 + limit) })));
+  expect(names.length).toBeLessThan(8);
+  for (const name of names) expect(name).toMatch(/^list-/);
 });

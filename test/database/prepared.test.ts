@@ -97,6 +97,38 @@ if (template.kind !== 'embedded') {
     }
   });
 
+  const preparedCount = async () => {
+    const text = "SELECT count(*)::integer AS count FROM pg_prepared_statements WHERE name <> ''";
+    const [row] = await single.query<{ count: number }>({ text, values: [] });
+    return row?.count;
+  };
+
+  test('a connection keeps so many at most: the least recently used ones are closed, and prepared again', async () => {
+    const run = (index: number) => single.query(named(`bounded-${index}`, `SELECT ${index} + $1::integer AS sum`, 1));
+    for (let index = 0; index < 300; index += 1) {
+      expect(await run(index)).toEqual([{ sum: index + 1 }]);
+      // One that is used meanwhile stays.
+      expect(await single.query(named('used', 'SELECT $1::text AS text', 'x'))).toEqual([{ text: 'x' }]);
+    }
+    expect(await preparedCount()).toBe(128);
+    const runsOf = 'SELECT generic_plans + custom_plans AS runs FROM pg_prepared_statements WHERE name = $1';
+    expect(await single.query({ text: runsOf, values: ['used'] })).toEqual([{ runs: '300' }]);
+    expect(await single.query({ text: runsOf, values: ['bounded-0'] })).toEqual([]);
+    expect(await run(0)).toEqual([{ sum: 1 }]);
+    expect(await preparedCount()).toBe(128);
+  });
+
+  test('those that fail are among them', async () => {
+    await single.transaction(async (query) => {
+      for (let index = 0; index < 200; index += 1) {
+        await query({ text: 'SAVEPOINT attempt', values: [] });
+        await expect(query(named(`failing-${index}`, 'SELECT 1 / $1::integer AS one', 0))).rejects.toThrow('zero');
+        await query({ text: 'ROLLBACK TO attempt', values: [] });
+      }
+    });
+    expect(await preparedCount()).toBe(128);
+  });
+
   test('many at once, on few connections, each have their own rows', async () => {
     const rows = await Promise.all(
       Array.from({ length: 50 }, (_, index) =>
