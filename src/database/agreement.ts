@@ -15,7 +15,11 @@ type PrivateColumn =
   | 'stripe_progress'
   | 'stripe_second'
   | 'stripe_event_id'
-  | 'stripe_api_version';
+  | 'stripe_api_version'
+  | 'checkout_email'
+  | 'customer_account'
+  | 'payment_link'
+  | 'invoice';
 
 // A JSON column of Prisma's may always be null, JSON's own: of maps only the kind is compared.
 type Kind<Value> = [Prisma.JsonObject] extends [Value]

@@ -34,6 +34,7 @@ const comparisons = { exact: '=', gt: '>', gte: '>=', lt: '<', lte: '<=' } as co
  * @example "created" >= $1::timestamptz
  */
 export function conditionSql({ column, kind, lookup, value, key }: Condition): Prisma.Sql {
+  if (column === 'email') return emailSql([value].flat() as string[]);
   const name = identifier(column);
   switch (lookup) {
     case 'in':
@@ -71,8 +72,17 @@ function keySql(name: Prisma.Sql, key: string, value: string): Prisma.Sql {
   return Prisma.sql`(${asText} OR ${pair(value)}) AND ${name} ->> ${key}::text = ${value}::text`;
 }
 
-/** The columns with a partial index, and the bytes of the values that are in it (see the migration). */
-const partiallyIndexed = ['customer', 'payment_intent', 'subscription', 'client_reference_id', 'customer_email'];
+/** The columns with a partial index, and the bytes of the values that are in it (see the migrations). */
+const partiallyIndexed = [
+  'customer',
+  'payment_intent',
+  'subscription',
+  'client_reference_id',
+  'customer_email',
+  'customer_account',
+  'payment_link',
+  'invoice',
+];
 const indexedBytes = 1024;
 
 /** Whether a condition is for one value that is in a partial index. */
@@ -83,7 +93,34 @@ export function hasPartialIndex(condition: Condition): boolean {
 /** What a condition implies and a partial index asks for: without it the planner may not use the index. */
 export function indexPredicate({ column, lookup, value }: Condition): Prisma.Sql | undefined {
   if (!partiallyIndexed.includes(column) || (lookup !== 'exact' && lookup !== 'in')) return undefined;
-  const sizes = [value].flat().map((one) => Buffer.byteLength(String(one)));
-  if (sizes.some((size) => size < 1 || size > indexedBytes)) return undefined;
-  return Prisma.sql`octet_length(${identifier(column)}) BETWEEN 1 AND 1024`;
+  return areWithin(indexedBytes, [value].flat()) ? predicateOf(column) : undefined;
+}
+
+const predicateOf = (column: string) =>
+  Prisma.sql`octet_length(${identifier(column)}) BETWEEN 1 AND ${Prisma.raw(String(indexedBytes))}`;
+
+function areWithin(bytes: number, values: readonly (string | boolean)[]): boolean {
+  return values.every((value) => {
+    const size = Buffer.byteLength(String(value));
+    return size >= 1 && size <= bytes;
+  });
+}
+
+/**
+ * `email`: what the shop prefilled, or what the customer typed at the checkout, whatever the case. PostgreSQL folds both
+ * sides, so that they agree in any collation. A letter takes up to half as many bytes again once it is folded.
+ */
+function emailSql(values: readonly string[]): Prisma.Sql {
+  const addresses = values.filter((value) => value !== '');
+  if (addresses.length === 0) return Prisma.sql`false`;
+  const isIndexed = areWithin(indexedBytes / 2, addresses);
+  const wanted = Prisma.join(addresses.map((value) => Prisma.sql`lower(${value}::text)`));
+  const either = [
+    { folded: Prisma.sql`lower(customer_email)`, column: 'customer_email' },
+    { folded: identifier('checkout_email'), column: 'checkout_email' },
+  ].map(({ folded, column }) => {
+    const found = Prisma.sql`${folded} IN (${wanted})`;
+    return isIndexed ? Prisma.sql`(${found} AND ${predicateOf(column)})` : found;
+  });
+  return Prisma.sql`(${Prisma.join(either, ' OR ')})`;
 }

@@ -1,6 +1,7 @@
 import { type TSchema, Type } from 'typebox';
 import type { ColumnKind } from './session.js';
-import { parseTimestampOrDate } from './timestamp.js';
+import { suggestion } from './suggestion.js';
+import { parseLenientTimestamp } from './timestamp.js';
 
 /** The filters of a list, in django-filter's spelling, derived from the columns of its resource. */
 
@@ -40,6 +41,10 @@ export interface ListColumn {
   readonly values?: readonly string[];
   /** Instead of the lookups of its kind. */
   readonly lookups?: readonly PublishedLookup[];
+  /** What the filters compare, where the name does not say it; the column's name in backquotes when absent. */
+  readonly meaning?: string;
+  /** A sentence that is added to the description of the filters. */
+  readonly note?: string;
 }
 
 /** A filter by one column. */
@@ -71,9 +76,15 @@ const meanings: Readonly<Record<PublishedLookup, string>> = {
   contains: 'holds the value',
 };
 
+const timeForms = 'RFC 3339, or a date for its midnight; without an offset it is UTC.';
+
 /** The schema of a filter's parameter. */
 export function filterSchema({ column, lookup }: Filter): TSchema {
-  const description = `\`${column.name}\` ${meanings[lookup]}.`;
+  const { name, kind, meaning = `\`${name}\``, note } = column;
+  const sentences = [`${meaning} ${meanings[lookup]}.`];
+  if (kind === 'timestamp' && lookup !== 'isnull') sentences.push(timeForms);
+  if (note) sentences.push(note);
+  const description = sentences.join(' ');
   if (lookup === 'isnull') return Type.Boolean({ description });
   if (lookup === 'in')
     return Type.Array(valueSchema(column), { minItems: 1, description, style: 'form', explode: false });
@@ -87,7 +98,8 @@ function valueSchema({ kind, values }: ListColumn): TSchema {
     case 'boolean':
       return Type.Boolean();
     case 'timestamp':
-      return Type.String({ format: 'date-time' });
+      // Without a format: typed clients would send the spelling of their own date-times, and no dates.
+      return Type.String();
     default:
       return Type.String(values && { enum: [...values] });
   }
@@ -107,41 +119,52 @@ export function filtersOf(columns: readonly ListColumn[]): ReadonlyMap<string, F
   );
 }
 
-/** Reads the value of a filter; undefined when it is none. */
-export function conditionValue({ column, lookup }: Filter, given: string | readonly string[]) {
+/** Reads the values given for a filter; undefined when one of them is none. */
+export function conditionValue({ column, lookup }: Filter, texts: readonly string[]): Condition['value'] | undefined {
   if (lookup === 'in') {
-    // Repeated, each occurrence is one whole value; given once, commas separate.
-    const texts = typeof given === 'string' ? given.split(',') : given;
     const values = texts.map((one) => parseValue(column, one));
     return values.includes(undefined) ? undefined : (values as (string | boolean)[]);
   }
-  return parseValue(lookup === 'isnull' ? { ...column, kind: 'boolean' } : column, String(given));
+  return parseValue(lookup === 'isnull' ? { ...column, kind: 'boolean' } : column, texts[0] as string);
 }
 
 const integerRange = 2n ** 63n;
+
+const booleans: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+]);
 
 function parseValue({ kind, values }: ListColumn, text: string): string | boolean | undefined {
   switch (kind) {
     case 'integer':
       return /^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text) ? text : undefined;
     case 'boolean':
-      return { true: true, false: false }[text.toLowerCase()];
+      return booleans.get(text.toLowerCase());
     case 'timestamp':
-      return parseTimestampOrDate(text);
+      return parseLenientTimestamp(text);
     default:
       return values === undefined || values.includes(text) ? text : undefined;
   }
 }
 
-/** What the value of a filter must be, in words. */
-export function expectation({ column: { kind, values }, lookup }: Filter): string {
-  const one = {
-    integer: `an integer below ${integerRange}`,
-    boolean: 'true or false',
-    timestamp: 'an RFC 3339 date-time or a date',
-    enum: `one of ${values?.join(', ')}`,
-    text: `one of ${values?.join(', ')}`,
-    map: 'a text',
+/** What the value of a filter must be, in words, with the allowed value that is nearest to what was given. */
+export function expectation({ column, lookup }: Filter, texts: readonly string[]): string {
+  const { kind, values = [] } = column;
+  const closed = () => {
+    const wrong = texts.find((text) => !values.includes(text)) ?? '';
+    return `one of ${values.join(', ')}${suggestion(wrong, values)}`;
   };
-  return one[lookup === 'isnull' ? 'boolean' : kind];
+  switch (lookup === 'isnull' ? 'boolean' : kind) {
+    case 'integer':
+      return `an integer below ${integerRange}`;
+    case 'boolean':
+      return 'true or false (or 1 or 0)';
+    case 'timestamp':
+      return 'a date-time such as 2026-01-31T12:00:00Z, or a date';
+    default:
+      return closed();
+  }
 }

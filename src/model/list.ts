@@ -1,4 +1,3 @@
-import { closest, distance } from 'fastest-levenshtein';
 import { type TSchema, Type } from 'typebox';
 import type { Fault } from '../errors.js';
 import { type Cursor, decodeCursor, type Ordering, parseOrdering } from './cursor.js';
@@ -12,7 +11,9 @@ import {
   type ListColumn,
 } from './filters.js';
 import { pointerTo, textFault } from './json.js';
+import { hint, parametersIn, type Query } from './query-names.js';
 import type { Parsed } from './session-request.js';
+import { suggestion } from './suggestion.js';
 
 /** The query of a list, derived from what its resource filters and orders by. Its SQL is the database's affair. */
 
@@ -97,8 +98,6 @@ function includeSchema(includes: readonly string[]) {
   });
 }
 
-type Query = Readonly<Record<string, string | readonly string[]>>;
-
 const nothingAsked = { value: { include: undefined } };
 
 /** Derives the parameters of a list and their parser from what it filters and orders by. */
@@ -112,23 +111,22 @@ export function defineList(definition: ListDefinition) {
     const faults: Fault[] = [];
     const conditions: Condition[] = [];
     const settings: Record<string, string> = {};
-    for (const [name, given] of Object.entries(query)) {
+    for (const { name, parameter, texts } of parametersIn(query, filters)) {
       const fault = (detail: string) => faults.push({ in: 'query', pointer: pointerTo('', name), detail });
-      const texts = typeof given === 'string' ? [given] : given;
       const [text = ''] = texts;
       const badText = texts.map(textFault).find(Boolean) ?? textFault(name);
-      const filter = filters.get(name);
+      const filter = filters.get(parameter);
       const key = definition.hasMetadata ? metadataParameter.exec(name)?.[1] : undefined;
       if (badText) fault(badText);
       else if (texts.length !== 1 && filter?.lookup !== 'in') fault('is given more than once');
       else if (filter) {
-        const value = conditionValue(filter, given);
-        if (value === undefined) fault(`must be ${expectation(filter)}`);
+        const value = conditionValue(filter, texts);
+        if (value === undefined) fault(`must be ${expectation(filter, texts)}`);
         else conditions.push({ column: filter.column.name, kind: filter.column.kind, lookup: filter.lookup, value });
       } else if (key !== undefined) {
         conditions.push({ column: 'metadata', kind: 'map', lookup: 'key', key, value: text });
       } else if (name !== 'metadata' && names.includes(name)) settings[name] = text;
-      else fault(unknownParameter(name, names));
+      else fault(`is not a filter or parameter of this list${hint(name, names)}`);
     }
     const parsed = parseSettings(settings, definition, faults);
     return faults.length > 0 ? { faults } : { value: { conditions, ...parsed } };
@@ -150,11 +148,6 @@ export function defineList(definition: ListDefinition) {
   return { parameters, parse, parseOne };
 }
 
-function unknownParameter(name: string, names: readonly string[]): string {
-  const nearest = closest(name, names);
-  return `is not a filter or parameter of this list${distance(name, nearest) <= 4 ? `; did you mean ${nearest}?` : ''}`;
-}
-
 function parseSettings(
   settings: Record<string, string>,
   { columns, orderings, defaultOrdering, includes }: ListDefinition,
@@ -168,8 +161,11 @@ function parseSettings(
 
   const named = settings.ordering ?? cursor?.ordering ?? defaultOrdering;
   const ordering = parseOrdering(named, orderings);
-  if (!ordering) fault('ordering', `must be one of ${orderings.join(', ')}, with - before it for descending`);
-  else if (cursor && cursor.ordering !== named) fault('cursor', `belongs to ordering=${cursor.ordering}`);
+  if (!ordering) {
+    const nearest = suggestion(named, orderings);
+    fault('ordering', `must be one of ${orderings.join(', ')}, with - before it for descending${nearest}`);
+  }
+  if (ordering && cursor && cursor.ordering !== named) fault('cursor', `belongs to ordering=${cursor.ordering}`);
 
   const limit = settings.limit === undefined ? defaultLimit : Number(settings.limit);
   if (!/^\d+$/.test(settings.limit ?? '1') || limit < 1 || limit > maxLimit) {

@@ -3,13 +3,29 @@ import type { ListColumn } from './filters.js';
 import { defineList, pageOf } from './list.js';
 import { columns, Session } from './session.js';
 
-/** Outside the contract, taken from the raw object: everyone fulfils orders on them. */
-const fulfilment: readonly ListColumn[] = ['status', 'payment_status'].map((name) => ({
-  name,
-  kind: 'text',
-  nullable: true,
-  lookups: ['exact', 'in'],
-}));
+/** Stripe's own closed sets. A value of tomorrow is stored, and not filtered by. */
+const fulfilment = {
+  status: ['open', 'complete', 'expired'],
+  payment_status: ['paid', 'unpaid', 'no_payment_required'],
+};
+
+/** Outside the contract, taken from the raw object. */
+const ofStripe: readonly ListColumn[] = [
+  ...Object.entries(fulfilment).map(([name, values]): ListColumn => {
+    return { name, kind: 'text', nullable: true, values, lookups: ['exact', 'in'], meaning: `Stripe's \`${name}\`` };
+  }),
+  {
+    name: 'email',
+    kind: 'text',
+    nullable: true,
+    lookups: ['exact', 'in'],
+    meaning: 'The address that the shop prefilled (`customer_email`) or that the customer typed at the checkout',
+    note: 'Upper and lower case are the same.',
+  },
+  ...['customer_account', 'payment_link', 'invoice'].map((name): ListColumn => {
+    return { name, kind: 'text', nullable: true, lookups: ['exact', 'in', 'isnull'], meaning: `Stripe's \`${name}\`` };
+  }),
+];
 
 const published: readonly ListColumn[] = columns.map(({ name, kind, nullable }) => ({
   name,
@@ -17,11 +33,14 @@ const published: readonly ListColumn[] = columns.map(({ name, kind, nullable }) 
   nullable,
   ...(kind === 'enum' && { values: valuesOf(name as EnumName) }),
   ...(name === 'payment_method_types' && { lookups: ['contains'] as const }),
+  ...(name === 'customer_email' && {
+    note: 'This is what the shop prefilled; `email` also finds the address that the customer typed at the checkout.',
+  }),
 }));
 
 /** The list of sessions. */
 export const sessionList = defineList({
-  columns: [...published, ...fulfilment],
+  columns: [...published, ...ofStripe],
   orderings: ['created', 'djstripe_created', 'djstripe_updated', 'id', 'djstripe_id'],
   defaultOrdering: '-created',
   hasMetadata: true,

@@ -34,7 +34,32 @@ export function parseTimestamp(text: string): string | undefined {
   return `${utc.toISOString().slice(0, 19)}${decimals}Z`;
 }
 
-/** As {@link parseTimestamp}, and a date alone is its midnight in UTC, as in Django's filters. */
-export function parseTimestampOrDate(text: string): string | undefined {
-  return parseTimestamp(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
+/** ISO 8601 in the spellings of Python, Ruby, Django and a query string in which `+` became a space. */
+const isoPattern =
+  /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d(?:\.\d+)?)?(?: ?(?:[Zz]|UTC|GMT)| ?([+ -])(\d\d):?(\d\d)?)?)?$/;
+
+/** What JavaScript's `Date#toString` writes: `Sat Jan 31 2026 12:00:00 GMT+0000 (Coordinated Universal Time)`. */
+const datePattern =
+  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (\w{3}) (\d\d) (\d{4}) (\d\d:\d\d:\d\d) GMT([+ -])(\d\d)(\d\d)(?: \([^()]*\))?$/;
+
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/**
+ * Reads a time of a query string as {@link parseTimestamp} does, and in the spellings that clients send besides:
+ * a date alone (its midnight), a space for `T`, no seconds, `+0000`, a space for that `+`, `UTC`, and what
+ * JavaScript's `Date#toString` writes. Without a zone the time is UTC, as in a Django project whose TIME_ZONE is UTC.
+ */
+export function parseLenientTimestamp(text: string): string | undefined {
+  const iso = isoPattern.exec(text);
+  if (iso) {
+    const [, date, time = '00:00', second = ':00', sign, hours, minutes = '00'] = iso;
+    return parseTimestamp(`${date}T${time}${second}${offsetOf(sign, hours, minutes)}`);
+  }
+  const [, month = '', day, year, time, sign, hours, minutes] = datePattern.exec(text) ?? [];
+  const number = String(months.indexOf(month) + 1).padStart(2, '0');
+  return parseTimestamp(`${year}-${number}-${day}T${time}${offsetOf(sign, hours, minutes)}`);
+}
+
+function offsetOf(sign: string | undefined, hours = '00', minutes = '00'): string {
+  return sign === undefined ? 'Z' : `${sign === '-' ? '-' : '+'}${hours}:${minutes}`;
 }

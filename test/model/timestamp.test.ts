@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseTimestamp, parseTimestampOrDate } from '../../src/model/timestamp.js';
+import { parseLenientTimestamp, parseTimestamp } from '../../src/model/timestamp.js';
 
 describe('a date-time becomes UTC', () => {
   test.each([
@@ -65,18 +65,48 @@ describe('what is no RFC 3339 date-time is refused', () => {
   });
 });
 
-describe('a filter also takes a date', () => {
+describe('a filter takes the spellings of clients besides', () => {
   test.each([
     ['2026-01-31', '2026-01-31T00:00:00Z'],
     ['2024-02-29', '2024-02-29T00:00:00Z'],
     ['2026-01-31T12:00:00+01:00', '2026-01-31T11:00:00Z'],
-    ['2026-02-29', undefined],
-    ['0000-01-01', undefined],
-    ['2026-1-1', undefined],
-    ['2026-01', undefined],
-    ['2026-01-31\n', undefined],
+    // openapi-generator's Python, and the same where `+` was not encoded.
+    ['2026-01-31T12:00:00.000001+0000', '2026-01-31T12:00:00.000001Z'],
+    ['2026-01-31T12:00:00.000001 0000', '2026-01-31T12:00:00.000001Z'],
+    ['2026-01-31T12:00:00 05:30', '2026-01-31T06:30:00Z'],
+    // Ruby's Time#to_s.
+    ['2026-01-31 12:00:00 UTC', '2026-01-31T12:00:00Z'],
+    ['2026-01-31 12:00:00 -0800', '2026-01-31T20:00:00Z'],
+    ['2026-01-31 12:00:00  0100', '2026-01-31T11:00:00Z'],
+    // Python's str().
+    ['2026-01-31 12:00:00.5+00:00', '2026-01-31T12:00:00.5Z'],
+    // JavaScript's Date#toString.
+    ['Sat Jan 31 2026 12:00:00 GMT+0000 (Coordinated Universal Time)', '2026-01-31T12:00:00Z'],
+    ['Sat Jan 31 2026 12:00:00 GMT 0530 (India Standard Time)', '2026-01-31T06:30:00Z'],
+    ['Sat Jan 31 2026 12:00:00 GMT-0800', '2026-01-31T20:00:00Z'],
+    // Without a zone, as Django reads it where it runs in UTC.
+    ['2026-01-31T12:00:00', '2026-01-31T12:00:00Z'],
+    ['2026-01-31 12:00:00.123456', '2026-01-31T12:00:00.123456Z'],
+    ['2026-01-31 12:00', '2026-01-31T12:00:00Z'],
+    ['2026-01-31T12:00Z', '2026-01-31T12:00:00Z'],
+    ['2026-01-31T12:00:00+01', '2026-01-31T11:00:00Z'],
+    ['2026-01-31T12:00:00 GMT', '2026-01-31T12:00:00Z'],
   ])('%j is %s', (text, utc) => {
-    expect(parseTimestampOrDate(text)).toBe(utc);
+    expect(parseLenientTimestamp(text)).toBe(utc);
+  });
+});
+
+describe('what is no time in any spelling is refused', () => {
+  test.each([
+    ...['', ' ', 'now', '5', '1706702400', '2026', '2026-01', '2026-1-1', '2026-02-29', '0000-01-01', '2026-01-31\n'],
+    ...['2026-01-31T', '2026-01-31 12', '2026-01-31T12:00:00 CET', '2026-01-31T12:00:00+1', '2026-01-31T12:00:00+010'],
+    ...['2026-01-31T12:00:00+00:00 UTC', '2026-01-31  12:00:00', '2026-01-31UTC', '2026-01-31+0000', '31.01.2026'],
+    ...['2026-01-31T12:00:00+24:00', '2026-01-31T24:00', '2026-01-31 12:60', '2026-01-31T12:00:00.+0000'],
+    ...['Sat Foo 31 2026 12:00:00 GMT+0000', 'Sat Feb 30 2026 12:00:00 GMT+0000', 'Sat Jan 31 2026', 'Invalid Date'],
+    ...['Sat Jan 31 2026 12:00:00', 'Xxx Jan 31 2026 12:00:00 GMT+0000', 'Sat Jan 31 12:00:00 GMT+0000 2026'],
+    ...['Sat Jan 31 2026 12:00:00 GMT+0000 (a) (b)', 'Sat Jan 31 99999 12:00:00 GMT+0000'],
+  ])('%j', (text) => {
+    expect(parseLenientTimestamp(text)).toBeUndefined();
   });
 });
 
@@ -126,5 +156,69 @@ test('what was read is read again as the same', () => {
       expect(utc).toMatch(/^2024-(02-28|02-29|03-01)T\d\d:\d\d:\d\d\.\d{1,6}Z$/);
       expect(parseTimestamp(utc as string)).toBe(utc);
     }),
+  );
+});
+
+test('every spelling of a moment is that moment, with its microseconds', () => {
+  const moments = fc.tuple(
+    fc.date({ min: new Date('0001-01-02T00:00:00Z'), max: new Date('9999-12-30T00:00:00Z'), noInvalidDate: true }),
+    fc.stringMatching(/^[0-9]{6}$/),
+  );
+  fc.assert(
+    fc.property(moments, offset, fc.constantFrom('T', ' ', 't'), ([moment, digits], zone, between) => {
+      const [date, time = ''] = moment.toISOString().split('T');
+      const local = `${date}${between}${time.slice(0, 8)}.${digits}`;
+      const strict = parseTimestamp(`${date}T${time.slice(0, 8)}.${digits}${zone}`);
+      const spaced = zone.replace('+', ' ');
+      for (const spelling of [zone, zone.replace(':', ''), ` ${zone}`, spaced, spaced.replace(':', '')]) {
+        expect(parseLenientTimestamp(`${local}${spelling}`), spelling).toBe(strict);
+      }
+      const utc = parseTimestamp(`${date}T${time.slice(0, 8)}.${digits}Z`);
+      for (const spelling of ['', 'Z', ' UTC', 'UTC', '+0000', ' 00:00', '-00']) {
+        expect(parseLenientTimestamp(`${local}${spelling}`), spelling).toBe(utc);
+      }
+    }),
+  );
+});
+
+// Offsets had seconds of their own before 1972.
+test('what Date writes is what Date means, to the second', () => {
+  const moments = fc.date({ min: new Date('1980-01-01Z'), max: new Date('9999-12-30Z'), noInvalidDate: true });
+  fc.assert(
+    fc.property(moments, (moment) => {
+      expect(parseLenientTimestamp(String(moment))).toBe(`${moment.toISOString().slice(0, 19)}Z`);
+    }),
+  );
+});
+
+test('any text is a time that the strict parser reads, or is refused', () => {
+  const pieces = [
+    '2026-01-31',
+    '0000',
+    '9999-12-31',
+    'T',
+    ' ',
+    '12:00',
+    ':60',
+    '.5',
+    'Z',
+    'UTC',
+    'GMT',
+    '+',
+    '-',
+    '00:00',
+  ];
+  const words = fc.constantFrom(...pieces, 'Sat', 'Jan', '31', '2026', '23:59:60', '(', ')', '1400', '\u0000', '😀');
+  const texts = fc.oneof(
+    fc.string(),
+    fc.array(words, { maxLength: 9 }).map((parts) => parts.join('')),
+  );
+  fc.assert(
+    fc.property(texts, (text) => {
+      const utc = parseLenientTimestamp(text);
+      if (utc === undefined) expect(parseTimestamp(text)).toBeUndefined();
+      else expect(parseTimestamp(utc)).toBe(utc);
+    }),
+    { numRuns: 5000 },
   );
 });

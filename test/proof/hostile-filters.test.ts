@@ -88,6 +88,8 @@ describe.each(hostile)('%j', (value) => {
     expect((await found(all(texts, '__startswith', value))).sort()).toEqual(beginning.sort());
     expect(await found(all(texts, '__icontains', value))).toContain(id);
     expect(await found(all(texts, '__iexact', value))).toContain(id);
+    expect(await found(all(texts, '[]', value))).toEqual([id]);
+    expect(await found({ email: value })).toContain(id);
     if (!value.includes(',')) expect(await found(all(texts, '__in', value))).toEqual([id]);
   });
 });
@@ -123,12 +125,18 @@ describe.each(lists)('$path', ({ path, parameters }) => {
 
 test('from Stripe each of them comes back as it is', async () => {
   for (const value of hostile) {
-    const fields = { customer: value, metadata: { [value]: value }, status: value, currency: value };
+    const references = { payment_link: value, invoice: { id: value }, customer_account: value };
+    const details = { customer_details: { email: value } };
+    const fields = { customer: value, metadata: { [value]: value }, status: value, ...references, ...details };
     const session = rawSession({ id: sessionBody().id, ...fields });
     await deliver(api, rawEvent(session, { account: value })).expect(200);
     const { client_secret, ...raw } = session;
     expect((await api.get(`${sessionsPath}/${session.id}/stripe-data`).expect(200)).body).toEqual(raw);
-    expect(await found({ status: value, id: session.id })).toEqual([session.id]);
+    expect(await found({ id: session.id })).toEqual([session.id]);
+    expect(await found({ id: session.id, email: value.toUpperCase() })).toEqual([session.id]);
+    expect(await found({ id: session.id, payment_link: value, invoice: value, customer_account: value })).toEqual([
+      session.id,
+    ]);
   }
 });
 

@@ -83,9 +83,27 @@ for (let number = 0; number < stored.length; number += 4) {
 for (const [number, session] of stored.entries()) {
   session.status = cycle(['open', 'complete', 'expired', null, 'complete'], number);
   session.payment_status = cycle(['paid', 'unpaid', 'no_payment_required', null], number);
+  const typed = cycle(
+    [null, 'Guest@Example.com', undefined, '', 'GÄST@example.com', 'guest@example.com', 'plain'],
+    number,
+  );
+  const references = {
+    customer_account: cycle([null, 'acct_1', 'acct_2', undefined], number),
+    payment_link: cycle(['plink_1', null, 'plink_2'], number),
+    invoice: cycle([undefined, 'in_1', null, 'in_2', 'in_1'], number),
+  };
+  const isExpanded = number % 2 > 0;
+  const raw = {
+    customer_details: typed === undefined ? null : { email: typed },
+    ...Object.fromEntries(
+      Object.entries(references).map(([name, id]) => [name, id && isExpanded ? { object: name, id } : id]),
+    ),
+  };
+  session.email = [session.customer_email, typed];
+  for (const [name, id] of Object.entries(references)) session[name] = id ?? null;
   await database.query({
-    text: 'UPDATE checkout_session SET status = $2, payment_status = $3 WHERE id = $1',
-    values: [session.id, session.status, session.payment_status],
+    text: 'UPDATE checkout_session SET status = $2, payment_status = $3, stripe_data = $4::jsonb WHERE id = $1',
+    values: [session.id, session.status, session.payment_status, JSON.stringify(raw)],
   });
 }
 const at = (number: number) => stored[number] as Stored;
@@ -141,6 +159,12 @@ const lookups: Record<string, (value: Value, wanted: Value[], session: Stored) =
 /** The sessions that satisfy one filter, by a reading of it that knows no SQL. */
 function expected(parameter: string, values: string[]): string[] {
   const [column = '', lookup = 'exact'] = parameter.split('__');
+  if (column === 'email') {
+    const folded = values.map((value) => value.toLowerCase());
+    return idsWhere(({ email }) =>
+      (email as (string | null | undefined)[]).some((address) => address && folded.includes(address.toLowerCase())),
+    );
+  }
   if (lookup === 'isnull') return idsWhere((session) => (session[column] === null) === (values[0] === 'true'));
   const wanted = values.map((value) => comparable(column, value));
   return idsWhere((session) => lookups[lookup]?.(comparable(column, session[column]), wanted, session) as boolean);
@@ -163,7 +187,28 @@ const examples: Record<string, (string | string[])[]> = {
   status__in: ['open,expired', ['complete', 'open']],
   payment_status: ['paid', 'unpaid', 'no_payment_required'],
   payment_status__in: ['paid,no_payment_required', ['unpaid']],
+  email: [
+    'guest@example.com',
+    'GUEST@EXAMPLE.COM',
+    'gäst@Example.com',
+    'Plain',
+    'PLAIN text',
+    "O'BRIEN",
+    '%',
+    '日本語',
+  ],
+  email__in: ['guest@example.com,plainly', ['one,two', 'GUEST@example.com'], 'nobody,plain'],
 };
+
+for (const [name, ids] of Object.entries({
+  customer_account: ['acct_1', 'acct_2'],
+  payment_link: ['plink_1', 'plink_2'],
+  invoice: ['in_1', 'in_2'],
+})) {
+  examples[name] = ids;
+  examples[`${name}__in`] = [`${ids[0]},x`, [`${ids[1]}`, 'x']];
+  examples[`${name}__isnull`] = ['true', 'false'];
+}
 
 for (const [lookup, values] of Object.entries({
   '': [String(at(3).djstripe_id)],
@@ -436,6 +481,14 @@ describe('a filter that does not exist is named, with the nearest one', () => {
     ['odering=created', 'odering', 'ordering'],
     ['limt=5', 'limt', 'limit'],
     ['metdata=5', 'metdata', 'metadata'],
+    ['emial=a', 'emial', 'email'],
+    ['mail=a', 'mail', 'email'],
+    ['CUSTOMER_EMAIL=a', 'CUSTOMER_EMAIL', 'customer_email'],
+    ['page_size=5', 'page_size', 'limit'],
+    ['customer_id=cus_1', 'customer_id', 'customer'],
+    ['order_by=id', 'order_by', 'ordering'],
+    ['created[gte]=1', 'created[gte]', 'created__gte'],
+    ['customer_details[email]=a', 'customer_details[email]', 'email'],
   ])('%s', async (query, name, nearest) => {
     const faults = await faultsOf(query);
     expect(faults).toMatchObject([{ in: 'query', pointer: `/${name}` }]);
@@ -453,7 +506,8 @@ describe('a filter that does not exist is named, with the nearest one', () => {
       'livemode__gt',
     ],
     ...['mode__isnull', 'payment_method_types', 'display_items', 'metadata', 'metadata__contains', 'metadata[a'],
-    ...['metadata.a', '', 'toString', '__proto__', 'constructor', 'customer[]', "customer' OR 1", 'page', 'offset'],
+    ...['metadata.a', '', 'toString', '__proto__', 'constructor', 'mode[a]', '[]', 'metadata[', 'livemode__isnull[]'],
+    ...['__proto__[]', 'constructor[0]', "customer' OR 1", 'page', 'offset', 'limit[]'],
   ])('%s is none', async (name) => {
     const faults = await faultsOf(`${encodeURIComponent(name)}=1`);
     expect(faults).toMatchObject([
@@ -461,9 +515,16 @@ describe('a filter that does not exist is named, with the nearest one', () => {
     ]);
   });
 
-  test('and none where nothing is near', async () => {
-    const [fault] = await faultsOf('completely_unrelated=1');
-    expect(fault?.detail).not.toContain('did you mean');
+  test.each(['completely_unrelated', 'total', 'q', 'foo', 'amount', 'currency', 'expires_at', 'page', 'x[y]'])(
+    'and none where nothing is near: %s',
+    async (name) => {
+      const [fault] = await faultsOf(`${encodeURIComponent(name)}=1`);
+      expect(fault?.detail).not.toContain('did you mean');
+    },
+  );
+
+  test.each(['page', 'offset', 'starting_after', 'ending_before'])('%s leads to the links', async (name) => {
+    expect((await faultsOf(`${name}=1`))[0]?.detail).toContain('follow `next` and `previous`');
   });
 });
 
@@ -475,10 +536,13 @@ const badValues: [string, string[]][] = [
   ['livemode__in', ['', 'true,maybe', 'true,']],
   ['livemode__isnull', ['', 'maybe', 'null']],
   ['customer__isnull', ['', 'maybe', 'cus_1']],
-  ['created', ['', 'yesterday', '2024-02-30', '2024-13-01', '2024-02-29T12:00:00', '1709208000', '10000-01-01']],
+  ['created', ['', 'yesterday', '2024-02-30', '2024-13-01', '2024-02-29T12', '1709208000', '10000-01-01']],
   ['created__in', ['', '2024-01-01,', '2024-01-01,soon']],
-  ['created__gte', ['', '2024', '2024-02-29 12:00:00Z', '0000-01-01', '2024-02-29T25:00:00Z', 'infinity', 'now']],
+  ['created__gte', ['', '2024', '2024-02-29 12:00:00 CET', '0000-01-01', '2024-02-29T25:00:00Z', 'infinity', 'now']],
   ['djstripe_updated__lt', ['', 'epoch', '2024-02-29T12:00:00+24:00', '9999-12-31T23:59:59-00:01']],
+  ['status', ['', 'Complete', 'paid', 'complete,open']],
+  ['status__in', ['', 'complete,done']],
+  ['payment_status', ['', 'payed', 'unpaid ']],
   ['mode', ['', 'Payment', 'foo', 'payment,setup', ' payment', '%']],
   ['mode__in', ['', 'payment,foo', 'payment,', 'payment, setup']],
   ['submit_type', ['', 'subscribe', "pay' OR '1'='1"]],
@@ -491,6 +555,154 @@ const badValues: [string, string[]][] = [
   ['count', ['', 'true', 'Exact', 'exact ', '1']],
 ];
 const allowed: Record<string, string> = { mode: 'payment, setup, subscription', count: 'exact', limit: '1000' };
+
+describe('a value outside a closed set is told with the nearest one', () => {
+  test.each([
+    ['payment_status=payed', 'paid, unpaid, no_payment_required', 'paid'],
+    ['payment_status=PAID', 'paid, unpaid, no_payment_required', 'paid'],
+    ['status=completed', 'open, complete, expired', 'complete'],
+    ['status__in=open,expird', 'open, complete, expired', 'expired'],
+    ['mode=Setup', 'payment, setup, subscription', 'setup'],
+    ['ordering=creatd', 'created, djstripe_created', 'created'],
+  ])('%s', async (query, values, nearest) => {
+    const [fault] = await faultsOf(query);
+    expect(fault?.detail).toContain(`must be one of ${values}`);
+    expect(fault?.detail).toContain(`; did you mean ${nearest}?`);
+  });
+
+  test.each(['status=paid', 'payment_status=refunded', 'mode=1'])('%s is near to none', async (query) => {
+    expect((await faultsOf(query))[0]?.detail).not.toContain('did you mean');
+  });
+
+  test('of the ledger too', async () => {
+    const problem = expectProblem(await api.get('/api/stripe-events?outcome=aplied'), 400, 'invalid-request');
+    expect(problem.errors[0].detail).toBe('must be one of applied, stale, deleted; did you mean applied?');
+  });
+
+  test('a value that Stripe adds tomorrow is stored and listed', async () => {
+    const { id } = at(0);
+    const set = (status: unknown) =>
+      database.query({ text: 'UPDATE checkout_session SET status = $2 WHERE id = $1', values: [id, status] });
+    await set('paused');
+    try {
+      expect(await found(['id', id])).toEqual([id]);
+      expect(await found('status__in=open,complete,expired')).not.toContain(id);
+      await faultsOf('status=paused');
+    } finally {
+      await set(at(0).status);
+    }
+  });
+});
+
+describe('arrays, booleans and times are read in the spellings that clients send', () => {
+  test.each<[string[], string[]]>([
+    [['customer[]=Plain'], ['customer__in=Plain']],
+    [['customer[]=Plain', 'customer[]=plainly'], ['customer__in=Plain,plainly']],
+    [['customer[0]=Plain', 'customer[1]=plainly'], ['customer__in=Plain,plainly']],
+    [['customer__in[]=Plain', 'customer__in[]=plainly'], ['customer__in=Plain,plainly']],
+    [['customer__in[0]=Plain'], ['customer__in=Plain']],
+    [['customer[]=one,two'], ['customer=one,two']],
+    [['customer__in[]=one,two'], ['customer=one,two']],
+    [['mode[]=setup', 'mode[]=payment'], ['mode__in=setup,payment']],
+    [
+      ['status[]=open', 'email[]=GUEST@example.com'],
+      ['status=open', 'email=guest@example.com'],
+    ],
+    [['livemode[]=1', 'livemode[]=FALSE'], ['livemode__in=true,false']],
+    [['created[]=2024-03-01', 'created[]=2024-02-29 12:00:00'], ['created__in=2024-03-01,2024-02-29T12:00:00Z']],
+    [['livemode=1'], ['livemode=true']],
+    [['livemode=False'], ['livemode=false']],
+    [['livemode__in=0,TRUE'], ['livemode__in=false,true']],
+    [['created__isnull=1'], ['created__isnull=true']],
+    [['created__gte=2024-02-29T12:00:00.000001+0000'], ['created__gte=2024-02-29T12:00:00.000001Z']],
+    [['created__gt=2024-02-29 12:00:00 UTC'], ['created__gt=2024-02-29T12:00:00Z']],
+    [['created__gt=2024-02-29T13:00:00 0100'], ['created__gt=2024-02-29T12:00:00Z']],
+    [['created__lte=Thu Feb 29 2024 12:00:00 GMT+0000 (UTC)'], ['created__lte=2024-02-29T12:00:00Z']],
+    [['created__lt=2024-02-29T12:00:00'], ['created__lt=2024-02-29T12:00:00Z']],
+  ])('%j is %j', async (given, meant) => {
+    const ids = await found(...meant);
+    expect(ids.length).toBeGreaterThan(0);
+    expect(ids.length).toBeLessThan(stored.length);
+    expect(await found(...given)).toEqual(ids);
+  });
+
+  test('a plus sign that a client does not encode', async () => {
+    const { body } = await api.get(`${sessionsPath}?limit=1000&created__gte=2024-02-29T12:00:00.5+0000`).expect(200);
+    const ids = body.results.map(({ id }: Stored) => id).sort();
+    expect(ids).toEqual(await found('created__gte=2024-02-29T12:00:00.5Z'));
+  });
+
+  test('the links of a page keep the spelling', async () => {
+    const { body } = await api.get(`${sessionsPath}?limit=1&mode[]=setup&mode[]=payment`).expect(200);
+    const { searchParams } = new URL(body.next);
+    expect(searchParams.getAll('mode[]')).toEqual(['setup', 'payment']);
+    const path = body.next.slice(body.next.indexOf(sessionsPath));
+    expect((await api.get(path).expect(200)).body.results).toHaveLength(1);
+  });
+});
+
+describe('an address finds what was prefilled and what was typed', () => {
+  const address = 'Somebody.New@Example.com';
+  const path = (id: string) => `${sessionsPath}/${encodeURIComponent(id)}`;
+
+  test('whoever writes it: POST, PUT, PATCH, and DELETE', async () => {
+    const { body } = await api
+      .post(sessionsPath)
+      .send(sessionBody({ id: 'addressed', customer_email: address }))
+      .expect(201);
+    expect(await found('email=somebody.new@example.com')).toEqual([body.id]);
+    await api.patch(path(body.id)).send({ customer_email: 'Other@example.com' }).expect(200);
+    expect(await found('email=somebody.new@example.com')).toEqual([]);
+    expect(await found('email=OTHER@example.com', 'mode=payment', 'ordering=id')).toEqual([body.id]);
+    await api
+      .put(path(body.id))
+      .send(sessionBody({ id: body.id, customer_email: address }))
+      .expect(200);
+    expect(await found('email=SOMEBODY.NEW@example.com')).toEqual([body.id]);
+    await api.delete(path(body.id)).expect(204);
+    expect(await found('email=somebody.new@example.com')).toEqual([]);
+  });
+
+  test('no address is no value to find', async () => {
+    expect(await found('email=')).toEqual([]);
+    expect(await found('email__in=,nobody')).toEqual([]);
+  });
+
+  test('an address of any length', async () => {
+    const long = `${'Ⱥ'.repeat(400)}@example.com`;
+    for (const typed of [long, 'ä'.repeat(2000), `${'x'.repeat(600)}@example.com`]) {
+      const raw = JSON.stringify({ customer_details: { email: typed } });
+      await api
+        .post(sessionsPath)
+        .send(sessionBody({ id: 'addressed' }))
+        .expect(201);
+      await database.query({
+        text: `UPDATE checkout_session SET stripe_data = $1 WHERE id = 'addressed'`,
+        values: [raw],
+      });
+      expect(await found(['email', typed])).toEqual(['addressed']);
+      await api.delete(path('addressed')).expect(204);
+    }
+  });
+
+  test('pages, counts and other filters go with it', async () => {
+    const ids = await found('email=guest@example.com');
+    const { body: first } = await api
+      .get(`${sessionsPath}?email=guest@example.com&limit=2&count=exact&ordering=id`)
+      .expect(200);
+    expect(first.count).toBe(ids.length);
+    const seen: string[] = [];
+    for (let page = first; ; ) {
+      seen.push(...page.results.map(({ id }: Stored) => id));
+      if (!page.next) break;
+      page = (await api.get(page.next.slice(page.next.indexOf(sessionsPath))).expect(200)).body;
+    }
+    expect(seen.sort()).toEqual(ids);
+    const complete = idsWhere(({ id, status }) => ids.includes(id) && status === 'complete');
+    expect(await found('email=guest@example.com', 'status=complete')).toEqual(complete);
+    await api.get(`${sessionsPath}?email=guest@example.com&count=estimated`).expect(200);
+  });
+});
 
 describe('a value of the wrong kind is a fault of its parameter', () => {
   test.each(badValues)('%s', async (name, values) => {

@@ -21,7 +21,7 @@ for (let from = 1; from <= total; from += batch) {
   await query(
     `INSERT INTO checkout_session (id, billing_address_collection, mode, submit_type, payment_method_types, created,
        djstripe_created, djstripe_updated, metadata, client_reference_id, customer_email, customer, payment_intent,
-       subscription)
+       subscription, stripe_data)
      SELECT 'cs_test_' || md5(n::text), 'auto', 'payment', 'pay', '{"0": "card"}',
        CASE WHEN n % 20 > 0 THEN timestamptz '2024-01-01Z' + (n::bigint * 7919 % 100003 / 4) * interval '1 minute' END,
        timestamptz '2024-01-01Z' + (n::bigint * 104729 % 100003) * interval '1 second',
@@ -30,7 +30,10 @@ for (let from = 1; from <= total; from += batch) {
          'plan', CASE n % 2 WHEN 0 THEN 'basic' ELSE 'gold' END),
        'cart-' || n, 'buyer' || n % 30000 || '@example.com',
        CASE WHEN n % 5 = 0 THEN 'cus_hot' ELSE 'cus_' || n % 20000 END,
-       CASE WHEN n % 3 > 0 THEN 'pi_' || n END, CASE WHEN n % 3 = 0 THEN 'sub_' || n % 9000 END
+       CASE WHEN n % 3 > 0 THEN 'pi_' || n END, CASE WHEN n % 3 = 0 THEN 'sub_' || n % 9000 END,
+       jsonb_build_object('customer_details', jsonb_build_object('email', CASE WHEN n % 7 = 0 THEN 'Kiosk@example.com'
+         WHEN n % 3 = 0 THEN 'Guest' || n % 20000 || '@example.com' END), 'customer_account', 'acct_' || n % 20000,
+         'payment_link', 'plink_' || n % 11, 'invoice', CASE WHEN n % 3 = 0 THEN 'in_' || n END)
      FROM generate_series($1::int, $2::int) AS n`,
     [from, from + batch - 1],
   );
@@ -181,6 +184,9 @@ describe('the filters that people live by read their index', () => {
       'client_reference_id',
     ],
     ['an email', { customer_email: 'buyer77@example.com' }, "customer_email = 'buyer77@example.com'", 'customer_email'],
+    ['a customer_account', { customer_account: 'acct_1234' }, "customer_account = 'acct_1234'", 'customer_account'],
+    ['a hot payment_link', { payment_link: 'plink_7' }, "payment_link = 'plink_7'", 'payment_link'],
+    ['an invoice', { invoice: `in_${3 * Math.floor(n / 3)}` }, `invoice = 'in_${3 * Math.floor(n / 3)}'`, 'invoice'],
     ['metadata of one session', { 'metadata[order]': `${n}` }, `metadata ->> 'order' = '${n}'`, 'metadata'],
     ['metadata of several', { 'metadata[shop]': '123' }, "metadata ->> 'shop' = '123'", 'shop'],
     [
@@ -213,6 +219,35 @@ describe('the filters that people live by read their index', () => {
     await expectIndexed(list, 'checkout_session_customer_idx');
   });
 
+  const addressed = "(lower(customer_email) = '%' OR lower(stripe_data #>> '{customer_details,email}') = '%')";
+  const emailIndexes = ['checkout_session_customer_email_folded_idx', 'checkout_session_checkout_email_idx'];
+  test.each([
+    ['an address that was typed', 'GUEST999@example.com'],
+    ['an address that was prefilled', 'buyer77@Example.com'],
+    ['an address of nobody', 'nobody@example.com'],
+  ])('%s, whatever the case', async (_, email) => {
+    for (const ordering of ['-created', 'created', 'id', '-djstripe_updated']) {
+      const list = parsed({ email, ordering });
+      const where = addressed.replaceAll('%', email.toLowerCase());
+      expect(await documentsOf(list)).toEqual(await slowly(where, list.ordering, 50, 0));
+      await expectIndexed(list, ...emailIndexes);
+    }
+  });
+
+  test('several addresses at once, and another filter', async () => {
+    const list = parsed({ email__in: 'guest999@example.com,BUYER77@example.com', customer__isnull: 'false' });
+    const either = ['guest999@example.com', 'buyer77@example.com'].map((one) => addressed.replaceAll('%', one));
+    expect(await documentsOf(list)).toEqual(await slowly(`(${either.join(' OR ')})`, list.ordering, 50, 0));
+    await expectIndexed(list, ...emailIndexes);
+  });
+
+  test('an address that every seventh session has is read in the order of the list', async () => {
+    const list = parsed({ email: 'kiosk@example.com' });
+    const where = addressed.replaceAll('%', 'kiosk@example.com');
+    expect(await documentsOf(list)).toEqual(await slowly(where, list.ordering, 50, 0));
+    await expectIndexed(list, orderIndex('created'), ...emailIndexes);
+  });
+
   test('a value that half of the sessions have', async () => {
     const list = parsed({ 'metadata[plan]': 'gold' });
     expect(await documentsOf(list)).toEqual(await slowly("metadata ->> 'plan' = 'gold'", list.ordering, 50, 0));
@@ -241,12 +276,15 @@ describe('a plan that is kept reads the index whatever the values', () => {
     ['an email, oldest first', { customer_email: 'a@b.c', ordering: 'created' }, 'checkout_session_customer_email_idx'],
     ['a payment_intent', { payment_intent: 'pi_1234' }, 'checkout_session_payment_intent_idx'],
     ['a subscription', { subscription: 'sub_1233' }, 'checkout_session_subscription_idx'],
+    ['a customer_account', { customer_account: 'acct_1234' }, 'checkout_session_customer_account_idx'],
+    ['a payment_link', { payment_link: 'plink_7' }, 'checkout_session_payment_link_idx'],
+    ['an invoice', { invoice: 'in_7' }, 'checkout_session_invoice_idx'],
     ['a time', { created__gte: '2024-02-01' }, orderIndex('created')],
     ['one session', { limit: '1' }, orderIndex('created')],
     ['the most sessions', { limit: '1000', customer: 'cus_1234' }, 'checkout_session_customer_idx'],
   ];
   // A customer may have any number of sessions, whatever the planner takes for usual; of these each is of one.
-  const ofOne = ['checkout_session_payment_intent_idx', 'checkout_session_subscription_idx'];
+  const ofOne = ['payment_intent', 'subscription', 'invoice'].map((name) => `checkout_session_${name}_idx`);
   test.each(kept)('%s', async (_, parameters, index) => {
     const first = parsed(parameters);
     const cursor = (side: Cursor['side']): Cursor => ({
@@ -279,6 +317,7 @@ describe('a plan that is kept reads the index whatever the values', () => {
     ['a customer in another order', { customer: 'cus_1234', ordering: 'id' }],
     ['two indexed filters', { customer: 'cus_1234', payment_intent: 'pi_1' }],
     ['no value', { customer: '' }],
+    ['an address', { email: 'guest999@example.com' }],
   ])('%s is planned each time', (_, parameters) => {
     for (const { hasOnePlan } of pageStatements(sessionTable, parsed(parameters as Parameters))) {
       expect(hasOnePlan).toBe(false);

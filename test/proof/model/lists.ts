@@ -43,8 +43,25 @@ const predicates: Record<string, (row: Fields, held: Held) => boolean> = {
   'payment_method_types__contains=card': (row) => Object.values(row.payment_method_types as Fields).some(one('card')),
   'status=complete': (_row, { raw }) => raw?.status === 'complete',
   'payment_status__in=paid,unpaid': (_row, { raw }) => ['paid', 'unpaid'].includes(raw?.payment_status ?? ''),
+  'status[]=open&status[]=expired': (_row, { raw }) => ['open', 'expired'].includes(raw?.status ?? ''),
+  'email=GUEST@example.com': (row, held) => hasAddress(row, held, 'guest@example.com'),
+  'email__in=x,guest@Example.com': (row, held) => ['x', 'guest@example.com'].some((one) => hasAddress(row, held, one)),
+  'payment_link=plink_1': (_row, { raw }) => idOf(raw?.payment_link) === 'plink_1',
+  'payment_link__isnull=true': (_row, { raw }) => isNull(idOf(raw?.payment_link)),
+  'livemode=1': (row) => row.livemode === true,
+  'created__gte=2026-01-31+12:00:00+UTC': (row) =>
+    !isNull(row.created) && moment(row.created) >= '2026-01-31T12:00:00.000000',
   'id__startswith=cs_': (row) => (row.id as string).startsWith('cs_'),
 };
+
+const idOf = (value: Json | undefined): Json =>
+  value !== null && typeof value === 'object' ? ((value as Fields).id as Json) : (value ?? null);
+
+/** Whether a session has an address, in lower case: prefilled, or typed at the checkout. */
+function hasAddress({ customer_email }: Fields, { raw }: Held, address: string): boolean {
+  const details = raw?.customer_details as Fields | null | undefined;
+  return [customer_email, details?.email].some((one) => String(one ?? '').toLowerCase() === address);
+}
 
 /** A text, or the JSON text of a number or boolean. */
 function metadataIs({ metadata }: Fields, key: string, text: string): boolean {
