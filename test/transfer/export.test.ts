@@ -67,12 +67,13 @@ test('an export has every column of every table', async () => {
   };
   const columns = await source.use((database) =>
     database.query<{ name: string; of: string }>({
-      text: `SELECT column_name AS name, table_name AS of FROM information_schema.columns WHERE table_name = ANY($1)`,
+      text: `SELECT column_name AS name, table_name AS of FROM information_schema.columns
+        WHERE table_name = ANY($1) AND is_generated = 'NEVER'`,
       values: [Object.values(tables)],
     }),
   );
   for (const [kind, table] of Object.entries(tables)) {
-    const names = columns.filter(({ of, name }) => of === table && name !== 'document').map(({ name }) => name);
+    const names = columns.filter(({ of }) => of === table).map(({ name }) => name);
     const ofKind = exported.filter((line) => line.kind === kind);
     expect(ofKind.length).toBeGreaterThan(0);
     for (const line of ofKind) expect(Object.keys(line).sort()).toEqual(['kind', ...names].sort());
