@@ -23,6 +23,7 @@ const failing = await testDatabase('empty');
 const repeated = await testDatabase('empty');
 const connected = await testDatabase('empty');
 const written = await testDatabase('empty');
+const filled = await testDatabase('empty');
 const migrated = await testDatabase();
 const rows = <Row>(database: typeof empty, text: string, values: unknown[] = []) =>
   database.query<Row>({ text, values });
@@ -142,6 +143,32 @@ test('indexes are exchanged while sessions are read and written', async () => {
   }
   for (const count of await Promise.all(writing)) expect(count).toBeGreaterThan(0);
   expect(await indexesOf(written)).toEqual(await indexesOf(migrated));
+});
+
+test('sessions that are stored already are found by what stands in their raw objects', async () => {
+  const name = '20261128100000_email_and_stripe_references';
+  await migrate(filled, await before(name));
+  const raws = [
+    { customer_details: { email: 'Guest@Example.com' }, customer_account: 'acct_1', payment_link: { id: 'plink_1' } },
+    { customer_details: null, customer_account: { id: 'acct_2' }, invoice: { id: 'in_1', object: 'invoice' } },
+    { customer_details: 'x', payment_link: null, invoice: 'in_2' },
+    null,
+  ];
+  await rows(
+    filled,
+    `INSERT INTO checkout_session (id, mode, submit_type, billing_address_collection, payment_method_types, stripe_data)
+      SELECT 'cs_test_' || n, 'payment', 'pay', 'auto', '{}', nullif(raw, 'null')
+      FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS r (raw, n)`,
+    [JSON.stringify(raws)],
+  );
+  expect(await migrate(filled)).toContain(name);
+  const columns = 'checkout_email, customer_account, payment_link, invoice';
+  expect(await rows(filled, `SELECT ${columns} FROM checkout_session ORDER BY id`)).toEqual([
+    { checkout_email: 'guest@example.com', customer_account: 'acct_1', payment_link: 'plink_1', invoice: null },
+    { checkout_email: null, customer_account: 'acct_2', payment_link: null, invoice: 'in_1' },
+    { checkout_email: null, customer_account: null, payment_link: null, invoice: 'in_2' },
+    { checkout_email: null, customer_account: null, payment_link: null, invoice: null },
+  ]);
 });
 
 test('raw objects are compressed with lz4 where the server has it', async () => {
