@@ -6,7 +6,7 @@ import { operatorMessage } from '../database/failures.js';
 import { migrate, requireMigrations } from '../database/migrate.js';
 import { openDatabase } from '../database/open.js';
 import { logSerializers, OperatorError } from '../errors.js';
-import { parseTimestampOrDate } from '../model/timestamp.js';
+import { parseLenientTimestamp } from '../model/timestamp.js';
 
 /** What every command of the command line shares: help, configuration, database, progress, exit code. */
 
@@ -119,7 +119,7 @@ export class Progress {
 /** Reads `--since` or `--until` as the API reads times and dates, in whole epoch seconds. */
 export function secondsOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const time = parseTimestampOrDate(text);
+  const time = parseLenientTimestamp(text);
   if (time === undefined) {
     throw new UsageError(
       `--${name} takes a date (2026-01-31) or an RFC 3339 date-time (2026-01-31T12:00:00Z), and ${JSON.stringify(text)} is neither.`,

@@ -8,6 +8,8 @@ export interface Statement {
   readonly name?: string;
   readonly text: string;
   readonly values: readonly unknown[];
+  /** Milliseconds to wait for a lock. Without it the statement timeout bounds the wait. */
+  readonly lockTimeout?: number | undefined;
 }
 
 /** Asks whether the database answers and has the tables. */

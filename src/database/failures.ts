@@ -20,6 +20,7 @@ export function databaseProblem(error: unknown): Problem | undefined {
 const problemBySqlState: Readonly<Record<string, ProblemCode>> = {
   '25006': 'database-unavailable', // read_only_sql_transaction: a standby, in the middle of a failover
   '55000': 'database-unavailable', // object_not_in_prerequisite_state: the database takes no connections
+  '55P03': 'query-timeout', // lock_not_available, by lock_timeout
   '57014': 'query-timeout', // query_canceled, by statement_timeout
 };
 
@@ -71,9 +72,40 @@ export function isAbsence(error: unknown): boolean {
  * the connection is lost, the server stops, or is at fault itself (XX, F0).
  */
 export function isRefusal(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  const isSqlState = typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code);
-  return isSqlState && !/^(XX|F0)/.test(code) && databaseProblem(error)?.code !== 'database-unavailable';
+  const code = sqlStateOf(error);
+  return code !== undefined && !/^(XX|F0)/.test(code) && databaseProblem(error)?.code !== 'database-unavailable';
+}
+
+/** The SQLSTATE of a failure; undefined where it has none, as the driver's and the system's have. */
+function sqlStateOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  // EPIPE has five letters too.
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && code !== 'EPIPE' ? code : undefined;
+}
+
+/**
+ * Whether a connection is of no use after a failure. After an error of SQL PostgreSQL says that it is ready for the next
+ * statement, also after one that it cancelled. These codes end the session, XX may leave it in any state, and a failure
+ * without an SQLSTATE is the driver's: the connection is gone, silent, or out of step.
+ */
+export function endsConnection(error: unknown): boolean {
+  const code = sqlStateOf(error);
+  return code === undefined || /^(08|57P|25P0[345]|XX)/.test(code);
+}
+
+/** Whether a prepared statement has to be prepared again: its result changed with a table, or the session lost it. */
+export function isStalePlan(error: unknown): boolean {
+  return ['0A000', '26000'].includes(sqlStateOf(error) ?? '');
+}
+
+/** Whether the server only reads: a standby, or a database that is set to. */
+export function isReadOnlyRefusal(error: unknown): boolean {
+  return sqlStateOf(error) === '25006';
+}
+
+/** Whether a statement was ended because it took too long, or waited too long for a lock. */
+export function isTimeout(error: unknown): boolean {
+  return databaseProblem(error)?.code === 'query-timeout';
 }
 
 interface Retries {

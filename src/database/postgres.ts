@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Database, Statement } from './database.js';
-import { retrying } from './failures.js';
+import { endsConnection, isReadOnlyRefusal, isStalePlan, retrying } from './failures.js';
 import { PrismaClient } from './generated/client.js';
 import { runPrepared } from './prepared.js';
 
@@ -46,6 +46,9 @@ function endWhenSilent({ connection }: pg.PoolClient, timeout: number): void {
   });
 }
 
+/** Milliseconds that a connection is kept at least, though its server refuses writes. */
+const readOnlyReconnect = 10_000;
+
 /**
  * Settings for plans that are kept. They may be made while the tables are empty, when a hash of all rows looks as good as
  * a look at each key, and stand when the tables are large. Compiling a plan takes longer than any statement here.
@@ -64,11 +67,19 @@ export function openPostgres(options: PostgresOptions): Database {
     keepAlive: true,
   });
   pool.on('error', (error) => options.onIdleError?.(error));
+  const connectedAt = new WeakMap<pg.ClientBase, number>();
   pool.on('connect', (client) => {
+    connectedAt.set(client, Date.now());
     endWhenSilent(client, options.statementTimeout + silence);
     // The pool listens while nothing uses the client. Who uses it learns from the statement that fails.
     client.on('error', () => {});
   });
+  /**
+   * Whether a connection may lead to a server that was the primary before a failover. A new connection may lead to the
+   * present one. Only old connections count: else each refused write would cost a connection while no primary is there.
+   */
+  const mayBeDemoted = (client: pg.PoolClient, error: unknown) =>
+    isReadOnlyRefusal(error) && Date.now() - (connectedAt.get(client) ?? 0) > readOnlyReconnect;
   const queryOn =
     (client: pg.PoolClient): Database['query'] =>
     async <Row>({ name, text, values }: Statement) => {
@@ -77,39 +88,53 @@ export function openPostgres(options: PostgresOptions): Database {
       return rows as Row[];
     };
 
+  async function transaction<Result>(
+    work: (query: Database['query']) => Promise<Result>,
+    setting = '',
+  ): Promise<Result> {
+    const client = await pool.connect();
+    let isLost = false;
+    try {
+      await client.query(`BEGIN; ${setting}`);
+      const result = await work(queryOn(client));
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      // The pool must not reuse a connection that cannot even roll back.
+      isLost = await client.query('ROLLBACK').then(
+        () => mayBeDemoted(client, error),
+        () => true,
+      );
+      throw error;
+    } finally {
+      client.release(isLost);
+    }
+  }
+
   return {
     description: describe(options.url),
     prisma: new PrismaClient({ adapter: new PrismaPg(pool) }),
-    async query(statement) {
-      const client = await pool.connect();
-      let failure: Error | undefined;
-      try {
-        return await queryOn(client)(statement);
-      } catch (error) {
-        failure = error as Error;
-        throw error;
-      } finally {
-        client.release(failure);
+    async query<Row>(statement: Statement) {
+      if (statement.lockTimeout !== undefined) {
+        return transaction((query) => query<Row>(statement), `SET LOCAL lock_timeout = ${statement.lockTimeout}`);
       }
-    },
-    async transaction(work) {
       const client = await pool.connect();
-      let failure: Error | undefined;
+      const query = queryOn(client);
+      let isLost = false;
       try {
-        await client.query('BEGIN');
-        const result = await work(queryOn(client));
-        await client.query('COMMIT');
-        return result;
-      } catch (error) {
-        // A connection that cannot even roll back is not given to others.
-        await client.query('ROLLBACK').catch((rollbackError: Error) => {
-          failure = rollbackError;
+        // A statement that failed outside a transaction did nothing, so it may run again.
+        return await query<Row>(statement).catch((error) => {
+          if (!isStalePlan(error)) throw error;
+          return query<Row>(statement);
         });
+      } catch (error) {
+        isLost = endsConnection(error) || mayBeDemoted(client, error);
         throw error;
       } finally {
-        client.release(failure);
+        client.release(isLost);
       }
     },
+    transaction: (work) => transaction(work),
     migrating: (work) => migrating(options.directUrl ?? options.url, work),
     pool: () => ({
       limit: options.poolSize,

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import type { Statement } from './database.js';
+import { isStalePlan } from './failures.js';
 
 /** A statement with a name. Its values are texts, numbers, booleans, lists of texts, and null. */
 export type NamedStatement = Statement & { readonly name: string };
@@ -26,7 +27,7 @@ const maxPrepared = 128;
 
 /**
  * The statements of a connection, in the order of their last use, and what their rows are made of: undefined where the
- * last run failed, so that the next one prepares it again.
+ * next run prepares it again.
  */
 type Known = Map<string, readonly Column[] | undefined>;
 
@@ -113,7 +114,10 @@ export class PreparedStatement<Row> implements pg.Submittable {
   }
 
   handleError(error: Error, connection: pg.Connection): void {
-    preparedOn(connection).set(this.#statement.name, undefined);
+    const known = preparedOn(connection);
+    const { name } = this.#statement;
+    // After most errors the statement is still there. One that failed when it was first used may be.
+    if (isStalePlan(error) || !known.has(name)) known.set(name, undefined);
     this.#reject(error);
   }
 
