@@ -139,7 +139,8 @@ export const catalogue = {
   'query-timeout': {
     status: 503,
     title: 'The query took too long',
-    description: 'No index serves this filter on so many rows. Add one that is indexed, or narrow it.',
+    description:
+      'No index serves this filter on so many rows: add one that is indexed, or narrow it. Or another transaction has locked the session for too long: nothing was changed, try again later.',
   },
 } as const satisfies Record<string, ProblemKind>;
 

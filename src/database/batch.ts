@@ -1,13 +1,17 @@
-import { isRefusal } from './failures.js';
+import type { Statement } from './database.js';
+import { isLockTimeout, isRefusal, isTimeout } from './failures.js';
 
 /** Several requests in one statement: one round trip, one plan, one commit. */
 
 /** Told how many requests one statement served, by its kind. */
 export type BatchObserver = (kind: string, size: number) => void;
 
+/** How long a statement may wait for locks. */
+export type LockLimit = Pick<Statement, 'lockTimeout'>;
+
 export interface BatchOptions<Item, Result> {
-  /** Runs what was gathered; resolves to a result for each, in their order. */
-  readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /** Runs what was gathered, in one statement that has the limit; resolves to a result for each, in their order. */
+  readonly run: (items: readonly Item[], limit: LockLimit) => Promise<readonly Result[]>;
   /** Two items of one key are never in the same batch. */
   readonly keyOf?: (item: Item) => string;
   /**
@@ -38,12 +42,17 @@ export const writeBatch = { parts: 2, smallest: 4, maxSize: 100, most: 2 } as co
 
 interface Waiting<Item, Result> {
   readonly item: Item;
+  /** Whether the item ran alone before, and its row was locked. */
+  readonly wasLocked?: boolean;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** Milliseconds that a batch holds back the next one. What takes longer waits: for a lock, or for a server that is far. */
 const patience = 20;
+
+/** Milliseconds that an item of a refused batch waits for a lock. The commit of another write takes a few. */
+const aloneLockTimeout = 100;
 
 /** What each batch leaves of how many were asked for at once before it. */
 const forgetting = 0.98;
@@ -57,7 +66,7 @@ const forgetting = 0.98;
  * while the other works.
  *
  * @returns the function that asks for one item. It fails with what its own item is at fault for: when the database
- *   refuses a batch, each item is run by itself.
+ *   refuses a batch, each item runs alone.
  */
 export function batching<Item, Result>(options: BatchOptions<Item, Result>): (item: Item) => Promise<Result> {
   const { run, keyOf, parts, smallest, maxSize, most, sendsFirst = false, onBatch } = options;
@@ -133,15 +142,18 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
 
   /** Resolves to the function that answers a batch; items that were run by themselves are answered already. */
   async function outcome(batch: readonly Waiting<Item, Result>[]): Promise<() => void> {
+    const began = Date.now();
     try {
-      const results = await run(batch.map(({ item }) => item));
+      const results = await run(
+        batch.map(({ item }) => item),
+        {},
+      );
       return () => {
         for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
       };
     } catch (error) {
       if (batch.length > 1 && isRefusal(error)) {
-        // Each as soon as it is done: one of them may wait for a lock.
-        await Promise.all(batch.map(async (one) => (await outcome([one]))()));
+        await runAlone(batch, error, Date.now() - began);
         return () => {};
       }
       return () => {
@@ -150,14 +162,58 @@ export function batching<Item, Result>(options: BatchOptions<Item, Result>): (it
     }
   }
 
-  return (item) =>
-    new Promise((resolve, reject) => {
-      queue.push({ item, resolve, reject });
-      asked += 1;
-      // The database begins with one part while the requests of the next are still read.
-      if (queue.length >= part()) begin();
-      else schedule();
-    });
+  /**
+   * Runs the items of a refused batch one after the other, and answers each as soon as it is done. They take one
+   * connection, as the batch did: a hundred at once would take the whole pool.
+   *
+   * One row may be locked for long. Its lock must not fail the other items, nor delay each of them by a statement timeout.
+   * So an item waits for a lock only briefly here. After a timeout of the batch it has waited long enough, and fails. After
+   * any other refusal it has not waited yet, and joins a later batch, which waits up to the statement timeout.
+   *
+   * After a timeout the items that are locked or slow together take no longer than the batch took. The rest fails as the
+   * batch did: the whole table may be locked, or every item may be slow.
+   *
+   * @param took milliseconds until the batch was refused.
+   */
+  async function runAlone(batch: readonly Waiting<Item, Result>[], refusal: unknown, took: number): Promise<void> {
+    let left = isTimeout(refusal) ? took : Number.POSITIVE_INFINITY;
+    let failure: unknown;
+    for (const waiting of batch) {
+      if (left <= 0) failure ??= refusal;
+      if (failure !== undefined) {
+        waiting.reject(failure);
+        continue;
+      }
+      const began = Date.now();
+      failure = await runOne(waiting, isTimeout(refusal));
+      const elapsed = Date.now() - began;
+      if (elapsed >= aloneLockTimeout) left -= elapsed;
+    }
+  }
+
+  /** Runs one item of a refused batch. Returns the failure that the others would meet too, such as a lost connection. */
+  async function runOne(waiting: Waiting<Item, Result>, isLate: boolean): Promise<unknown> {
+    try {
+      const [result] = await run([waiting.item], { lockTimeout: aloneLockTimeout });
+      waiting.resolve(result as Result);
+    } catch (error) {
+      const isAgain = isLockTimeout(error) && !isLate && !waiting.wasLocked;
+      if (isAgain) enqueue({ ...waiting, wasLocked: true });
+      else waiting.reject(error);
+      if (!isRefusal(error)) return error;
+    }
+    return undefined;
+  }
+
+  function enqueue(waiting: Waiting<Item, Result>): void {
+    queue.push(waiting);
+    asked += 1;
+    // The database begins with one part while the requests of the next are still read.
+    if (queue.length >= part()) begin();
+    else schedule();
+  }
+
+  return (item) => new Promise((resolve, reject) => enqueue({ item, resolve, reject }));
 }
 
 /**

@@ -8,8 +8,13 @@ export interface Statement {
   readonly name?: string;
   readonly text: string;
   readonly values: readonly unknown[];
-  /** Milliseconds to wait for a lock. Without it the statement timeout bounds the wait. */
+  /** Milliseconds to wait for a lock, on PostgreSQL. Without it the statement timeout bounds the wait. */
   readonly lockTimeout?: number | undefined;
+}
+
+/** Returns a query whose statements have the lock timeout. */
+export function withLockTimeout({ query }: Database, lockTimeout: number | undefined): Database['query'] {
+  return lockTimeout === undefined ? query : (statement) => query({ ...statement, lockTimeout });
 }
 
 /** Asks whether the database answers and has the tables. */

@@ -57,10 +57,11 @@ export function documentsReader(database: Database, onBatch?: BatchObserver): Do
       maxSize: 32,
       most: 4,
       onBatch: onBatch && ((size) => onBatch('list', size)),
-      async run(lists) {
+      async run(lists, limit) {
         const rows = await database.query<Documents & { position: number }>({
           ...statement,
           values: [JSON.stringify(lists)],
+          ...limit,
         });
         const pages = new Array<Documents>(lists.length);
         for (const row of rows) pages[row.position - 1] = row;

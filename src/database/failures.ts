@@ -103,6 +103,11 @@ export function isReadOnlyRefusal(error: unknown): boolean {
   return sqlStateOf(error) === '25006';
 }
 
+/** Whether a statement waited for a lock longer than its lock timeout. */
+export function isLockTimeout(error: unknown): boolean {
+  return sqlStateOf(error) === '55P03';
+}
+
 /** Whether a statement was ended because it took too long, or waited too long for a lock. */
 export function isTimeout(error: unknown): boolean {
   return databaseProblem(error)?.code === 'query-timeout';

@@ -1,6 +1,6 @@
 import { type ColumnKind, writableColumns } from '../model/session.js';
 import type { SessionState, StripeEvent } from '../model/stripe.js';
-import { type BatchObserver, batching, decided, writeBatch } from './batch.js';
+import { type BatchObserver, batching, decided, type LockLimit, writeBatch } from './batch.js';
 import type { Database } from './database.js';
 import { retrying } from './failures.js';
 import { touchedWhere, typesOf } from './session-writes.js';
@@ -125,13 +125,14 @@ export type MirrorStore = ReturnType<typeof mirrorStore>;
 /** The one guarded upsert in which every path from Stripe ends. */
 export function mirrorStore(database: Database, onBatch?: BatchObserver) {
   /** What became of each, in their order; undefined for what must be tried again. */
-  function applyOnce(deliveries: readonly Delivery[]): Promise<(Outcome | undefined)[]> {
+  function applyOnce(deliveries: readonly Delivery[], limit: LockLimit = {}): Promise<(Outcome | undefined)[]> {
     return retrying(async () => {
       const values = [`[${deliveries.map(rowOf).join()}]`];
       const rows = await database.query<{ id: string; outcome: Outcome | null }>({
         name: 'apply',
         text: applySql,
         values,
+        ...limit,
       });
       const outcomes = new Map(rows.map(({ id, outcome }) => [id, outcome ?? undefined]));
       return deliveries.map(({ state }) => outcomes.get(state.id));

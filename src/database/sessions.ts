@@ -2,8 +2,8 @@ import { Problem } from '../errors.js';
 import { isNotModified, type Precondition } from '../model/etag.js';
 import { columns, type SessionWrite } from '../model/session.js';
 import type { Change } from '../model/session-request.js';
-import { type BatchObserver, batching, decided, writeBatch } from './batch.js';
-import type { Database } from './database.js';
+import { type BatchObserver, batching, decided, type LockLimit, writeBatch } from './batch.js';
+import { type Database, withLockTimeout } from './database.js';
 import { retrying } from './failures.js';
 import { type ListTable, listReader } from './list.js';
 import { createSessions, etagOf, patchSessions, removeSession, replaceSessions } from './session-writes.js';
@@ -65,13 +65,14 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
   const findOne = batching<string, StoredSession | undefined>({
     ...readBatch,
     onBatch: observed('read'),
-    async run(ids) {
+    async run(ids, limit) {
       // What takes many at once costs one by itself a twentieth of its time.
-      if (ids.length === 1) return [await one('find-alone', findAlone, ids[0] as string)];
+      if (ids.length === 1) return [await one('find-alone', findAlone, ids[0] as string, limit)];
       const rows = await database.query<StoredSession & { id: string }>({
         name: 'find',
         text: find,
         values: [JSON.stringify(ids)],
+        ...limit,
       });
       const byId = new Map(rows.map((row) => [row.id, row]));
       return ids.map((id) => byId.get(id));
@@ -92,12 +93,17 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
       sendsFirst: true,
       onBatch: observed(kind),
       keyOf,
-      run: (inputs) => retrying(() => run(database.query, inputs)),
+      run: (inputs, { lockTimeout }) => retrying(() => run(withLockTimeout(database, lockTimeout), inputs)),
     });
   }
 
-  async function one<Document extends string | null = string>(name: string, text: string, id: string) {
-    const [row] = await database.query<Stored<Document>>({ name, text, values: [id] });
+  async function one<Document extends string | null = string>(
+    name: string,
+    text: string,
+    id: string,
+    limit: LockLimit = {},
+  ) {
+    const [row] = await database.query<Stored<Document>>({ name, text, values: [id], ...limit });
     return row;
   }
 

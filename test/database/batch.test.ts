@@ -1,5 +1,6 @@
+import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { batching, sharing } from '../../src/database/batch.js';
+import { batching, type LockLimit, sharing } from '../../src/database/batch.js';
 import { testDatabase } from '../support/database.js';
 
 const database = await testDatabase();
@@ -18,7 +19,7 @@ interface Options {
   maxSize?: number;
   sendsFirst?: boolean;
   keyOf?: (item: number) => string;
-  run?: typeof tenBy;
+  run?: (items: readonly number[], limit: LockLimit) => Promise<readonly number[]>;
 }
 
 function observed({ parts = 2, maxSize = 100, run = tenBy, ...options }: Options = {}) {
@@ -85,19 +86,73 @@ test('what arrives while a batch is under way is gathered', async () => {
   expect(sizes).toEqual([1, 2]);
 });
 
-/** A run in which the item 10 waits until it is unlocked. */
+/** A run in which the item 10 waits until it is unlocked, or for its lock timeout. */
 function locking() {
   let unlock = () => {};
   const unlocked = new Promise<void>((resolve) => {
     unlock = resolve;
   });
-  const run = async (items: readonly number[]) => {
+  const run = async (items: readonly number[], { lockTimeout }: LockLimit) => {
     if (items.includes(0) && items.length > 1) return tenBy(items);
-    if (items.includes(10)) await unlocked;
+    if (items.includes(10))
+      await (lockTimeout ? Promise.race([unlocked, refusedAfter(lockTimeout, '55P03')]) : unlocked);
     return tenBy(items);
   };
   return { run, unlock: () => unlock() };
 }
+
+/** Fails with an SQLSTATE after some milliseconds. */
+async function refusedAfter(milliseconds: number, code: string): Promise<never> {
+  await setTimeout(milliseconds);
+  throw Object.assign(new Error('refused'), { code });
+}
+
+test('the items of a refused batch run one after the other', async () => {
+  let running = 0;
+  let most = 0;
+  const run = async (items: readonly number[]) => {
+    running += 1;
+    most = Math.max(most, running);
+    try {
+      return await tenBy(items);
+    } finally {
+      running -= 1;
+    }
+  };
+  const { ask } = observed({ run });
+  const settled = await Promise.allSettled([1, 2, 0, 5].map(ask));
+  expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+  expect(most).toBe(1);
+});
+
+test('after a timeout the items that are slow together take no longer than their batch', async () => {
+  let alone = 0;
+  const run = async (items: readonly number[]) => {
+    if (items.length > 1) return refusedAfter(250, '57014');
+    alone += 1;
+    return refusedAfter(100, '55P03');
+  };
+  const { ask } = observed({ run });
+  const began = Date.now();
+  const settled = await Promise.allSettled([1, 2, 5, 10].map(ask));
+  expect(settled.map((one) => (one as PromiseRejectedResult).reason.code)).toEqual(
+    expect.arrayContaining(['55P03', '57014']),
+  );
+  expect(alone).toBeLessThan(4);
+  expect(Date.now() - began).toBeLessThan(3000);
+});
+
+test('when the connection goes while the items run alone, the others fail at once', async () => {
+  let runs = 0;
+  const run = async (items: readonly number[]) => {
+    runs += 1;
+    return refusedAfter(0, items.length > 1 ? '22012' : '08006');
+  };
+  const { ask } = observed({ run });
+  const settled = await Promise.allSettled([1, 2, 5].map(ask));
+  expect(settled.map((one) => (one as PromiseRejectedResult).reason.code)).toEqual(['08006', '08006', '08006']);
+  expect(runs).toBe(2);
+});
 
 test('of a batch that was refused each is answered when it is done', async () => {
   const { run, unlock } = locking();
@@ -185,7 +240,7 @@ test('a batch that waits for long holds nothing else back, up to a number of the
   await begun(5);
   const last = ask(5);
   // Longer than a batch holds back the next one.
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await setTimeout(300);
   await begun(5);
   unlock();
   expect(await Promise.all([...waiting, last])).toEqual([1, 1, 1, 1, 2]);
