@@ -26,8 +26,8 @@ export interface Change {
   readonly merge: boolean;
 }
 
-const validateSession = validator(SessionRequest, 'body');
-const validatePatch = validator(SessionPatch, 'body');
+const validateSession = validator(SessionRequest, 'body', 'a session');
+const validatePatch = validator(SessionPatch, 'body', 'a session');
 
 /** `["card"]` → `{"0": "card"}`: loses nothing, keeps the order, iterates the same. */
 function keyedByPosition(value: unknown): unknown {

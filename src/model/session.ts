@@ -159,6 +159,11 @@ export function emptyValue(column: Column): null | '' {
 /** The pattern of an id: no control characters, and not `.` or `..`, which URLs resolve away. */
 const idPattern = '^(?!\\.{1,2}$)[^\\u0000-\\u001f\\u007f-\\u009f]+$';
 
+/** The patterns of this model in words. */
+export const patternRules: Readonly<Record<string, string>> = {
+  [idPattern]: 'must have no control characters and not be . or ..',
+};
+
 const idRule = new RegExp(idPattern, 'u');
 
 /** Whether a value is an id that a session can have: the rule of {@link SessionId}. */

@@ -2,17 +2,20 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import type { Fault } from '../errors.js';
 import { enumComponents } from './enums.js';
 import { pointerTo } from './json.js';
+import { patternRules } from './session.js';
 import { parseTimestamp } from './timestamp.js';
 
 /**
- * A check of one part of requests against a published schema: coerces nothing, removes nothing, reports every
- * fault. Compiled on first use.
+ * Returns a check of one part of requests against a published schema. The check coerces nothing, removes nothing and
+ * reports every fault. It is compiled on first use.
+ *
+ * @param subject what the schema describes, `a session`, for the message about a property that it does not have.
  */
-export function validator(schema: object, part: Fault['in']): (value: unknown) => Fault[] {
+export function validator(schema: object, part: Fault['in'], subject = 'this object'): (value: unknown) => Fault[] {
   let validate: ValidateFunction | undefined;
   return (value) => {
     validate ??= ajv.compile(schema);
-    return validate(value) ? [] : (validate.errors ?? []).map((error) => ({ in: part, ...placed(error) }));
+    return validate(value) ? [] : (validate.errors ?? []).map((error) => ({ in: part, ...placed(error, subject) }));
   };
 }
 
@@ -24,11 +27,12 @@ const ajv = new Ajv({
   schemas: enumComponents,
 });
 
-/** What an error of ajv means, at the place that it means. */
-function placed({ keyword, instancePath, params, message, schema }: ErrorObject): Omit<Fault, 'in'> {
+/** Returns what an error of ajv means, and the place that it means. */
+function placed(error: ErrorObject, subject: string): Omit<Fault, 'in'> {
+  const { keyword, instancePath, params, message, schema } = error;
   switch (keyword) {
     case 'additionalProperties':
-      return { pointer: pointerTo(instancePath, params.additionalProperty), detail: 'is not a property of a session' };
+      return { pointer: pointerTo(instancePath, params.additionalProperty), detail: `is not a property of ${subject}` };
     case 'required':
       return { pointer: pointerTo(instancePath, params.missingProperty), detail: 'is required' };
     case 'enum':
@@ -36,7 +40,7 @@ function placed({ keyword, instancePath, params, message, schema }: ErrorObject)
     case 'format':
       return { pointer: instancePath, detail: 'must be an RFC 3339 date-time in a year from 0001 to 9999' };
     case 'pattern':
-      return { pointer: instancePath, detail: 'must have no control characters and not be . or ..' };
+      return { pointer: instancePath, detail: patternRules[schema as string] ?? `must match ${schema}` };
     default:
       return { pointer: instancePath, detail: message ?? 'is not valid' };
   }

@@ -1,9 +1,9 @@
-import type { Session } from '../model/session.js';
-import type { checkout_session, Prisma } from './generated/client.js';
+import type { checkout_session, Prisma } from '../../src/database/generated/client.js';
+import type { Session } from '../../src/model/session.js';
 
 /**
- * The compiler's check that the model (src/model/session.ts) and the schema (prisma/schema.prisma) say the same:
- * the same columns, of the same kind, null in the same places. It fails to compile when one drifts.
+ * Fails to compile when the model (src/model/session.ts) and the schema (prisma/schema.prisma) differ in the columns, their
+ * kinds, or where they are nullable. `npm run typecheck` compiles it.
  */
 
 type PrivateColumn =
