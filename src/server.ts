@@ -8,6 +8,7 @@ import { type Database, untilReachable } from './database/database.js';
 import { operatorMessage } from './database/failures.js';
 import { migrate, requireMigrations } from './database/migrate.js';
 import { openDatabase } from './database/open.js';
+import { assertMayRun } from './database/rights.js';
 import { loggable, logSerializers } from './errors.js';
 import { terminalFormat } from './plugins/request-log.js';
 import { type StripeClient, stripeClients } from './stripe/client.js';
@@ -39,9 +40,12 @@ async function prepareDatabase(config: Config, database: Database, log: pino.Log
     onAbsence: (error, pause) =>
       log.warn({ err: loggable(error), again_in_ms: pause }, 'the database cannot be reached yet'),
   });
+  await assertMayRun(database.query);
   if (config.MIGRATE_ON_START) {
     const applied = await migrate(database);
     if (applied.length > 0) log.info({ applied }, 'migrated');
+    // Another role may have made the tables, by DATABASE_DIRECT_URL.
+    if (applied.length > 0) await assertMayRun(database.query);
     return;
   }
   await requireMigrations(database, 'MIGRATE_ON_START is false');

@@ -145,6 +145,8 @@ export function operatorMessage(error: unknown): string | undefined {
   if (code === 'EADDRINUSE') return `PORT ${port} of HOST ${address} is in use: stop what uses it, or choose another.`;
   if (code === 'EACCES' && port) return `PORT ${port} of HOST ${address} may not be used by this user: choose another.`;
   if (code === 'EADDRNOTAVAIL') return `HOST ${address} is no address of this machine.`;
+  if (code === '42501')
+    return `The database role may not do this: ${(error as Error).message}. See "Roles" in README.md.`;
   const problem = databaseProblem(error);
   return problem && `The database cannot be used: ${(error as Error).message || code}. See DATABASE_URL.`;
 }

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import {
   bindMigrationAwareSqlAdapterFactory,
+  type ErrorRegistry,
   type SqlMigrationAwareDriverAdapterFactory,
 } from '@prisma/driver-adapter-utils';
 import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
@@ -35,7 +36,10 @@ export async function migrate(database: Database, directory = prismaDirectory): 
  * The migrations of the folder that the database does not have yet, or has half of. Spares a start the
  * loading of the schema engine when there is none; migrations of a newer release are no concern.
  */
-export async function pendingMigrations(database: Database, directory = prismaDirectory): Promise<string[]> {
+export async function pendingMigrations(
+  database: Pick<Database, 'query'>,
+  directory = prismaDirectory,
+): Promise<string[]> {
   const names = await migrationNames(directory);
   const [table] = await database.query<{ found: boolean }>({
     text: `SELECT to_regclass('_prisma_migrations') IS NOT NULL AS found`,
@@ -73,16 +77,30 @@ export async function withSchemaEngine<Result>(
   loading ??= loadSchemaEngine();
   const { SchemaEngine } = await loading;
   const datamodel: [string, string] = ['schema.prisma', await readFile(`${prismaDirectory}/schema.prisma`, 'utf8')];
-  const engine = await SchemaEngine.new(
-    { datamodels: [datamodel] },
-    () => {},
-    bindMigrationAwareSqlAdapterFactory(adapter),
-  );
+  const bound = bindMigrationAwareSqlAdapterFactory(adapter);
   try {
-    return await work(engine);
-  } finally {
-    engine.free();
+    const engine = await SchemaEngine.new({ datamodels: [datamodel] }, () => {}, bound);
+    try {
+      return await work(engine);
+    } finally {
+      engine.free();
+    }
+  } catch (error) {
+    throw new OperatorError(engineMessage(error as Error, bound.errorRegistry), { cause: error });
   }
+}
+
+/**
+ * Returns what failed in the engine, in one line. The engine's message has a stack of WebAssembly below it, and in place of
+ * an error of the adapter only the error's number.
+ */
+function engineMessage({ message }: Error, errors: ErrorRegistry): string {
+  const number = /External error id#(\d+)/.exec(message)?.[1];
+  const external = number && errors.consumeError(Number(number))?.error;
+  const [migration] = /(?<=migration_name=")[^"]+/.exec(message) ?? [];
+  const [text = ''] = message.split(/^ +0: /m);
+  const reason = external instanceof Error ? external.message : text.trim().replace(/\s*\n\s*/g, ' ');
+  return `The database cannot be migrated: ${reason}${migration ? ` (${migration})` : ''}`;
 }
 
 // TypeScript knows WebAssembly only together with a browser's globals.

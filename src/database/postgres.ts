@@ -2,8 +2,9 @@ import type { Socket } from 'node:net';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Database, Statement } from './database.js';
-import { endsConnection, isReadOnlyRefusal, isStalePlan, retrying } from './failures.js';
+import { endsConnection, isReadOnlyRefusal, isStalePlan } from './failures.js';
 import { PrismaClient } from './generated/client.js';
+import { migrating } from './postgres-migration.js';
 import { runPrepared } from './prepared.js';
 
 export interface PostgresOptions {
@@ -149,47 +150,4 @@ export function openPostgres(options: PostgresOptions): Database {
 function describe(url: string): string {
   const { host, pathname } = new URL(url);
   return `PostgreSQL at ${host}${pathname}`;
-}
-
-/** Any number, as long as every version of the service uses the same; not the one of Prisma's own lock. */
-const migrationLock = 2_024_110_722;
-const lockTimeout = 5000;
-/** After lock_not_available and deadlock_detected. */
-const lockRetries = { codes: ['55P03', '40P01'], attempts: 24, pause: 100 };
-/** Of the connections that migrate: the role may have a statement timeout, which is for requests. */
-const migrationSettings = { lock_timeout: lockTimeout, options: '-c statement_timeout=0' };
-
-/**
- * Holds an advisory lock while migrating, so that replicas that start together migrate one after the other.
- * Waiting for locks is short and repeated: a statement queueing for a table's lock holds up all who come after it.
- */
-async function migrating<Result>(url: string, work: (adapter: PrismaPg) => Promise<Result>): Promise<Result> {
-  const client = new pg.Client({ connectionString: url, ...migrationSettings, keepAlive: true });
-  await client.connect();
-  try {
-    await retrying(() => client.query('SELECT pg_advisory_lock($1)', [migrationLock]), lockRetries);
-    const pool = new pg.Pool({ connectionString: url, ...migrationSettings, max: 2 });
-    try {
-      return await work(new MigrationAdapter(pool));
-    } finally {
-      await pool.end();
-    }
-  } finally {
-    await client.end();
-  }
-}
-
-/**
- * Prisma's adapter with its scripts sent whole: its own splits them at every semicolon, those inside
- * function bodies too (adapter-pg 7.10). One script is one implicit transaction, so a migration that
- * fails leaves nothing behind, and can be repeated.
- */
-class MigrationAdapter extends PrismaPg {
-  override async connect() {
-    const adapter = await super.connect();
-    adapter.executeScript = async (script) => {
-      await retrying(() => adapter.underlyingDriver().query(script), lockRetries);
-    };
-    return adapter;
-  }
 }

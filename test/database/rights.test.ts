@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { afterAll, expect, inject, onTestFinished, test } from 'vitest';
+import type { Database } from '../../src/database/database.js';
+import { migrate } from '../../src/database/migrate.js';
+import { openPostgres } from '../../src/database/postgres.js';
+import { assertMayMigrate, assertMayRun } from '../../src/database/rights.js';
+import { postgresDatabase, testDatabase } from '../support/database.js';
+import { administrate } from '../support/postgres.js';
+import { runCommandLine, runToExit, startProcess } from '../support/process.js';
+import { sessionBody, sessionsPath } from '../support/service.js';
+
+const template = inject('template');
+const database = await testDatabase();
+
+test('the role that made the tables may migrate and run', async () => {
+  await assertMayMigrate(database.query);
+  await assertMayRun(database.query);
+});
+
+if (template.kind === 'postgres') {
+  const server = template.url;
+  const suffix = randomBytes(6).toString('hex');
+  const [migrator, service] = [`migrator_${suffix}`, `service_${suffix}`];
+  // The same password as in the URL, so that one URL serves all roles.
+  const { password } = new URL(server);
+  const login = password ? `LOGIN PASSWORD '${decodeURIComponent(password)}'` : 'LOGIN';
+  for (const role of [migrator, service]) await administrate(server, `CREATE ROLE ${role} ${login}`);
+  const databases = [
+    await postgresDatabase(server, 'template0'),
+    await postgresDatabase(server, 'template0'),
+    await postgresDatabase(server, 'template0'),
+    await postgresDatabase(server, template.name),
+  ] as const;
+  const [created, empty, hidden, owned] = databases;
+  afterAll(async () => {
+    // A role cannot be dropped while a database depends on it.
+    for (const { url } of databases) {
+      for (const role of [service, migrator]) await administrate(url, `DROP OWNED BY ${role}`);
+    }
+    for (const role of [migrator, service]) await administrate(server, `DROP ROLE ${role}`);
+  });
+
+  /** The URL for another role. */
+  function as(role: string, url: string): string {
+    const other = new URL(url);
+    other.username = role;
+    return other.href;
+  }
+
+  const open = (url: string): Database => {
+    const opened = openPostgres({ url, poolSize: 1, statementTimeout: 9000, preparedStatements: true });
+    onTestFinished(() => opened.close());
+    return opened;
+  };
+
+  /** The statements that README.md gives, for the roles of this file. */
+  async function documentedGrants(): Promise<string> {
+    const text = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+    const [, block = ''] = /### Roles\n.*?```sql\n(.*?)```/s.exec(text) ?? [];
+    return block.replaceAll('migrator', migrator).replaceAll('service', service);
+  }
+
+  test('two roles, as documented: one migrates, the other serves with its rights alone', async () => {
+    await administrate(created.url, await documentedGrants());
+    const environment = { MIGRATE_ON_START: 'false', DATABASE_URL: as(service, created.url) };
+    const migrated = await runCommandLine('migrate', [], { DATABASE_URL: as(migrator, created.url) });
+    expect(migrated).toMatchObject({ code: 0, stderr: '' });
+
+    const { url } = await startProcess(environment);
+    const path = `${url}${sessionsPath}`;
+    const { id, ...fields } = sessionBody();
+    const send = async (method: string, target: string, body?: unknown) => {
+      const headers = { 'content-type': 'application/json' };
+      const response = await fetch(target, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+      return response.status;
+    };
+    expect(await send('POST', path, { id, ...fields })).toBe(201);
+    expect(await send('PATCH', `${path}/${id}`, { locale: 'de' })).toBe(200);
+    expect(await send('PUT', `${path}/${id}`, fields)).toBe(200);
+    expect(await send('GET', `${path}?customer=cus_1&count=exact`)).toBe(200);
+    expect(await send('GET', `${url}/api/enums`)).toBe(200);
+    expect(await send('GET', `${url}/health/ready`)).toBe(200);
+    expect(await send('DELETE', `${path}/${id}`)).toBe(204);
+    expect(await send('POST', path, { id, ...fields })).toBe(201);
+  });
+
+  test('a start migrates by DATABASE_DIRECT_URL, and serves as the other role', async () => {
+    await administrate(empty.url, await documentedGrants());
+    const { url } = await startProcess({
+      DATABASE_URL: as(service, empty.url),
+      DATABASE_DIRECT_URL: as(migrator, empty.url),
+    });
+    expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+  });
+
+  test('a role that may not create in the schema, or not use it, learns the GRANT in one line', async () => {
+    const { url } = hidden;
+    const environment = { DATABASE_URL: as(service, url) };
+    const grant = (rights: string) => `GRANT ${rights} ON SCHEMA public TO ${service}`;
+    const start = await runToExit(environment);
+    expect(start).toMatchObject({ code: 1, stdout: '' });
+    expect(start.stderr).toBe(
+      `The database role ${service} may not create in the schema public, as migrations do: ${grant('USAGE, CREATE')};\n`,
+    );
+    await administrate(url, 'REVOKE ALL ON SCHEMA public FROM PUBLIC');
+    const unusable = await runToExit(environment);
+    expect(unusable.stderr).toBe(
+      `The database role ${service} may not use the schema public: ${grant('USAGE')}; migrations also need CREATE.\n`,
+    );
+    await administrate(url, grant('USAGE, CREATE'));
+    expect(await migrate(open(environment.DATABASE_URL))).not.toEqual([]);
+  });
+
+  test('a role without rights on the tables learns the GRANTs in one line, and they are enough', async () => {
+    const role = open(as(service, owned.url));
+    const refusal = await assertMayRun(role.query).catch((error: Error) => error.message);
+    expect(refusal).not.toContain('\n');
+    expect(refusal).toMatch(
+      new RegExp(`^The database role ${service} lacks rights: GRANT SELECT ON _prisma_migrations, .* TO ${service};$`),
+    );
+    const { code, stderr } = await runToExit({ DATABASE_URL: as(service, owned.url), MIGRATE_ON_START: 'false' });
+    expect({ code, stderr }).toEqual({ code: 1, stderr: `${refusal}\n` });
+    await administrate(owned.url, String(refusal).replace(/^.*?: /, ''));
+    await assertMayRun(role.query);
+    await expect(assertMayMigrate(role.query)).rejects.toThrow(/may not create in the schema public/);
+    await administrate(owned.url, `GRANT CREATE ON SCHEMA public TO ${service}`);
+    await expect(assertMayMigrate(role.query)).rejects.toThrow(
+      /does not own the tables, which migrations change: migrate as their owner, or GRANT \w+ TO /,
+    );
+  });
+
+  test('a command that lacks a right says so in one line', async () => {
+    const { url } = await postgresDatabase(server, template.name);
+    const { code, stderr } = await runCommandLine('export', [], { DATABASE_URL: as(service, url) });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^The database role may not do this: permission denied for table \w+\. See "Roles" in README\.md\.\n$/,
+    );
+  });
+}
