@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, expect, inject, test } from 'vitest';
 import { openPostgres } from '../src/database/postgres.js';
+import { postgresDatabase } from './support/database.js';
 import { administrate, databaseUrl } from './support/postgres.js';
-import { expectProblem, sessionsPath, startService } from './support/service.js';
+import { expectProblem, sessionBody, sessionsPath, startService } from './support/service.js';
 
 const connection = (url: string) =>
   openPostgres({ url, poolSize: 2, statementTimeout: 5000, preparedStatements: true });
@@ -16,12 +17,21 @@ const unreachable = connection('postgresql://postgres:hunter2@127.0.0.1:1/nowher
 const { api: offline } = await startService({ database: unreachable });
 afterAll(() => unreachable.close());
 
-test.each(['/health/live', '/health/ready', '/health/ready/'])('%s is 200 with a database', async (path) => {
+test.each([
+  ['/health/live', { status: 'ok' }],
+  ['/health/ready', { status: 'ok', writable: true }],
+  ['/health/ready/', { status: 'ok', writable: true }],
+])('%s is 200 with a database', async (path, expected) => {
   const { body } = await api
     .get(path)
     .expect(200)
     .expect('content-type', /^application\/json/);
-  expect(body).toMatchObject({ status: 'ok' });
+  expect(body).toMatchObject(expected);
+});
+
+test('the metrics say whether the database takes writes; nothing where it does not answer', async () => {
+  expect((await api.get('/metrics').expect(200)).text).toContain('\ndatabase_writable 1\n');
+  expect((await offline.get('/metrics').expect(200)).text).toContain('\ndatabase_writable Nan\n');
 });
 
 test('without its database the service is alive and not ready', async () => {
@@ -72,6 +82,49 @@ if (template.kind === 'postgres') {
     for (const one of [name, away]) await administrate(url, `DROP DATABASE IF EXISTS "${one}" WITH (FORCE)`);
   });
   const { api } = await startService({ database });
+  const readOnly = await postgresDatabase(url, original);
+  // Connects when it is first asked.
+  const standby = connection(readOnly.url);
+  const readers = await startService({ database: standby });
+  const writers = await startService({ database: readOnly.database });
+  afterAll(() => standby.close());
+
+  test('while slow statements hold every connection of the requests it answers at once', async () => {
+    const slow = Array.from({ length: 6 }, () => database.query({ text: 'SELECT pg_sleep(2)', values: [] }));
+    const began = Date.now();
+    await expect.poll(() => database.pool?.().waiting).toBe(4);
+    for (let round = 0; round < 3; round += 1) await api.get('/health/ready').expect(200);
+    expect(database.pool?.().waiting).toBeGreaterThan(0);
+    expect(Date.now() - began).toBeLessThan(6000);
+    await Promise.all(slow);
+  });
+
+  test('many checks at once share one connection', async () => {
+    await Promise.all(Array.from({ length: 20 }, () => api.get('/health/ready').expect(200)));
+    const connections = `SELECT count(*)::int AS count FROM pg_stat_activity
+      WHERE datname = '${name}' AND application_name = 'checkout-session-service health'`;
+    expect(await administrate(url, connections)).toEqual([{ count: 1 }]);
+  });
+
+  test('on a database that only reads it is ready and says so; reads are served, writes are 503', async () => {
+    const body = sessionBody();
+    const path = `${sessionsPath}/${body.id}`;
+    await writers.api.post(sessionsPath).send(body).expect(201);
+    await administrate(
+      url,
+      `ALTER DATABASE "${new URL(readOnly.url).pathname.slice(1)}" SET default_transaction_read_only = on`,
+    );
+    const { api } = readers;
+    const ready = await api.get('/health/ready').expect(200);
+    expect(ready.body).toEqual({ status: 'ok', writable: false });
+    expect((await api.get('/metrics').expect(200)).text).toContain('\ndatabase_writable 0\n');
+    await api.get(path).expect(200);
+    await api.get(sessionsPath).expect(200);
+    expectProblem(await api.patch(path).send({ locale: 'de' }), 503, 'database-unavailable');
+    expectProblem(await api.delete(path), 503, 'database-unavailable');
+    expectProblem(await api.post(sessionsPath).send(sessionBody()), 503, 'database-unavailable');
+    expect((await api.get(path).expect(200)).body.locale).toBe('');
+  });
 
   test('it stops being ready when its database goes, and is ready once it is back', async () => {
     await api.get('/health/ready').expect(200);

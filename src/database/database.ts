@@ -17,9 +17,20 @@ export function withLockTimeout({ query }: Database, lockTimeout: number | undef
   return lockTimeout === undefined ? query : (statement) => query({ ...statement, lockTimeout });
 }
 
-/** Asks whether the database answers and has the tables. */
-export async function ping(database: Database): Promise<void> {
-  await database.query({ name: 'ping', text: 'SELECT FROM checkout_session LIMIT 0', values: [] });
+/** What the database can do at this moment. */
+export interface Condition {
+  /** Whether it takes writes. A standby does not, nor does a database that is set to read only. */
+  readonly writable: boolean;
+}
+
+/** Asks whether the database answers, has the tables, and takes writes. On a standby every transaction is read only. */
+export async function ping({ probe }: Pick<Database, 'probe'>): Promise<Condition> {
+  const [condition] = await probe<Condition>({
+    text: `SELECT current_setting('transaction_read_only') = 'off' AS writable
+      FROM (SELECT) AS one LEFT JOIN (SELECT FROM checkout_session LIMIT 0) AS sessions ON true`,
+    values: [],
+  });
+  return condition as Condition;
 }
 
 const firstPause = 250;
@@ -70,6 +81,11 @@ export interface Database {
   readonly prisma: PrismaClient;
   /** Runs one statement and commits it. What fails carries PostgreSQL's SQLSTATE or the driver's code. */
   query<Row>(statement: Statement): Promise<Row[]>;
+  /**
+   * Runs a statement of the health checks, on a connection of their own: statements of requests may hold all others for
+   * seconds. Fails after about a second where the database does not answer.
+   */
+  readonly probe: Database['query'];
   /** Runs several statements as one: all committed when it resolves, or none. */
   transaction<Result>(work: (query: Database['query']) => Promise<Result>): Promise<Result>;
   /**

@@ -47,6 +47,7 @@ export async function openPGlite(options: PGliteOptions): Promise<Database> {
     description: 'an embedded database in memory',
     prisma: new PrismaClient({ adapter }),
     query: queryOn(pglite),
+    probe: queryOn(pglite),
     transaction: (work) => pglite.transaction((transaction) => work(queryOn(transaction as unknown as PGlite))),
     migrating: (work) => work(adapter),
     close: () => pglite.close(),

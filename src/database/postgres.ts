@@ -56,6 +56,30 @@ const readOnlyReconnect = 10_000;
  */
 const planner = '-c enable_hashjoin=off -c enable_mergejoin=off -c jit=off';
 
+/** Milliseconds that a health check waits for its connection, and for its statement. */
+const probeTimeout = 1000;
+
+/** Opens the one connection of the health checks, on the first of them. After a failure the next check has another. */
+function openProbes({ url, preparedStatements }: PostgresOptions): pg.Pool {
+  const probes = new pg.Pool({
+    connectionString: url,
+    max: 1,
+    connectionTimeoutMillis: probeTimeout,
+    idleTimeoutMillis: 0,
+    // After a failover the name in the URL may lead to another server.
+    maxLifetimeSeconds: 30,
+    ...(preparedStatements && { statement_timeout: probeTimeout }),
+    application_name: 'checkout-session-service health',
+    keepAlive: true,
+  });
+  probes.on('error', () => {});
+  probes.on('connect', (client) => {
+    endWhenSilent(client, probeTimeout + silence / 2);
+    client.on('error', () => {});
+  });
+  return probes;
+}
+
 /** Opens a pool on PostgreSQL. Connects on the first query. */
 export function openPostgres(options: PostgresOptions): Database {
   const pool = new pg.Pool({
@@ -67,6 +91,7 @@ export function openPostgres(options: PostgresOptions): Database {
     application_name: 'checkout-session-service',
     keepAlive: true,
   });
+  const probes = openProbes(options);
   pool.on('error', (error) => options.onIdleError?.(error));
   const connectedAt = new WeakMap<pg.ClientBase, number>();
   pool.on('connect', (client) => {
@@ -135,6 +160,7 @@ export function openPostgres(options: PostgresOptions): Database {
         client.release(isLost);
       }
     },
+    probe: async <Row>({ text, values }: Statement) => (await probes.query(text, [...values])).rows as Row[],
     transaction: (work) => transaction(work),
     migrating: (work) => migrating(options.directUrl ?? options.url, work),
     pool: () => ({
@@ -143,7 +169,9 @@ export function openPostgres(options: PostgresOptions): Database {
       idle: pool.idleCount,
       waiting: pool.waitingCount,
     }),
-    close: () => pool.end(),
+    close: async () => {
+      await Promise.all([pool.end(), probes.end()]);
+    },
   };
 }
 

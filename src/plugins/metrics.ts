@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Config } from '../config.js';
-import type { Database } from '../database/database.js';
+import { type Database, ping } from '../database/database.js';
 import type { StripeEventStore } from '../database/stripe-events.js';
 import type { Ingest } from '../stripe/ingest.js';
 import { type ScheduledWork, scheduledWork } from '../stripe/schedule.js';
@@ -199,6 +199,8 @@ function measureConnections({ server }: FastifyInstance, metrics: Metrics): void
 }
 
 function measureDatabase({ metrics, database }: MetricsOptions): void {
+  const writable = () => inTime(ping(database).then((condition) => Number(condition.writable)));
+  metrics.gauge('database_writable', 'Whether the database takes writes: 1, or 0 where it only reads.', writable);
   // The embedded database has no connections.
   if (!database.pool) return;
   const { pool } = database;
@@ -211,13 +213,15 @@ function measureDatabase({ metrics, database }: MetricsOptions): void {
 /** Milliseconds that the metrics wait for the database: without it they are wanted all the more. */
 const patience = 1000;
 
+/** Resolves to a reading of the database, undefined where it fails or is late. */
+function inTime(reading: Promise<number | undefined>): Promise<number | undefined> {
+  return Promise.race([reading.catch(() => undefined), setTimeout(patience, undefined, { ref: false })]);
+}
+
 function measureStripe({ metrics, config, events, ingest }: MetricsOptions): void {
   const endpoints = () => config.STRIPE_WEBHOOK_SECRETS.length;
   metrics.gauge('stripe_webhook_endpoints', 'Webhook endpoints whose deliveries are taken.', endpoints);
-  const age = () => {
-    const late = setTimeout(patience, undefined, { ref: false });
-    return Promise.race([events.newestAge().catch(() => undefined), late]);
-  };
+  const age = () => inTime(events.newestAge());
   metrics.gauge('stripe_last_event_age_seconds', 'Since the newest event in the ledger was received.', age);
   const projected = 'States from Stripe with something that the contract cannot hold, such as a new value of an enum.';
   metrics.counter('stripe_projected_total', projected, () => ingest.counts.projected);

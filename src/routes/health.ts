@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import { type Database, ping } from '../database/database.js';
-import { pendingMigrations } from '../database/migrate.js';
+import type { Database } from '../database/database.js';
+import { healthCheck } from '../database/health.js';
 import { Problem } from '../errors.js';
 import type { Lifecycle } from '../plugins/graceful-close.js';
 import { json, problems } from '../plugins/openapi.js';
@@ -12,16 +12,20 @@ interface HealthRoutesOptions {
   lifecycle: Lifecycle;
 }
 
-const Status = Type.Object({ status: Type.String({ enum: ['ok'], description: 'Always `ok`: else it is an error.' }) });
-const Live = Type.Object({
-  ...Status.properties,
-  version: Type.String({ description: 'The version of the service.' }),
+const status = Type.String({ enum: ['ok'], description: 'Always `ok`: else it is an error.' });
+const Live = Type.Object({ status, version: Type.String({ description: 'The version of the service.' }) });
+const Readiness = Type.Object({
+  status,
+  writable: Type.Boolean({
+    description:
+      'Whether the database takes writes. When false, as on a standby after a failover, reads are served and writes answer 503.',
+  }),
 });
 const ok = { status: 'ok' };
 
 /** Whether the process lives, and whether it can serve. Open to all: they say nothing else but the version. */
 export async function healthRoutes(app: FastifyInstance, { database, lifecycle }: HealthRoutesOptions) {
-  const checkDatabase = databaseCheck(database);
+  const checkDatabase = healthCheck(database);
   app.get(
     '/health/live',
     {
@@ -44,36 +48,18 @@ export async function healthRoutes(app: FastifyInstance, { database, lifecycle }
         operationId: 'health_ready',
         summary: 'Can it serve requests?',
         description:
-          'Asks the database, which must have its migrations. Fails while the process is stopping too. While it fails, send requests elsewhere.',
+          'Asks the database, which must have its migrations, on a connection of its own. Fails while the process is stopping too. While it fails, send requests elsewhere. Where the database only reads, it does not fail and says so.',
         tags: ['health'],
         security: [],
         response: {
-          200: json('It can.', Status),
+          200: json('It can.', Readiness),
           ...problems('internal', 'database-unavailable', 'query-timeout', 'draining'),
         },
       },
     },
     async () => {
       if (lifecycle.isDraining) throw new Problem('draining');
-      await checkDatabase();
-      return ok;
+      return { ...ok, ...(await checkDatabase()) };
     },
   );
-}
-
-/** @returns what fails unless the database answers and has its migrations, which it asks again only after a failure. */
-function databaseCheck(database: Database): () => Promise<void> {
-  let isMigrated = false;
-  return async () => {
-    try {
-      if (!isMigrated && (await pendingMigrations(database)).length > 0) {
-        throw new Problem('database-unavailable', { detail: 'The database lacks migrations.' });
-      }
-      await ping(database);
-      isMigrated = true;
-    } catch (error) {
-      isMigrated = false;
-      throw error;
-    }
-  };
 }
