@@ -1,6 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { type Server, STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Server } from 'node:http';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyHttpOptions,
@@ -14,12 +12,12 @@ import { enumStore } from './database/enums.js';
 import { mirrorStore } from './database/mirror.js';
 import { sessionStore } from './database/sessions.js';
 import { stripeEventStore } from './database/stripe-events.js';
-import { Problem, type ProblemCode } from './errors.js';
 import { examples } from './model/examples.js';
 import { accessCheck, refuseNoHost, refuseTwoHosts } from './plugins/access.js';
 import { allowOrigins } from './plugins/cors.js';
-import errorHandler, { handleError, problemType } from './plugins/error-handler.js';
+import errorHandler, { handleError } from './plugins/error-handler.js';
 import gracefulClose from './plugins/graceful-close.js';
+import { httpOptions, refuseByHttp, refuseUnreadable } from './plugins/http.js';
 import { takeJsonOnly } from './plugins/json-body.js';
 import { clientTimeouts, limitRate, shedLoad } from './plugins/limits.js';
 import { collectMethods } from './plugins/method-not-allowed.js';
@@ -95,6 +93,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   await app.register(measure, { metrics, config, database, events, ingest });
   await app.register(requestLog, { logsAddress: config.LOG_CLIENT_ADDRESS });
   await app.register(gracefulClose, { lifecycle });
+  refuseByHttp(app);
   await allowOrigins(app, config.CORS_ORIGINS);
   const refuseOtherMethods = collectMethods(app);
   await app.register(openapi, { publicUrl: config.PUBLIC_URL, examples });
@@ -130,9 +129,11 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
 }
 
 function serverOptions(config: Config, logger: FastifyBaseLogger | undefined): FastifyHttpOptions<Server> {
+  const timeouts = clientTimeouts(config);
   return {
     ...(logger && { loggerInstance: logger }),
-    ...clientTimeouts(config),
+    ...timeouts,
+    http: { ...timeouts.http, ...httpOptions },
     // What still comes by a connection that was open is served: who sent it could not know.
     return503OnClosing: false,
     bodyLimit: config.BODY_LIMIT,
@@ -145,21 +146,4 @@ function serverOptions(config: Config, logger: FastifyBaseLogger | undefined): F
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
     clientErrorHandler: refuseUnreadable,
   };
-}
-
-const problemBySocketError: Readonly<Record<string, ProblemCode>> = {
-  HPE_HEADER_OVERFLOW: 'headers-too-large',
-  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
-};
-
-/** Answers what Node cannot parse as HTTP, on the bare socket, and closes it. */
-function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return;
-  const problem = new Problem(problemBySocketError[error.code ?? ''] ?? 'malformed-request');
-  const requestId = randomUUID();
-  const body = JSON.stringify(problem.document('', requestId));
-  socket.end(
-    `HTTP/1.1 ${problem.statusCode} ${STATUS_CODES[problem.statusCode]}\r\nContent-Type: ${problemType}\r\nX-Request-Id: ${requestId}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
 }

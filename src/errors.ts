@@ -79,7 +79,13 @@ export const catalogue = {
   'unsupported-media-type': {
     status: 415,
     title: 'The media type is not supported',
-    description: 'Send `application/json`; PATCH also takes `application/merge-patch+json`.',
+    description:
+      'Send `application/json`, without a Content-Encoding; PATCH also takes `application/merge-patch+json`.',
+  },
+  'expectation-failed': {
+    status: 417,
+    title: 'The expectation cannot be met',
+    description: 'Of the header `Expect` the service knows `100-continue` only.',
   },
   'misdirected-request': {
     status: 421,

@@ -97,7 +97,7 @@ export function refuseTwoHosts({ raw: { rawHeaders } }: FastifyRequest): void {
 
 /** Refuses a Host that is none, as servers must (RFC 9112, section 3.2): the URLs in answers are made of it. */
 export function refuseNoHost({ host }: FastifyRequest): void {
-  // A request of HTTP/1.0 has none.
+  // A request of HTTP/1.0 may have none.
   const isHost = host === '' || (!/[/\\?#@]/.test(host) && URL.canParse(`http://${host}`));
   if (!isHost) throw new Problem('malformed-request', { detail: 'The Host header names no host.' });
 }

@@ -11,9 +11,17 @@ export function parseJson(app: FastifyInstance): FastifyBodyParser<Buffer> {
   return (request, body, done) => {
     // Many clients send the type where there is no body to send, on DELETE above all.
     if (body.length === 0 && !request.routeOptions.schema?.body) return done(null, undefined);
+    const encoding = request.headers['content-encoding'];
+    if (encoding !== undefined && !/^ *identity *$/i.test(encoding)) return done(unsupported(encoding));
     if (!isUtf8(body)) return done(new Problem('malformed-request', { detail: 'The body is not UTF-8.' }));
     return parse(request, body.toString(), done);
   };
+}
+
+/** The problem of a body that is compressed, with what to send instead (RFC 9110, section 15.5.16). */
+function unsupported(encoding: string): Problem {
+  const detail = `Content-Encoding: ${encoding} is not supported; send the JSON as it is.`;
+  return new Problem('unsupported-media-type', { detail, headers: { 'accept-encoding': 'identity' } });
 }
 
 /** Takes JSON and nothing else: Fastify's own `text/plain` is a 415 here. */

@@ -34,7 +34,14 @@ export function accepted<Value>(parsed: Parsed<Value>): Value {
 
 /** The base of URLs in answers: the configured one, or as the request came. */
 export function baseUrl(request: FastifyRequest, publicUrl: string | undefined): string {
-  return publicUrl?.replace(/\/$/, '') ?? `${request.protocol}://${request.host}`;
+  return publicUrl?.replace(/\/$/, '') ?? `${request.protocol}://${request.host || addressOf(request.socket)}`;
+}
+
+/** Returns the address at which a request arrived that names no host, as one of HTTP/1.0 need not. */
+function addressOf({ localAddress = '', localPort }: FastifyRequest['socket']): string {
+  // An IPv4 address on a socket of IPv6, the zone of a link-local address.
+  const address = localAddress.replace(/^::ffff:|%.*$/g, '');
+  return `${address.includes(':') ? `[${address}]` : address}:${localPort}`;
 }
 
 /** Answers with a session as it is stored. */
