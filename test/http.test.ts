@@ -31,7 +31,7 @@ const host = 'Host: localhost';
 const post = (...headers: string[]) => `POST ${sessionsPath} HTTP/1.1\r\n${[host, ...headers].join('\r\n')}\r\n\r\n`;
 
 test.each([
-  ['no Host', get(enums), 400, 'malformed-request'],
+  ['no Host', `GET ${enums} HTTP/1.1\r\n\r\n`, 400, 'malformed-request'],
   ['no Host, at a path that is none', get('/nowhere'), 400, 'malformed-request'],
   ['the whole URL and no Host', get(`http://localhost${enums}`), 400, 'malformed-request'],
   ['an expectation that is not known', get(enums, host, 'Expect: x'), 417, 'expectation-failed'],
@@ -56,14 +56,22 @@ test.each([
   expect(JSON.parse(body)).toMatchObject({ type: `urn:problem:${code}`, status });
 });
 
-test('what is refused by HTTP is counted and closes nothing for the next request', async () => {
+test('an expectation that is refused is counted, and the next request of the connection is served', async () => {
   const { statuses } = await exchange(
     local,
-    `GET ${enums} HTTP/1.1\r\n\r\nGET ${enums} HTTP/1.1\r\n${host}\r\nExpect: x\r\n\r\n${get(enums, host)}`,
+    `GET ${enums} HTTP/1.1\r\n${host}\r\nExpect: x\r\n\r\n${get(enums, host)}`,
   );
-  expect(statuses).toEqual([400, 417, 200]);
+  expect(statuses).toEqual([417, 200]);
   const { text } = await local.api.get('/metrics').expect(200);
   expect(text).toContain('route="/api/enums",status="417"');
+});
+
+test('what cannot be read after a request is refused after the answer to that request', async () => {
+  const body = JSON.stringify(sessionBody({ id: 'cs_test_pipelined' }));
+  const headers = ['Content-Type: application/json', `Content-Length: ${body.length}`];
+  const { statuses } = await exchange(local, `${post(...headers)}${body}hello\r\n\r\n`);
+  expect(statuses).toEqual([201, 400]);
+  await local.api.get(`${sessionsPath}/cs_test_pipelined`).expect(200);
 });
 
 test.each([

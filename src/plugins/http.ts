@@ -10,15 +10,26 @@ import { problemType } from './error-handler.js';
 /** Node answers these by itself, without a body, unless the server option and the listeners below say otherwise. */
 export const httpOptions = { requireHostHeader: false } as const;
 
+/** Closes the connection too, as Node does: who sends no Host may not speak HTTP. */
+function noHost(): Problem {
+  return new Problem('malformed-request', { detail: 'There is no Host header.', headers: { connection: 'close' } });
+}
+
+/** The newest answer on each connection. */
+const answers = new WeakMap<Duplex, ServerResponse>();
+
 /** Refuses the requests that HTTP says a server must refuse, and tunnels. */
 export function refuseByHttp(app: FastifyInstance): void {
+  app.server.on('request', ({ socket }, response) => {
+    answers.set(socket, response);
+  });
   app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     app.server.emit('request', request, response);
   });
   app.addHook('onRequest', ({ raw: { headers, httpVersion } }, _reply, next) => {
     // Before HTTP/1.1 there was neither.
     if (httpVersion !== '1.0') {
-      if (headers.host === undefined) throw new Problem('malformed-request', { detail: 'There is no Host header.' });
+      if (headers.host === undefined) throw noHost();
       if (headers.expect !== undefined && !/(?:^|\W)100-continue(?:$|\W)/i.test(headers.expect)) {
         throw new Problem('expectation-failed');
       }
@@ -35,9 +46,17 @@ const problemBySocketError: Readonly<Record<string, ProblemCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
 };
 
-/** Answers what Node cannot parse as HTTP, on the bare socket, and closes it. */
+/**
+ * Answers what Node cannot parse as HTTP, on the bare socket, and closes it. The answer to the request before goes first:
+ * a client would take this one for it.
+ */
 export function refuseUnreadable(error: Error & { code?: string }, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return;
+  const answer = answers.get(socket);
+  if (answer?.req.complete && !answer.closed) {
+    answer.once('close', () => refuseUnreadable(error, socket));
+    return;
+  }
   endWith(socket, new Problem(problemBySocketError[error.code ?? ''] ?? 'malformed-request'));
 }
 
@@ -46,10 +65,10 @@ function endWith(socket: Duplex, problem: Problem): void {
   const body = JSON.stringify(problem.document('', requestId));
   const headers = {
     ...problem.headers,
-    'content-type': problemType,
-    'x-request-id': requestId,
-    'content-length': Buffer.byteLength(body),
-    connection: 'close',
+    'Content-Type': problemType,
+    'X-Request-Id': requestId,
+    'Content-Length': Buffer.byteLength(body),
+    Connection: 'close',
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${problem.statusCode} ${STATUS_CODES[problem.statusCode]}\r\n${lines.join('')}\r\n${body}`);
