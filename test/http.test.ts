@@ -56,6 +56,16 @@ test.each([
   expect(JSON.parse(body)).toMatchObject({ type: `urn:problem:${code}`, status });
 });
 
+test('a client that asks for a tunnel and resets its connection harms nobody', async () => {
+  for (let round = 0; round < 20; round += 1) {
+    const socket = connect(Number(new URL(local.url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    socket.on('error', () => {});
+    socket.write(`CONNECT example.com:443 HTTP/1.1\r\n${host}\r\n\r\n`, () => socket.resetAndDestroy());
+  }
+  await local.api.get('/health/live').expect(200);
+});
+
 test('an expectation that is refused is counted, and the next request of the connection is served', async () => {
   const { statuses } = await exchange(
     local,

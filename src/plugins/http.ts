@@ -37,6 +37,8 @@ export function refuseByHttp(app: FastifyInstance): void {
     next();
   });
   app.server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    // Node has taken its own listener away: without one a reset would end the process.
+    socket.on('error', () => {});
     endWith(socket, new Problem('method-not-allowed', { detail: 'This server is no proxy.', headers: { allow: '' } }));
   });
 }
