@@ -69,7 +69,7 @@ async function stripesAnswer(answer: Promise<unknown>, status: number): Promise<
     if (isSuccess || !(error instanceof SyntaxError)) throw error;
   });
   const { object, error } = (body ?? {}) as { object?: unknown; error?: unknown };
-  if (isSuccess ? typeof object === 'string' : typeof error === 'object') return body as object;
+  if (isSuccess ? typeof object === 'string' : error !== null && typeof error === 'object') return body as object;
   const message = `The answer is not Stripe's (HTTP ${status}): see STRIPE_API_BASE and what is between it and this service`;
   if (isSuccess) throw new SyntaxError(message);
   return { error: { type: 'api_error', message } };

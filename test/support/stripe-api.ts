@@ -23,7 +23,7 @@ const pages = {
   'page 302': { status: 302, type: 'text/html', body: '<html>Moved</html>' },
   'page 404': { status: 404, type: 'text/html', body: '<html>Not found</html>' },
   'page 502': { status: 502, type: 'text/html', body: '<html>Bad gateway</html>' },
-  'json 404': { status: 404, type: 'application/json', body: '{"message":"no route"}' },
+  'json 404': { status: 404, type: 'application/json', body: '{"error":null,"message":"no route"}' },
   'json 503': { status: 503, type: 'application/json', body: '{"error":"no upstream"}' },
 } as const;
 
