@@ -1,9 +1,9 @@
-import { type ColumnKind, writableColumns } from '../model/session.js';
+import { writableColumns } from '../model/session.js';
 import type { SessionState, StripeEvent } from '../model/stripe.js';
 import { type BatchObserver, batching, decided, type LockLimit, writeBatch } from './batch.js';
 import type { Database } from './database.js';
 import { retrying } from './failures.js';
-import { touchedWhere, typesOf } from './session-writes.js';
+import { typesOf } from './session-writes.js';
 
 /** What became of a state: stored; older than what is stored; delivered before; of a session that was deleted. */
 export type Outcome = 'applied' | 'stale' | 'duplicate' | 'deleted';
@@ -14,7 +14,7 @@ interface Delivery {
   readonly event?: StripeEvent | undefined;
 }
 
-/** What Stripe's states bring beside the published columns, and of which type: the raw object and the stamp. */
+/** What Stripe's states bring beside the published columns, and of which type: the raw object, the stamp, the gaps. */
 export const stripeTypes = {
   stripe_data: 'jsonb',
   status: 'text',
@@ -23,10 +23,12 @@ export const stripeTypes = {
   stripe_second: 'bigint',
   stripe_event_id: 'text',
   stripe_api_version: 'text',
+  stripe_gaps: 'jsonb',
 } as const;
 const eventTypes = { type: 'text', account: 'text', event_livemode: 'boolean', event_created: 'bigint' };
 const stripeNames = Object.keys(stripeTypes);
-const carriable = writableColumns.filter(({ name }) => name !== 'id');
+/** The columns that a state may carry. Stripe's sessions have no description. */
+const carriable = writableColumns.filter(({ name }) => name !== 'id' && name !== 'description').map(({ name }) => name);
 
 const rowNames = [...writableColumns.map(({ name }) => `"${name}"`), ...stripeNames].join(', ');
 const rowTypes = [
@@ -34,30 +36,65 @@ const rowTypes = [
   ...Object.entries({ ...stripeTypes, ...eventTypes }).map(([name, type]) => `${name} ${type}`),
 ].join(', ');
 
-/** What orders Stripe's states of a session, of a row. */
-export const stampOf = (row: string) =>
-  `(${row}.stripe_progress, ${row}.stripe_second, ${row}.stripe_event_id COLLATE "C")`;
+/** Orders Stripe's states of a session: the stamp of a row. */
+export const stampOf = (row: string) => `(${row}.stripe_progress, ${row}.stripe_second,
+  ${row}.stripe_event_id COLLATE "C", coalesce(${row}.stripe_api_version, '') COLLATE "C")`;
 
 /**
- * Holds where a state of Stripe's is newer than the one stored. A state of the same stamp is the same event, or a
- * snapshot of the same second, of which the later is taken when it differs.
+ * Holds where a state of Stripe's is newer than the one stored. Two snapshots of one second may have the same stamp:
+ * the later to arrive counts as newer.
  */
 const isNewerThan = (row: string) => `(${row}.stripe_progress IS NULL OR ${stampOf(row)} < ${stampOf('r')}
   OR ${stampOf(row)} = ${stampOf('r')} AND ${row}.stripe_data IS DISTINCT FROM r.stripe_data)`;
 
-/** What a column has after a state `r`: what the state does not carry stays. */
-const carried = ({ name }: { name: string; kind: ColumnKind }) =>
-  `CASE WHEN r.carried ? '${name}' THEN r."${name}" ELSE s."${name}" END`;
+/** The arguments of the functions in the migration: the stamp of a row. */
+const stampArguments = (row: string) =>
+  ['progress', 'second', 'event_id', 'api_version'].map((part) => `${row}.stripe_${part}`).join(', ');
 
-/** Holds where a state differs from what is stored: one that does not moves the stamp alone. */
-const isChanged = `(${['s.stripe_data', ...carriable.map(({ name }) => `s."${name}"`)].join(', ')})
-  IS DISTINCT FROM (${['r.stripe_data', ...carriable.map(carried)].join(', ')})`;
+/** The gaps that an older state fills; null where there are none, as is plain where it lacks the very same columns. */
+const filledGaps = (row: string) => `CASE WHEN ${row}.stripe_gaps <> r.stripe_gaps
+  THEN stripe_gaps_filled(${row}.stripe_gaps, r.carried, ${stampArguments('r')}) END`;
 
-const assignments = [
-  ...carriable.map((column) => `"${column.name}" = ${carried(column)}`),
-  ...stripeNames.map((name) => `${name} = r.${name}`),
-  touchedWhere(isChanged),
+/** Holds where a state changes what is stored: it is newer, or carries a column that newer states lack. */
+const appliesTo = (row: string) => `(${isNewerThan(row)} OR ${filledGaps(row)} IS NOT NULL)`;
+
+/** The gaps after a state. Nearly always the newer state lacks what the one before lacked. */
+const gapsAfter = `CASE
+  WHEN NOT m.is_newer THEN s.stripe_gaps || m.taken
+  WHEN s.stripe_gaps = r.stripe_gaps THEN s.stripe_gaps
+  ELSE stripe_gaps_after_newer(s.stripe_gaps, r.stripe_gaps, ${stampArguments('s')})
+END`;
+
+/** The value of each column after a state that takes the columns `m.taken`. */
+const merged: readonly (readonly [name: string, value: string])[] = [
+  ...carriable.map((name) => [name, `CASE WHEN m.taken ? '${name}' THEN r."${name}" ELSE s."${name}" END`] as const),
+  ...stripeNames.map((name) => {
+    return [
+      name,
+      name === 'stripe_gaps' ? gapsAfter : `CASE WHEN m.is_newer THEN r.${name} ELSE s.${name} END`,
+    ] as const;
+  }),
 ];
+const mergedNames = merged.map(([name]) => `"${name}"`);
+
+/** The columns whose change is a change of the session. A new stamp alone is none. */
+const visible = (row: string) => ['stripe_data', ...carriable].map((name) => `${row}."${name}"`).join(', ');
+
+/** Merges the state `r` into the session `s`. OFFSET 0 works each level out once, rather than once for each column. */
+const mergeSql = `(${mergedNames.join(', ')}, version, djstripe_updated) = (
+    SELECT ${mergedNames.map((name) => `n.${name}`).join(', ')}, s.version + n.is_changed::integer,
+      CASE WHEN n.is_changed THEN greatest(clock_timestamp(), s.djstripe_updated) ELSE s.djstripe_updated END
+    FROM (
+      SELECT n.*, (${visible('n')}) IS DISTINCT FROM (${visible('s')}) AS is_changed
+      FROM (
+        SELECT ${merged.map(([name, value]) => `${value} AS "${name}"`).join(', ')}
+        FROM (
+          SELECT m.is_newer, CASE WHEN m.is_newer THEN r.carried ELSE ${filledGaps('s')} END AS taken
+          FROM (SELECT ${isNewerThan('s')} AS is_newer OFFSET 0) AS m OFFSET 0
+        ) AS m OFFSET 0
+      ) AS n OFFSET 0
+    ) AS n
+  )`;
 
 /**
  * Any number of states, of different sessions, and the ledger, in one statement. A session is updated where the
@@ -65,36 +102,46 @@ const assignments = [
  * nothing was done yet: what is no longer there is not stale, and may have been made anew. A value of the sequence is
  * taken only for a row that is to be inserted: djstripe_id must stay below 2^31. The ids are in one order in every
  * group, as are the locks. No EXISTS: the planner may answer one from a hash of the whole ledger.
+ *
+ * An event that the ledger has in another API version is merged too: a second endpoint may deliver it in the shape of
+ * its own version. The ledger keeps one entry, with the greatest version.
  */
 const applySql = `WITH input AS MATERIALIZED (
-    SELECT r.*, (SELECT ${isNewerThan('c')} FROM checkout_session AS c WHERE c.id = r.id) AS is_newer,
-      (SELECT true FROM stripe_event AS e WHERE e.session_id = r.id AND e.id = r.stripe_event_id) IS TRUE AS is_logged
+    SELECT r.*, (SELECT ${appliesTo('c')} FROM checkout_session AS c WHERE c.id = r.id) AS applies,
+      (SELECT e.api_version IS NOT DISTINCT FROM r.stripe_api_version FROM stripe_event AS e
+        WHERE e.session_id = r.id AND e.id = r.stripe_event_id) AS is_repeated
     FROM jsonb_to_recordset($1::jsonb) AS r (${rowTypes}, carried jsonb) ORDER BY r.id COLLATE "C"
   ), updated AS (
-    UPDATE checkout_session AS s SET ${assignments.join(', ')}
-    FROM input AS r WHERE s.id = r.id AND NOT r.is_logged AND ${isNewerThan('s')} RETURNING s.id
+    UPDATE checkout_session AS s SET ${mergeSql}
+    FROM input AS r WHERE s.id = r.id AND r.is_repeated IS NOT TRUE AND ${appliesTo('s')} RETURNING s.id
   ), absent AS MATERIALIZED (
     SELECT r.id, checkout_session_is_deleted(r.id) AS is_deleted FROM input AS r
-    WHERE r.is_newer IS NULL AND NOT r.is_logged
+    WHERE r.applies IS NULL AND r.is_repeated IS NOT TRUE
   ), inserted AS (
     INSERT INTO checkout_session AS s (${rowNames})
     SELECT ${rowNames} FROM input AS r WHERE r.id IN (SELECT id FROM absent WHERE NOT is_deleted)
     ON CONFLICT (id) DO NOTHING RETURNING s.id
   ), result AS (
-    SELECT r.id, r.stripe_event_id, r.stripe_api_version, ${Object.keys(eventTypes).join(', ')}, CASE
-      WHEN r.is_logged THEN 'duplicate'
+    SELECT r.id, r.stripe_event_id, r.stripe_api_version, ${Object.keys(eventTypes).join(', ')}, r.is_repeated, CASE
+      WHEN r.is_repeated THEN 'duplicate'
       WHEN r.id IN (SELECT id FROM updated UNION ALL SELECT id FROM inserted) THEN 'applied'
-      WHEN NOT r.is_newer THEN 'stale'
+      WHEN NOT r.applies THEN 'stale'
       WHEN r.id IN (SELECT id FROM absent WHERE is_deleted) THEN 'deleted'
     END AS outcome FROM input AS r
   ), logged AS (
-    INSERT INTO stripe_event (session_id, id, type, account, livemode, api_version, created, outcome)
+    INSERT INTO stripe_event AS e (session_id, id, type, account, livemode, api_version, created, outcome)
     SELECT id, stripe_event_id, type, account, event_livemode, stripe_api_version, to_timestamp(event_created), outcome
     FROM result WHERE type IS NOT NULL AND outcome <> 'duplicate'
-    ON CONFLICT (session_id, id) DO NOTHING RETURNING session_id
+    ON CONFLICT (session_id, id) DO UPDATE SET
+      api_version = greatest(e.api_version COLLATE "C", excluded.api_version COLLATE "C"),
+      outcome = CASE WHEN excluded.outcome = 'applied' THEN 'applied' ELSE e.outcome END
+    WHERE coalesce(e.api_version, '') COLLATE "C" < coalesce(excluded.api_version, '') COLLATE "C"
+      OR excluded.outcome = 'applied'
+    RETURNING session_id
   )
   SELECT id, CASE
-    WHEN type IS NOT NULL AND outcome IS NOT NULL AND id NOT IN (SELECT session_id FROM logged) THEN 'duplicate'
+    WHEN outcome <> 'applied' AND (is_repeated IS NOT NULL OR type IS NOT NULL AND id NOT IN (SELECT session_id FROM logged))
+      THEN 'duplicate'
     ELSE outcome
   END AS outcome FROM result`;
 
@@ -110,6 +157,7 @@ function rowOf({ state, event }: Delivery): string {
     stripe_second: stamp.second,
     stripe_event_id: stamp.eventId,
     stripe_api_version: apiVersion,
+    stripe_gaps: gapsOf(carried),
     type: event?.type,
     account: event?.account,
     event_livemode: event?.livemode,
@@ -118,6 +166,13 @@ function rowOf({ state, event }: Delivery): string {
     ...carried,
   };
   return `{"stripe_data":${raw},${JSON.stringify(row).slice(1)}`;
+}
+
+/** The gaps of a state: the columns that it does not carry, none of them filled. */
+function gapsOf(carried: SessionState['carried']): Record<string, null> {
+  const gaps: Record<string, null> = {};
+  for (const name of carriable) if (carried[name] === undefined) gaps[name] = null;
+  return gaps;
 }
 
 export type MirrorStore = ReturnType<typeof mirrorStore>;

@@ -18,14 +18,6 @@ export function lockSession(id: string): string {
 /** What a statement that changes a row sets besides. The time of the change: the statement may have waited. */
 const touched = ['version = s.version + 1', 'djstripe_updated = greatest(clock_timestamp(), s.djstripe_updated)'];
 
-/** The same, where a condition on the row holds. OFFSET, so that it is worked out once and not for each column. */
-export function touchedWhere(condition: string): string {
-  return `(version, djstripe_updated) = (
-    SELECT CASE WHEN c.holds THEN s.version + 1 ELSE s.version END,
-      CASE WHEN c.holds THEN greatest(clock_timestamp(), s.djstripe_updated) ELSE s.djstripe_updated END
-    FROM (SELECT ${condition} AS holds OFFSET 0) AS c)`;
-}
-
 /** Holds where a stored tag satisfies If-Match and If-None-Match; null stands for an absent header. */
 function tagsSatisfy(match: string, noneMatch: string): string {
   return `(${match} IS NULL OR ${etagOf('s')} = ANY(${match})) AND (${noneMatch} IS NULL OR ${etagOf('s')} <> ALL(${noneMatch}))`;

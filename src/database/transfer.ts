@@ -58,7 +58,8 @@ const sessionTypes = {
 };
 
 const rawColumns = ['stripe_data', 'status', 'payment_status', 'stripe_api_version'];
-const stampColumns = ['stripe_progress', 'stripe_second', 'stripe_event_id'];
+/** The gaps go with the stamp: what Stripe sent before a row was imported must not fill its columns. */
+const stampColumns = ['stripe_progress', 'stripe_second', 'stripe_event_id', 'stripe_gaps'];
 
 /** What a stored session `s` has after an imported row `r` took its place; a row without a raw object leaves it. */
 const replaced: readonly (readonly [name: string, value: string])[] = [
@@ -70,7 +71,7 @@ const replaced: readonly (readonly [name: string, value: string])[] = [
     (name) =>
       [
         name,
-        `CASE WHEN s.stripe_progress IS NULL OR ${stampOf('s')} < ${stampOf('r')} THEN r.${name} ELSE s.${name} END`,
+        `CASE WHEN s.stripe_progress IS NULL OR ${stampOf('s')} <= ${stampOf('r')} THEN r.${name} ELSE s.${name} END`,
       ] as const,
   ),
 ];

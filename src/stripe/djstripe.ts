@@ -72,6 +72,7 @@ function stripePartOf(raw: object | undefined, { state }: Translation): StripePa
     stripe_second: second,
     stripe_event_id: eventId,
     stripe_api_version: null,
+    stripe_gaps: null,
   };
 }
 

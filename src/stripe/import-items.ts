@@ -58,6 +58,8 @@ const checks = {
       stripe_second: orNull(Type.Integer()),
       stripe_event_id: orNull(text),
       stripe_api_version: orNull(text),
+      // Exports of earlier versions have none.
+      stripe_gaps: Type.Optional(orNull(Type.Object({}))),
     } satisfies Record<keyof typeof privateTypes, TSchema> & Record<string, TSchema>),
     'body',
   ),

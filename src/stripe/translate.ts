@@ -60,7 +60,7 @@ export function translate(object: unknown, origin: Origin): Translation | undefi
     state: {
       id,
       carried: carried as Partial<SessionWrite>,
-      defaults: defaultsOf(id, raw),
+      defaults: { ...defaults, id },
       raw: json,
       status: textOrNull(raw.status),
       paymentStatus: textOrNull(raw.payment_status),
@@ -78,6 +78,8 @@ function carriedValue(column: Column, raw: RawSession, { account }: Origin, proj
   switch (name) {
     case 'description':
       return undefined; // Checkout Sessions have none; ours is the user's.
+    case 'mode':
+      return value === undefined || value === null ? inferMode(raw) : enumValueOf(name, value, raw, projections);
     case 'djstripe_owner_account':
       return account;
     case 'created':
@@ -119,32 +121,27 @@ function isWithin(text: string, length: number): boolean {
 }
 
 /** The enums are closed: what Stripe has beyond them becomes its own default, an unknown mode is inferred. */
-function enumValueOf(name: EnumName, value: unknown, raw: RawSession, projections: Projection[]): string | undefined {
+function enumValueOf(name: EnumName, value: unknown, raw: RawSession, projections: Projection[]): string {
   if (typeof value === 'string' && valuesOf(name).includes(value)) return value;
-  if (value === null) return name === 'mode' ? undefined : 'auto';
+  if (value === null) return 'auto';
   projections.push({ column: name, reason: 'unknown enum value' });
-  return name === 'mode' ? inferMode(raw) : 'auto';
+  return name === 'mode' ? (inferMode(raw) ?? 'payment') : 'auto';
 }
 
-function inferMode({ subscription, setup_intent }: RawSession): SessionWrite['mode'] {
+/** The mode of a session without one, where its subscription or setup intent tells; only those modes have them. */
+function inferMode({ subscription, setup_intent }: RawSession): SessionWrite['mode'] | undefined {
   if (subscription) return 'subscription';
-  return setup_intent ? 'setup' : 'payment';
+  return setup_intent ? 'setup' : undefined;
 }
 
-const empty = Object.fromEntries(
-  writableColumns.map((column) => [column.name, emptyValue(column)]),
-) as unknown as SessionWrite;
-
-function defaultsOf(id: string, raw: RawSession): SessionWrite {
-  return {
-    ...empty,
-    id,
-    billing_address_collection: 'auto',
-    mode: inferMode(raw),
-    submit_type: 'auto',
-    payment_method_types: {},
-  };
-}
+/** A new session has these in the columns that no state has carried: whichever state comes first. */
+const defaults = {
+  ...Object.fromEntries(writableColumns.map((column) => [column.name, emptyValue(column)])),
+  billing_address_collection: 'auto',
+  mode: 'payment',
+  submit_type: 'auto',
+  payment_method_types: {},
+} as unknown as SessionWrite;
 
 /** Stripe's states never go back, so this orders them before their time does. */
 function progressOf({ status, payment_status }: RawSession, type: string | undefined): Stamp['progress'] {

@@ -19,7 +19,8 @@ type PrivateColumn =
   | 'checkout_email'
   | 'customer_account'
   | 'payment_link'
-  | 'invoice';
+  | 'invoice'
+  | 'stripe_gaps';
 
 // A JSON column of Prisma's may always be null, JSON's own: of maps only the kind is compared.
 type Kind<Value> = [Prisma.JsonObject] extends [Value]

@@ -60,14 +60,16 @@ test('null enums become their defaults, and unknown ones too, which is noted', (
 });
 
 test.each([
-  [{ subscription: 'sub_1', setup_intent: null }, 'subscription'],
-  [{ subscription: null, setup_intent: 'seti_1' }, 'setup'],
-  [{ subscription: null, setup_intent: null }, 'payment'],
-])('an unknown mode with %j is %s', (fields, mode) => {
+  [{ subscription: 'sub_1', setup_intent: null }, 'subscription', 'subscription'],
+  [{ subscription: null, setup_intent: 'seti_1' }, 'setup', 'setup'],
+  [{ subscription: null, setup_intent: null }, 'payment', undefined],
+])('with %j an unknown mode is %s, and of a state without one %s is carried', (fields, mode, inferred) => {
   expect(carriedBy({ mode: 'of_tomorrow', ...fields })).toMatchObject({ mode });
-  const old = translate({ ...without('mode'), ...fields }, origin)?.state;
-  expect(old?.carried).not.toHaveProperty('mode');
-  expect(old?.defaults.mode).toBe(mode);
+  for (const old of [without('mode'), { ...without('mode'), mode: null }]) {
+    const state = translate({ ...old, ...fields }, origin)?.state;
+    expect(state?.carried.mode).toBe(inferred);
+    expect(state?.defaults.mode).toBe('payment');
+  }
 });
 
 test('what a state does not carry stays out of it', () => {

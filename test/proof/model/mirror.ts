@@ -16,8 +16,8 @@ export interface RawState extends Fields {
   payment_status: string;
 }
 
-/** Progress, second, event id: compared from left to right. */
-export type Stamp = [number, number, string];
+/** Progress, second, event id, API version: compared from left to right. */
+export type Stamp = [number, number, string, string];
 
 /** What the service chose. */
 export interface Row {
@@ -33,6 +33,8 @@ export interface Held {
   row?: Row;
   raw?: RawState;
   stamp?: Stamp;
+  /** The stamp of the state that each column was last taken from. */
+  origins?: Record<string, Stamp>;
 }
 
 export interface LedgerEntry {
@@ -40,6 +42,15 @@ export interface LedgerEntry {
   type: string;
   session_id: string;
   outcome: string;
+  api_version: string;
+  created: number;
+}
+
+/** What an event of Stripe's says of itself. */
+export interface EventEnvelope {
+  id: string;
+  type: string;
+  api_version: string | null;
 }
 
 export interface Preconditions {
@@ -140,7 +151,7 @@ function progressOf({ status, payment_status }: RawState, type: string): number 
 }
 
 function isBefore(one: Stamp, other: Stamp): boolean {
-  for (const place of [0, 1, 2] as const) {
+  for (const place of [0, 1, 2, 3] as const) {
     if (one[place] !== other[place]) return one[place] < other[place];
   }
   return false;
@@ -173,31 +184,65 @@ export class Mirror {
    *
    * @returns the outcome, and the session's fields where they are other than before.
    */
-  apply(raw: RawState, second: number, event?: { id: string; type: string }): { outcome: Outcome; changed?: Fields } {
+  apply(raw: RawState, second: number, event?: EventEnvelope): { outcome: Outcome; changed?: Fields } {
     const { id } = raw;
-    const isLogged = this.ledger.some((entry) => entry.id === event?.id && entry.session_id === id);
-    if (event && isLogged) return { outcome: 'duplicate' };
-    const result = this.#applied(raw, [progressOf(raw, event?.type ?? ''), second, event?.id ?? '']);
-    if (event) this.ledger.unshift({ id: event.id, type: event.type, session_id: id, outcome: result.outcome });
+    const version = event?.api_version ?? '';
+    const logged = this.ledger.find((entry) => entry.id === event?.id && entry.session_id === id);
+    if (logged?.api_version === version) return { outcome: 'duplicate' };
+    const result = this.#applied(raw, [progressOf(raw, event?.type ?? ''), second, event?.id ?? '', version]);
+    const { outcome } = result;
+    if (!event) return result;
+    if (!logged) {
+      this.ledger.unshift({
+        id: event.id,
+        type: event.type,
+        session_id: id,
+        outcome,
+        api_version: version,
+        created: second,
+      });
+      return result;
+    }
+    // The event came before in another API version.
+    if (logged.api_version < version) logged.api_version = version;
+    if (outcome !== 'applied') return { outcome: 'duplicate' };
+    logged.outcome = outcome;
     return result;
   }
 
+  /** The event that Stripe created last; in one second the outcome of a delayed payment, then the greatest id. */
+  lastEvent(sessionId: string): LedgerEntry | undefined {
+    const rank = ({ created, type, id }: LedgerEntry) =>
+      `${created} ${type.startsWith('checkout.session.async_payment_') ? 1 : 0} ${id}`;
+    return this.ledger
+      .filter((entry) => entry.session_id === sessionId)
+      .sort((one, other) => (rank(one) < rank(other) ? 1 : -1))[0];
+  }
+
   #applied(raw: RawState, stamp: Stamp): { outcome: Outcome; changed?: Fields } {
-    const { client_secret, ...stripeData } = raw as RawState & { client_secret?: string };
+    const { client_secret, ...sent } = raw as RawState & { client_secret?: string };
+    const stripeData = sent as RawState;
     const held = this.sessions.get(raw.id);
     if (!held && this.tombstones.has(raw.id)) return { outcome: 'deleted' };
-    const mode = raw.mode ?? (raw.subscription ? 'subscription' : 'payment');
-    const enums = { ...requiredEnums, mode };
-    const before = held?.fields ?? { ...emptyFields, ...enums, payment_method_types: {}, id: raw.id };
-    if (held?.stamp) {
-      // A state that is asked for again in the same second is taken where it differs.
-      const isSame = isDeepStrictEqual(held.stamp, stamp);
-      if (!isSame && !isBefore(held.stamp, stamp)) return { outcome: 'stale' };
-      if (isSame && isDeepStrictEqual(held.raw, stripeData)) return { outcome: 'stale' };
+    const before = held?.fields ?? { ...emptyFields, ...requiredEnums, payment_method_types: {}, id: raw.id };
+    const isSame = isDeepStrictEqual(held?.stamp, stamp);
+    // A state that is asked for again in the same second is taken where it differs.
+    const isNewer = !held?.stamp || (isSame ? !isDeepStrictEqual(held.raw, stripeData) : isBefore(held.stamp, stamp));
+    const fields: Fields = { ...before };
+    const origins = { ...held?.origins };
+    let isFilled = false;
+    for (const [name, value] of Object.entries(projected(stripeData))) {
+      const origin = origins[name];
+      if (!isNewer && origin && !isBefore(origin, stamp)) continue;
+      isFilled = true;
+      fields[name] = value;
+      origins[name] = stamp;
     }
-    const fields = { ...before, ...projected(stripeData as RawState) };
-    const isChanged = !held || !isDeepStrictEqual([held.raw, held.fields], [stripeData, fields]);
-    this.sessions.set(raw.id, { etag: held?.etag ?? '', ...held, fields, raw: stripeData as RawState, stamp });
+    if (!isNewer && !isFilled) return { outcome: 'stale' };
+    const newest = isNewer ? { raw: stripeData, stamp } : {};
+    const after = { etag: '', ...held, fields, origins, ...newest };
+    const isChanged = !held || !isDeepStrictEqual([held.raw, held.fields], [after.raw, fields]);
+    this.sessions.set(raw.id, after);
     return { outcome: 'applied', ...(isChanged && { changed: fields }) };
   }
 }

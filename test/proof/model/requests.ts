@@ -172,6 +172,7 @@ const requests = {
       id: fc.constantFrom('evt_1', 'evt_2', 'evt_3', 'evt_A'),
       type: fc.constantFrom(...eventTypes.map((name) => `checkout.session.${name}`), 'customer.created'),
       created: fc.integer({ min: 1_769_861_000, max: 1_769_861_002 }),
+      api_version: fc.constantFrom(null, '2020-03-02', '2026-10-28.endive'),
     }),
     forged: fc.integer({ min: 0, max: 9 }).map((dice) => dice === 0),
   }),
