@@ -6,6 +6,7 @@ import { type BatchObserver, batching, decided, type LockLimit, writeBatch } fro
 import { type Database, withLockTimeout } from './database.js';
 import { retrying } from './failures.js';
 import { type ListTable, listReader } from './list.js';
+import { paymentSql } from './payment.js';
 import { createSessions, etagOf, patchSessions, removeSession, replaceSessions } from './session-writes.js';
 
 /** A session as it is stored: its response, ready to send, and its tag. */
@@ -19,8 +20,7 @@ interface Stored<Document> {
 }
 
 /** The document with the property `payment` added. */
-const documentWithPayment = `left(s.document, -1) || ',"payment":'
-  || coalesce(checkout_session_payment(s.id, s.livemode, s.stripe_data), 'null') || '}'`;
+const documentWithPayment = `left(s.document, -1) || ',"payment":' || coalesce(${paymentSql}, 'null') || '}'`;
 
 const oneOf = (document: string) =>
   `SELECT ${document} AS document, ${etagOf('s')} AS etag FROM checkout_session AS s WHERE s.id = $1`;
@@ -30,7 +30,7 @@ const find = `SELECT s.id, s.document, ${etagOf('s')} AS etag
   FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id`;
 const findWithPayment = oneOf(documentWithPayment);
 // What Stripe knows of a session; null where nothing came from Stripe.
-const findPayment = oneOf('checkout_session_payment(s.id, s.livemode, s.stripe_data)');
+const findPayment = oneOf(paymentSql);
 const findStripeData = oneOf('s.stripe_data::text');
 
 /** How the list reads: from which table, and what it passes through. */
@@ -137,7 +137,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     /** The session with an id, or undefined; with `payment` added when asked for. */
     find: (id: string, include?: 'payment') => (include ? one('find-payment', findWithPayment, id) : findOne(id)),
 
-    /** Whether a session is paid, and how much: from the raw object, null where there is none. */
+    /** Whether a session is paid, how much, and its last event; null where nothing came from Stripe. */
     payment: (id: string) => one<string | null>('payment', findPayment, id),
 
     /** The raw Stripe object of a session's newest state, null where there is none. */

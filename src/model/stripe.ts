@@ -21,7 +21,10 @@ export function accountOfPath(path: string | null | undefined): string | undefin
   return last !== undefined && isAccountId(last) ? last : undefined;
 }
 
-/** What orders Stripe's states of one session: compared from left to right. */
+/**
+ * Orders Stripe's states of one session: compared from left to right. The API version of the state comes last: of one
+ * event in two versions, the newer version is the newer state.
+ */
 export interface Stamp {
   /** How far the checkout has come; it never goes back: 0 open, 1 complete but unpaid, 2 paid or expired. */
   readonly progress: 0 | 1 | 2;
@@ -34,7 +37,7 @@ export interface Stamp {
 /** One state of a session as Stripe sent it. */
 export interface SessionState {
   readonly id: string;
-  /** The columns that this state carries; the others stay as they are. */
+  /** The columns that this state carries; each of the others keeps the value of the newest state that carries it. */
   readonly carried: Partial<SessionWrite>;
   /** What a session that is new has in the columns that are not carried. */
   readonly defaults: SessionWrite;
@@ -157,7 +160,7 @@ const StripeWebhookResult = Type.Object(
     outcome: Type.String({
       enum: [...outcomes],
       description:
-        '`applied`: stored. `stale`: a newer state is stored. `duplicate`: delivered before. `deleted`: the session was deleted here and stays so. `ignored`: not of a Checkout Session, of the mode that is not taken in, or no event that can be read.',
+        '`applied`: stored, or of an older state the properties that newer states lack. `stale`: a newer state is stored. `duplicate`: delivered before, and nothing changed. `deleted`: the session was deleted here and stays so. `ignored`: not of a Checkout Session, of the mode that is not taken in, or no event that can be read.',
       examples: ['applied'],
     }),
     session: Type.Optional(Type.String({ description: 'The id of the session.', examples: ['cs_test_1'] })),
@@ -184,8 +187,24 @@ const CheckoutSessionPayment = Type.Object(
       examples: ['2026-02-01T12:00:00Z'],
     }),
     livemode: nullableFlag('Whether it is live, or a test; null when unknown.', true),
+    last_event_type: nullableText(
+      "The type of the session's last event, by the time at which Stripe created it; null where the ledger has none: none arrived, or it was kept for long enough.",
+      'checkout.session.async_payment_succeeded',
+    ),
+    last_event_at: Type.Unsafe<string | null>({
+      type: 'string',
+      format: 'date-time',
+      nullable: true,
+      description: 'When Stripe created the last event.',
+      examples: ['2026-01-31T12:05:00Z'],
+    }),
+    payment_failed: Type.Boolean({
+      description:
+        'Whether a delayed payment failed: the session is unpaid and its last event is `checkout.session.async_payment_failed`. The ledger keeps such an event for as long as this holds.',
+      examples: [false],
+    }),
   },
-  { $id: 'CheckoutSessionPayment', description: 'Is it paid, and how much?' },
+  { $id: 'CheckoutSessionPayment', description: 'Is it paid, and how much? Did a delayed payment fail?' },
 );
 
 const StripeCheckoutSession = Type.Unsafe<Record<string, unknown>>({

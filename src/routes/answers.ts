@@ -26,6 +26,13 @@ export const etagHeader = {
   ETag: Type.String({ description: 'The tag of this state, for If-Match and If-None-Match.' }),
 };
 
+/** The tag of an answer with the last event of a session, which changes without a new state of the session. */
+export const paymentTagHeader = {
+  ETag: Type.String({
+    description: 'The tag of the session, for If-Match. It does not cover the last event, which may change without it.',
+  }),
+};
+
 /** What a body was read as; its faults are the answer otherwise. */
 export function accepted<Value>(parsed: Parsed<Value>): Value {
   if (parsed.faults) throw invalid(parsed.faults);

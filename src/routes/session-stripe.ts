@@ -8,7 +8,7 @@ import { accountPathPattern, isAccountPath } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi.js';
 import { requestValidator } from '../plugins/validation.js';
 import type { Refresh } from '../stripe/refresh.js';
-import { always, etagHeader, failures, sendSession, sessionsPath } from './answers.js';
+import { always, etagHeader, failures, paymentTagHeader, sendSession, sessionsPath } from './answers.js';
 
 export interface SessionStripeRoutesOptions {
   sessions: SessionStore;
@@ -36,11 +36,12 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
       schema: {
         operationId: 'checkout_sessions_payment',
         summary: 'Is it paid, and how much?',
-        description: "The payment of a session, from Stripe's newest state of it.",
+        description:
+          "The payment of a session, from Stripe's newest state of it, and the last of its events that arrived: did a delayed payment fail?",
         tags,
         params,
         response: {
-          200: json('The payment.', reference('CheckoutSessionPayment'), etagHeader),
+          200: json('The payment.', reference('CheckoutSessionPayment'), paymentTagHeader),
           ...problems(...always, 'invalid-request', 'session-not-found', 'stripe-data-not-found', ...failures),
         },
       },

@@ -95,12 +95,15 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       schema: {
         operationId: 'checkout_sessions_retrieve',
         summary: 'Retrieve a session',
-        description: "One session by Stripe's id.",
+        description:
+          "One session by Stripe's id. With `include=payment` the ETag is the session's, for If-Match, and the answer is never 304: the last event of the payment may change without the ETag.",
         tags,
         params,
         querystring: Type.Object({ include: Type.Optional(sessionList.parameters.properties.include as TSchema) }),
         headers: Type.Object({
-          'If-None-Match': tagList('Answer 304 without a body while the ETag is one of these.'),
+          'If-None-Match': tagList(
+            'Answer 304 without a body while the ETag is one of these. Without effect with `include=payment`.',
+          ),
         }),
         response: {
           200: json('The session.', reference('DjStripeCheckoutSession'), etagHeader),
@@ -110,9 +113,12 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       },
     },
     async (request, reply) => {
-      const stored = await sessions.find(request.params.id, request.query.include as 'payment' | undefined);
+      const include = request.query.include as 'payment' | undefined;
+      const stored = await sessions.find(request.params.id, include);
       if (!stored) throw new Problem('session-not-found');
+      // The tag does not cover the last event of the payment.
       if (
+        !include &&
         request.headers['if-none-match'] !== undefined &&
         isNotModified(parsePrecondition(request.headers), stored.etag)
       ) {

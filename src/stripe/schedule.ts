@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Database } from '../database/database.js';
+import { stripeEventStore } from '../database/stripe-events.js';
 import { loggable } from '../errors.js';
 import { catchUp } from './catch-up.js';
 import type { StripeClient } from './client.js';
@@ -47,6 +48,7 @@ const maxInterval = 2 ** 31 - 1;
 /** Starts the periodic work: at once, and again an interval after it was done, so no two runs are at the same time. */
 export function startSchedule(options: ScheduleOptions): Schedule {
   const { database, ingest, log, clients, catchUpInterval, accountId, lineItems, eventRetentionDays, onRun } = options;
+  const events = stripeEventStore(database);
   const ending = new AbortController();
   const { signal } = ending;
 
@@ -84,7 +86,7 @@ export function startSchedule(options: ScheduleOptions): Schedule {
 
   const removeOld = () =>
     attempt('removing old events', async () => {
-      const removed = await removeOldEvents(database, eventRetentionDays, signal);
+      const removed = await events.removeOld(eventRetentionDays, signal);
       if (removed > 0) log.info({ removed }, 'removed old events');
     });
 
@@ -97,42 +99,4 @@ export function startSchedule(options: ScheduleOptions): Schedule {
       await Promise.all(running);
     },
   };
-}
-
-const batchSize = 10_000;
-/** A hundred years: more than PostgreSQL's calendar is asked for. */
-const maxRetentionDays = 36_500;
-
-/**
- * Removes what the ledger has kept for long enough, a batch at a time.
- *
- * @returns how many events.
- */
-export async function removeOldEvents(database: Database, days: number, signal?: AbortSignal): Promise<number> {
-  for (let removed = 0; ; ) {
-    const count = await removeBatch(database, Math.min(days, maxRetentionDays));
-    removed += count;
-    if (count < batchSize || signal?.aborted) return removed;
-  }
-}
-
-/** Of several replicas one removes and the others find nothing to do: two at once could lock each other's rows. */
-function removeBatch(database: Database, days: number): Promise<number> {
-  return database.transaction(async (query) => {
-    const [lock] = await query<{ taken: boolean }>({
-      text: `SELECT pg_try_advisory_xact_lock(hashtextextended('stripe_event retention', 0)) AS taken`,
-      values: [],
-    });
-    if (!lock?.taken) return 0;
-    const [row] = await query<{ count: number }>({
-      text: `WITH gone AS (
-          DELETE FROM stripe_event WHERE (session_id, id) IN (
-            SELECT session_id, id FROM stripe_event WHERE received_at < now() - make_interval(days => $1::integer)
-            ORDER BY received_at, id LIMIT $2::integer
-          ) RETURNING id
-        ) SELECT count(*)::integer AS count FROM gone`,
-      values: [days, batchSize],
-    });
-    return row?.count ?? 0;
-  });
 }

@@ -30,6 +30,8 @@ async function statements(): Promise<Statement[]> {
   const event = { id: 'evt_1', type: 'checkout.session.expired', account: null, livemode: null, apiVersion: null };
   await sessions.find('cs_test_none');
   await Promise.all(['cs_test_1', 'cs_test_2'].map((id) => sessions.find(id)));
+  await sessions.find('cs_test_none', 'payment');
+  await sessions.payment('cs_test_none');
   await sessions.create(session);
   await sessions.replace(session, none);
   await sessions.patch(session.id, [{ column, value: 'cus_1', merge: false }], none);
@@ -39,7 +41,9 @@ async function statements(): Promise<Statement[]> {
 
 test('plans that are kept from the time when the tables were empty look at each row by its key', async () => {
   const seen = await statements();
-  expect(seen.map(({ name }) => name)).toEqual(['find-alone', 'find', 'create', 'replace', 'patch', 'apply']);
+  expect(seen.map(({ name }) => name)).toEqual([
+    ...['find-alone', 'find', 'find-payment', 'payment', 'create', 'replace', 'patch', 'apply'],
+  ]);
   // Nothing but PostgreSQL keeps plans.
   if (!onPostgres) return;
   await database.query({ text: 'TRUNCATE checkout_session, stripe_event', values: [] });

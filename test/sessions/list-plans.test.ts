@@ -310,6 +310,22 @@ describe('a plan that is kept reads the index whatever the values', () => {
     }
   });
 
+  test('and the ledger by its key for the payment, in the same statement', async () => {
+    const list = parsed({ customer: 'cus_hot', include: 'payment' });
+    const [{ hasOnePlan, text, values } = {}, ...others] = pageStatements(sessionTable, { ...list, limit: 50 });
+    expect(hasOnePlan).toBe(true);
+    expect(await documentsOf(list)).toHaveLength(50);
+    if (!onPostgres || text === undefined) return;
+    // The second range of a page is read only where the first does not fill it.
+    expect(others).toHaveLength(1);
+    const [row] = await query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (FORMAT JSON) ${together(text)}`, [
+      JSON.stringify([values, values]),
+    ]);
+    const nodes = nodesOf(row?.['QUERY PLAN'][0].Plan as Plan);
+    const indexes = ['checkout_session_customer_idx', 'stripe_event_pkey'];
+    expect(nodes.flatMap((node) => node['Index Name'] ?? []).sort()).toEqual(indexes);
+  });
+
   test.each([
     ['a hot value', { livemode: 'true' }],
     ['metadata', { 'metadata[shop]': '1' }],

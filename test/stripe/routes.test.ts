@@ -35,6 +35,9 @@ describe('the payment of a session', () => {
       currency: 'usd',
       expires_at: '2026-02-01T12:00:00Z',
       livemode: false,
+      last_event_type: 'checkout.session.completed',
+      last_event_at: '2026-01-31T12:03:20Z',
+      payment_failed: false,
     });
     expect(headers.etag).toMatch(/^"\d+-\d+"$/);
   });
@@ -61,6 +64,90 @@ describe('the payment of a session', () => {
     const payments = list.body.results.map((row: { id: string; payment: unknown }) => [row.id, row.payment]);
     expect(Object.fromEntries(payments)).toEqual({ [id]: payment, [ours.id]: null });
     expect((await api.get(`${sessionsPath}/${id}`).expect(200)).body).not.toHaveProperty('payment');
+  });
+
+  describe('that is delayed', () => {
+    const [completed, succeeded, failed] = ['completed', 'async_payment_succeeded', 'async_payment_failed'].map(
+      (name) => `checkout.session.${name}`,
+    );
+    const unpaid = { status: 'complete', payment_status: 'unpaid' };
+    const paymentOf = async (id: string) => {
+      const { body } = await api.get(`${sessionsPath}/${id}/payment`).expect(200);
+      expectComponent('CheckoutSessionPayment', body);
+      return body;
+    };
+    const send = (id: string, type: string | undefined, created: number, fields = unpaid) =>
+      deliver(
+        api,
+        rawEvent(rawSession({ id, ...fields }), { id: `evt_${type}_${id}`, type: type as string, created }),
+      ).expect(200);
+
+    test('failed once its last event says so, in whatever order the events of one second arrive', async () => {
+      for (const order of [
+        [completed, failed],
+        [failed, completed],
+      ]) {
+        const id = newId();
+        for (const type of order) await send(id, type, 1_769_861_000);
+        expect(await paymentOf(id)).toMatchObject({
+          payment_status: 'unpaid',
+          last_event_type: failed,
+          last_event_at: '2026-01-31T12:03:20Z',
+          payment_failed: true,
+        });
+      }
+    });
+
+    test('has not failed while it is awaited, and not once it is paid', async () => {
+      const id = newId();
+      await send(id, completed, 1_769_861_000);
+      expect(await paymentOf(id)).toMatchObject({ last_event_type: completed, payment_failed: false });
+      await send(id, succeeded, 1_769_861_060, { status: 'complete', payment_status: 'paid' });
+      await send(id, failed, 1_769_861_030);
+      expect(await paymentOf(id)).toMatchObject({
+        last_event_type: succeeded,
+        last_event_at: '2026-01-31T12:04:20Z',
+        payment_failed: false,
+      });
+      stripe.reset();
+      const known = newId();
+      stripe.putSession(rawSession({ id: known, status: 'complete', payment_status: 'paid' }));
+      await send(known, failed, 1_769_861_000);
+      await api.post(`${sessionsPath}/${known}/refresh`).expect(200);
+      expect(await paymentOf(known)).toMatchObject({ last_event_type: failed, payment_failed: false });
+    });
+
+    test('of a session without an event has none', async () => {
+      stripe.reset();
+      const id = newId();
+      stripe.putSession(rawSession({ id, ...unpaid }));
+      await api.post(`${sessionsPath}/${id}/refresh`).expect(200);
+      expect(await paymentOf(id)).toMatchObject({ last_event_type: null, last_event_at: null, payment_failed: false });
+    });
+
+    test('is never answered 304, as an event of the same content leaves the ETag', async () => {
+      const id = newId();
+      const path = `${sessionsPath}/${id}?include=payment`;
+      await send(id, completed, 1_769_861_000);
+      const before = await api.get(path).expect(200);
+      const tag = before.headers.etag as string;
+      await send(id, failed, 1_769_861_060);
+      for (const header of [tag, '*']) {
+        const { body, headers } = await api.get(path).set('if-none-match', header).expect(200);
+        expect([headers.etag, before.body.payment.payment_failed, body.payment]).toEqual([
+          tag,
+          false,
+          {
+            ...before.body.payment,
+            last_event_type: failed,
+            last_event_at: '2026-01-31T12:04:20Z',
+            payment_failed: true,
+          },
+        ]);
+      }
+      await api.get(`${sessionsPath}/${id}`).set('if-none-match', tag).expect(304);
+      await api.patch(`${sessionsPath}/${id}`).set('if-match', tag).send({ description: 'x' }).expect(200);
+    });
   });
 
   test('and the raw object are problems where there are none', async () => {
@@ -126,11 +213,25 @@ describe('a refresh', () => {
     stripe.reset();
     const id = newId();
     stripe.putSession(rawSession({ id }));
-    await deliver(api, rawEvent(rawSession({ id, status: 'complete', payment_status: 'paid' }))).expect(200);
+    const line_items = { object: 'list', data: [] };
+    await deliver(api, rawEvent(rawSession({ id, status: 'complete', payment_status: 'paid', line_items }))).expect(
+      200,
+    );
     const before = await api.get(`${sessionsPath}/${id}`).expect(200);
     const after = await refresh(id).expect(200);
     expect(after.headers.etag).toBe(before.headers.etag);
     expect((await api.get(`${sessionsPath}/${id}/payment`).expect(200)).body.payment_status).toBe('paid');
+  });
+
+  test('older than the event that is stored adds the line items, which events lack', async () => {
+    stripe.reset();
+    const id = newId();
+    stripe.putSession(rawSession({ id, locale: 'fr' }), { lineItems: [{ id: 'li_1' }] });
+    await deliver(api, rawEvent(rawSession({ id, status: 'complete', payment_status: 'paid' }))).expect(200);
+    const { body, headers } = await refresh(id).expect(200);
+    expect(body).toMatchObject({ display_items: { '0': { id: 'li_1' } }, locale: '' });
+    expect((await api.get(`${sessionsPath}/${id}/payment`).expect(200)).body.payment_status).toBe('paid');
+    expect((await refresh(id).expect(200)).headers.etag).toBe(headers.etag);
   });
 
   test('asked for many times at once asks Stripe once', async () => {

@@ -2,9 +2,10 @@ import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config.js';
 import { mirrorStore } from '../../src/database/mirror.js';
+import { stripeEventStore } from '../../src/database/stripe-events.js';
 import { stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
-import { removeOldEvents, type Schedule, startSchedule } from '../../src/stripe/schedule.js';
+import { type Schedule, startSchedule } from '../../src/stripe/schedule.js';
 import { testDatabase } from '../support/database.js';
 import { logLines, startProcess } from '../support/process.js';
 import { rawEvent, rawSession } from '../support/stripe.js';
@@ -20,6 +21,7 @@ const logged: { level: number; msg: string; err?: { message: string } }[] = [];
 const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
 const runs: string[] = [];
 const started: Schedule[] = [];
+const { removeOld } = stripeEventStore(database);
 
 function start(catchUpInterval: number, environment: Record<string, string> = stripe.environment): Schedule {
   const schedule = startSchedule({
@@ -66,16 +68,35 @@ describe('the ledger', () => {
   test('loses what is older than its retention, in as many batches as it takes, and nothing else', async () => {
     await addEvents('old', 20_500, '91 days');
     await addEvents('kept', 10, '89 days');
-    expect(await removeOldEvents(database, 90)).toBe(20_500);
+    expect(await removeOld(90)).toBe(20_500);
     expect([await countOf('old'), await countOf('kept')]).toEqual([0, 10]);
-    expect(await removeOldEvents(database, 1_000_000_000)).toBe(0);
+    expect(await removeOld(1_000_000_000)).toBe(0);
   });
 
   test('loses each event once, whoever removes at the same time', async () => {
     await addEvents('shared', 12_000, '91 days');
-    const removed = await Promise.all([1, 2, 3, 4].map(() => removeOldEvents(database, 90)));
+    const removed = await Promise.all([1, 2, 3, 4].map(() => removeOld(90)));
     expect(removed.reduce((sum, count) => sum + count)).toBe(12_000);
     expect(await countOf('shared')).toBe(0);
+  });
+
+  test('keeps what says that the payment of an unpaid session failed, however many there are', async () => {
+    const type = 'checkout.session.async_payment_failed';
+    await addEvents('failed', 10_050, '92 days');
+    await addEvents('after', 50, '91 days');
+    await database.query({ text: `UPDATE stripe_event SET type = $1 WHERE id LIKE 'evt_failed%'`, values: [type] });
+    await database.query({
+      text: `INSERT INTO checkout_session
+          (id, billing_address_collection, mode, submit_type, payment_method_types, payment_status)
+        SELECT 'cs_failed' || n, 'auto', 'payment', 'auto', '{}', CASE WHEN n > 10020 THEN 'paid' ELSE 'unpaid' END
+        FROM generate_series(1, 10030) AS n`,
+      values: [],
+    });
+    // Of 30 the session was deleted or erased, or is paid.
+    expect(await removeOld(90)).toBe(50 + 30);
+    expect([await countOf('failed'), await countOf('after')]).toEqual([10_020, 0]);
+    await database.query({ text: `DELETE FROM checkout_session WHERE id LIKE 'cs_failed%'`, values: [] });
+    expect(await removeOld(90)).toBe(10_020);
   });
 
   test('is cleared as soon as the service runs', async () => {

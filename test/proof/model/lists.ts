@@ -97,7 +97,7 @@ function expectedRows(driver: Driver, { filters, ordering = '-created', payment 
   return rows
     .filter((row) => filters.every((filter) => predicates[filter]?.(row.document, row)))
     .sort(compare(ordering))
-    .map((row) => ({ ...row.document, ...(payment && { payment: paymentOf(row) }) }));
+    .map((row) => ({ ...row.document, ...(payment && { payment: paymentOf(row, driver.mirror) }) }));
 }
 
 interface Page {
