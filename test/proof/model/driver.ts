@@ -247,6 +247,8 @@ export class Driver {
       type: row.type,
       session_id: row.session_id,
       outcome: row.outcome,
+      api_version: row.api_version ?? '',
+      created: Date.parse(row.created as string) / 1000,
     }));
     expect(entries).toEqual(this.mirror.ledger.filter((entry) => entry.session_id === id));
   }
