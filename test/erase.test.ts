@@ -17,16 +17,25 @@ const byCustomer = {
   cs_test_customer: { customer },
   cs_test_customer_raw: { customer },
   cs_test_customer_expanded: { customer: { id: customer, object: 'customer' } },
+  cs_test_customer_in_intent: { payment_intent: { id: 'pi_1', object: 'payment_intent', customer } },
+  cs_test_customer_in_invoice: {
+    subscription: { id: 'sub_1', latest_invoice: { id: 'in_1', customer: { id: customer } } },
+  },
+  cs_test_customer_of_accounts_v2: { customer_account: customer },
 };
 const byEmail = {
   cs_test_email: { customer_email: 'Jenny.Rosen@Example.com' },
   cs_test_email_raw: { customer_email: email },
   cs_test_email_details: { customer_details: { email: 'JENNY.ROSEN@example.com', name: 'Jenny Rosen' } },
   cs_test_email_expanded: { customer: { id: 'cus_guest', object: 'customer', email } },
+  cs_test_email_in_intent: { payment_intent: { id: 'pi_2', receipt_email: 'Jenny.Rosen@example.com' } },
+  cs_test_email_in_metadata: { metadata: { email } },
+  cs_test_email_typed: { custom_fields: [{ key: 'contact', text: { value: 'JENNY.Rosen@example.com' } }] },
 };
 /** What is like the person and is not. */
 const ofOthers = {
   cs_test_other_customer: { customer: 'cus_jenny2', metadata: { seller: customer } },
+  cs_test_other_merchant: { payment_intent: { id: 'pi_3', on_behalf_of: customer, customer: null } },
   cs_test_other_email: { customer_email: `a${email}`, customer_details: { email: null } },
   cs_test_other_wildcard: { customer_email: 'jennyXrosen@example.com' },
   cs_test_other_nobody: {},
@@ -70,10 +79,10 @@ beforeAll(() =>
 test('a dry run prints what would be erased and changes nothing', async () => {
   const { code, stdout, stderr } = await erase('--customer', customer, '--email', email, '--dry-run');
   expect(stdout).toBe(linesOf(sorted({ ...byCustomer, ...byEmail })));
-  expect(lastLine(stderr)).toBe('Would erase 7 of 11 sessions read.');
+  expect(lastLine(stderr)).toBe('Would erase 13 of 18 sessions read.');
   expect(code).toBe(0);
   await people.use(async (database) => {
-    expect(await idsOf(database, 'checkout_session')).toHaveLength(11);
+    expect(await idsOf(database, 'checkout_session')).toHaveLength(18);
     expect(await idsOf(database, 'checkout_session_tombstone')).toEqual([]);
   });
 });
@@ -81,14 +90,14 @@ test('a dry run prints what would be erased and changes nothing', async () => {
 test('a customer is erased, wherever the id stands', async () => {
   const { code, stdout, stderr } = await erase('--customer', customer);
   expect(stdout).toBe(linesOf(sorted(byCustomer)));
-  expect(lastLine(stderr)).toBe('Erased 3 of 11 sessions read.');
+  expect(lastLine(stderr)).toBe('Erased 6 of 18 sessions read.');
   expect(code).toBe(0);
 });
 
 test('an address is erased, wherever it stands and in whatever case', async () => {
   const { code, stdout, stderr } = await erase('--email', ` ${email.toUpperCase()} `);
   expect(stdout).toBe(linesOf(sorted(byEmail)));
-  expect(lastLine(stderr)).toBe('Erased 4 of 8 sessions read.');
+  expect(lastLine(stderr)).toBe('Erased 7 of 12 sessions read.');
   expect(code).toBe(0);
 });
 
@@ -99,7 +108,7 @@ test('nothing of the person is left, and everything of others', async () => {
   });
   const { stdout } = await runCommandLine('export', ['--full'], people.environment);
   const lines = stdout.split('\n');
-  expect(lines.filter((line) => line.includes('"kind":"event"'))).toHaveLength(11);
+  expect(lines.filter((line) => line.includes('"kind":"event"'))).toHaveLength(18);
   const traces = lines.filter((line) => /jenny/i.test(line) && !line.includes('"cs_test_other_'));
   expect(traces).toEqual([]);
 });
@@ -113,7 +122,7 @@ test('who is erased stays erased when Stripe sends the session again, and erasin
   expect({ code, stdout, last: lastLine(stderr) }).toEqual({
     code: 0,
     stdout: '',
-    last: 'Erased 0 of 4 sessions read.',
+    last: 'Erased 0 of 5 sessions read.',
   });
 });
 

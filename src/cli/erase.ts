@@ -5,8 +5,9 @@ const help = `Erases what is stored of a customer: deletes their Checkout Sessio
 
   npm run erase -- [--customer ID] [--email ADDRESS] [--dry-run]
 
-  --customer ID    sessions of this customer of Stripe's, cus_…
-  --email ADDRESS  sessions with this address, whether the shop gave it or the customer typed it; in whatever case
+  --customer ID    sessions of this customer of Stripe's, cus_… or acct_…, in the expanded objects too
+  --email ADDRESS  sessions with this address in any text, whether the shop gave it or the customer typed it; in
+                   whatever case
   --dry-run        change nothing, print what would be erased
 
 With both, sessions that match one of them are erased: a guest has no customer's id, and a customer's session that was

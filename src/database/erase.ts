@@ -4,7 +4,7 @@ import { lockSession } from './session-writes.js';
 
 /** Erases what is stored of a person: the sessions, by which alone this database knows them. */
 
-/** Whose sessions: those with this customer of Stripe's, or with this address, in whatever case. */
+/** Whose sessions: those with this customer or account of Stripe's, or with this address, in whatever case. */
 export interface Person {
   readonly customer?: string | undefined;
   readonly email?: string | undefined;
@@ -20,13 +20,26 @@ export interface ErasedPage {
 /** Sessions a statement looks at: each with its raw object, of several kilobytes. */
 const pageSize = 500;
 
+/** Stripe names a customer so in each object that it expands a session by; `customer_account` is that of Accounts v2. */
+const hasCustomer = `jsonb_path_exists(s.stripe_data, '$.** ? (@.customer == $customer || @.customer.id == $customer
+  || @.customer_account == $customer || @.customer_account.id == $customer)', jsonb_build_object('customer', $1::text))`;
+
+/** Holds where any text in a JSON value, at any depth, is the address. Most rows do not even have its letters. */
+const hasAddress = (
+  json: string,
+) => `(strpos(lower(${json}::text), lower(substr(to_json($2::text)::text, 2, length(to_json($2::text)::text) - 2))) > 0
+  AND EXISTS (
+    SELECT FROM jsonb_path_query(${json}, '$.** ? (@.type() == "string")') AS leaf WHERE lower(leaf #>> '{}') = lower($2)
+  ))`;
+
 /**
- * Holds where a session is of the person `$1`, `$2`. The raw object is looked into too: a PATCH changes the columns
- * alone, the address that was typed at the checkout stands in `customer_details`, and an expanded customer is an object.
+ * Holds where a session is of the person `$1`, `$2`. The raw object is looked into too: a PATCH changes the columns alone.
+ * A customer's id elsewhere, in the metadata or of the merchant, is not whose session it is; an address is personal
+ * wherever it stands.
  */
-const isOfPerson = `($1::text IN (s.customer, s.stripe_data ->> 'customer', s.stripe_data #>> '{customer,id}')
-  OR lower($2::text) IN (lower(s.customer_email), lower(s.stripe_data ->> 'customer_email'),
-    lower(s.stripe_data #>> '{customer_details,email}'), lower(s.stripe_data #>> '{customer,email}')))`;
+const isOfPerson = `($1::text IS NOT NULL AND (s.customer = $1 OR ${hasCustomer})
+  OR $2::text IS NOT NULL AND (lower($2) IN (lower(s.customer_email), lower(s.client_reference_id))
+    OR ${hasAddress('s.stripe_data')} OR ${hasAddress('s.metadata')}))`;
 
 const findSql = `SELECT count(*)::int AS read, max(s.id) AS last, array_agg(s.id) FILTER (WHERE ${isOfPerson}) AS ids
   FROM (SELECT * FROM checkout_session WHERE id > $3 ORDER BY id LIMIT $4::bigint) AS s`;
