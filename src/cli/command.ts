@@ -101,13 +101,23 @@ function parseArguments(options: Options, allowPositionals: boolean) {
 /** Where a long run stands: one line that is rewritten on a terminal, elsewhere a plain line now and then. */
 export class Progress {
   readonly #isTerminal = process.stderr.isTTY;
-  #last = 0;
+  #last = Date.now();
+  #unwritten: string | undefined;
 
   report(line: string): void {
     const now = Date.now();
+    this.#unwritten = line;
     if (now - this.#last < (this.#isTerminal ? 100 : 5000)) return;
     this.#last = now;
+    this.#unwritten = undefined;
     process.stderr.write(this.#isTerminal ? `\r\x1b[K${line}` : `${line}\n`);
+  }
+
+  /** Writes where the run ended, unless that stands there already. */
+  finish(): void {
+    if (!this.#isTerminal && this.#unwritten !== undefined) process.stderr.write(`${this.#unwritten}\n`);
+    this.#unwritten = undefined;
+    this.end();
   }
 
   /** Clears the line for what is printed next. */

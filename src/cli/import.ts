@@ -4,8 +4,8 @@ import type { Database } from '../database/database.js';
 import { djstripeRows, NotDjstripe } from '../database/djstripe.js';
 import { mirrorStore } from '../database/mirror.js';
 import { openPostgres } from '../database/postgres.js';
-import { transferStore } from '../database/transfer.js';
-import { djstripeElements } from '../stripe/djstripe.js';
+import { restoringMirror, transferStore } from '../database/transfer.js';
+import { type DjstripeNotes, type DjstripeOptions, djstripeElements, newNotes } from '../stripe/djstripe.js';
 import { type ImportTotals, importElements, newTotals } from '../stripe/import.js';
 import { type Element, elementsOf } from '../stripe/import-elements.js';
 import { createIngest } from '../stripe/ingest.js';
@@ -13,18 +13,21 @@ import { type Context, runCommand, UsageError } from './command.js';
 
 const help = `Takes in Checkout Sessions from a file, or those of dj-stripe.
 
-  npm run import -- [--restore] [--account ACCT] FILE.ndjson | FILE.json | -
-  npm run import -- [--restore] [--account ACCT] --from-djstripe postgresql://…
+  npm run import -- [options] FILE.ndjson | FILE.json | -
+  npm run import -- [options] --from-djstripe postgresql://…
 
   FILE.ndjson          a JSON value on each line
-  FILE.json            an array, an object, a list of Stripe's or a page of this API
+  FILE.json            an array, an object, a list of Stripe's, a page of this API or of Django REST Framework, a
+                       dumpdata of Django's
   -                    either, from the standard input
   --from-djstripe URL  the sessions of a dj-stripe database: djstripe_id and times are kept
+  --keep-numbers       refuse a row whose djstripe_id another session has here, rather than give it another number
   --restore            bring back what was deleted here
   --account ACCT       owner of what does not say whose it is, acct_…; STRIPE_ACCOUNT_ID when absent
 
-Taken in are Checkout Sessions and events as Stripe has them, sessions in the shape of the contract, and the lines of
-npm run export -- --full, which are restored exactly. A session in the shape of the contract keeps its djstripe_id and
+Files may be gzipped. Taken in are Checkout Sessions and events as Stripe has them, or in the envelope of Amazon
+EventBridge, sessions in the shape of the contract or of dj-stripe, and the lines of npm run export -- --full, which are
+restored exactly: a number that is taken is at fault there. A session in the shape of the contract keeps its djstripe_id and
 times, and goes over one that is here when its djstripe_updated is not older; without djstripe_updated it is only created.
 Of two states of Stripe's the newer one stays. What was deleted here stays deleted.
 
@@ -41,10 +44,14 @@ Examples:
 const options = {
   account: { type: 'string' },
   'from-djstripe': { type: 'string' },
+  'keep-numbers': { type: 'boolean' },
   restore: { type: 'boolean' },
 } as const;
 
 type ImportContext = Context<typeof options>;
+
+/** How many rows with another number are named one by one. */
+const maxRenumbered = 20;
 
 await runCommand({ help, options, allowPositionals: true }, async (context) => {
   const { positionals, values } = context;
@@ -53,19 +60,22 @@ await runCommand({ help, options, allowPositionals: true }, async (context) => {
     throw new UsageError('Name one file, or - for the standard input, or --from-djstripe.\nSee --help.');
   }
   return url === undefined
-    ? run(context, await fileElements(positionals[0] as string))
+    ? run(context, (djstripe) => fileElements(positionals[0] as string, djstripe))
     : fromDjstripe(context, openDjstripe(context, url));
 });
 
-async function fileElements(name: string): Promise<AsyncIterable<Element>> {
-  if (name === '-') return elementsOf(process.stdin, 'either');
+async function* fileElements(name: string, djstripe: DjstripeOptions): AsyncGenerator<Element> {
+  if (name === '-') {
+    yield* elementsOf(process.stdin, 'either', djstripe);
+    return;
+  }
   const file = createReadStream(name);
   try {
     await once(file, 'open');
   } catch (error) {
     throw new UsageError(`The file cannot be read: ${(error as Error).message}`);
   }
-  return elementsOf(file, /\.json$/i.test(name) ? 'document' : 'lines');
+  yield* elementsOf(file, /\.json(\.gz)?$/i.test(name) ? 'document' : 'lines', djstripe);
 }
 
 function openDjstripe({ config }: ImportContext, url: string): Database {
@@ -81,15 +91,8 @@ function openDjstripe({ config }: ImportContext, url: string): Database {
 }
 
 async function fromDjstripe(context: ImportContext, source: Database): Promise<number> {
-  const { STRIPE_LIVEMODE, STRIPE_ACCOUNT_ID } = context.config;
-  const elements = djstripeElements(djstripeRows(source), {
-    account: context.values.account ?? STRIPE_ACCOUNT_ID,
-    takesIn: (livemode) => STRIPE_LIVEMODE === 'both' || livemode === (STRIPE_LIVEMODE === 'live'),
-    onProjection: (session, projections) =>
-      context.log.warn({ session, projections }, 'projected what the contract cannot hold'),
-  });
   try {
-    return await run(context, elements);
+    return await run(context, (djstripe) => djstripeElements(djstripeRows(source), djstripe));
   } catch (error) {
     if (error instanceof NotDjstripe) throw new UsageError(`${source.description}: ${error.message}`);
     throw error;
@@ -100,29 +103,68 @@ async function fromDjstripe(context: ImportContext, source: Database): Promise<n
 
 async function run(
   { config, database, log, values, progress }: ImportContext,
-  elements: AsyncIterable<Element>,
+  elements: (djstripe: DjstripeOptions) => AsyncIterable<Element>,
 ): Promise<number> {
   const totals = newTotals();
+  const notes = { ...newNotes(), renumbered: 0 };
+  const { STRIPE_LIVEMODE, STRIPE_ACCOUNT_ID } = config;
+  const { restore = false, 'keep-numbers': keepNumbers = false, account } = values;
+  const report = () => {
+    progress.finish();
+    process.stdout.write(`${[summary(totals), ...remarks(notes)].join('\n')}\n`);
+  };
+  const print = (line: string) => {
+    progress.end();
+    process.stderr.write(`${line}\n`);
+  };
+  const djstripe: DjstripeOptions = {
+    account: account ?? STRIPE_ACCOUNT_ID,
+    takesIn: (livemode) => STRIPE_LIVEMODE === 'both' || livemode === (STRIPE_LIVEMODE === 'live'),
+    onProjection: (session, projections) =>
+      log.warn({ session, projections }, 'projected what the contract cannot hold'),
+    notes,
+  };
   try {
-    await importElements(elements, {
-      ingest: createIngest(mirrorStore(database), config, log),
+    await importElements(elements(djstripe), {
+      ingest: createIngest(restore ? restoringMirror(database) : mirrorStore(database), config, log),
       transfer: transferStore(database),
-      restore: values.restore ?? false,
-      account: values.account,
+      restore,
+      keepNumbers,
+      account,
       totals,
-      onFault: (place, fault) => {
-        progress.end();
-        process.stderr.write(`${place}: ${fault}\n`);
+      onFault: (place, fault) => print(`${place}: ${fault}`),
+      onRenumbered: (place, { id, djstripeId, number, holder }) => {
+        notes.renumbered += 1;
+        if (notes.renumbered <= maxRenumbered) {
+          print(`${place}: ${id} has the djstripe_id ${number} here, as ${holder} has ${djstripeId}`);
+        }
       },
       onProgress: () => progress.report(`${totals.read} read, ${totals.applied} applied, ${totals.bad} not taken in`),
     });
-  } finally {
-    progress.end();
-    process.stdout.write(`${summary(totals)}\n`);
+  } catch (error) {
+    // What is no source at all has nothing to sum up.
+    if (totals.read > 0) report();
+    throw error;
   }
+  report();
   return totals.bad > 0 ? 1 : 0;
 }
 
 function summary({ read, applied, unchanged, deleted, ignored, bad }: ImportTotals): string {
   return `Read ${read}: ${applied} applied, ${unchanged} unchanged, ${deleted} deleted here before, ${ignored} ignored, ${bad} not taken in.`;
+}
+
+function rows(count: number): string {
+  return count === 1 ? '1 row' : `${count} rows`;
+}
+
+function remarks({ renumbered, edited, withoutPayment, unresolved }: DjstripeNotes & { renumbered: number }): string[] {
+  return [
+    renumbered > 0 && `${rows(renumbered)} got another djstripe_id, as another session has theirs here.`,
+    edited > 0 && `${rows(edited)} had columns that were edited in dj-stripe: the columns are kept.`,
+    unresolved > 0 &&
+      `${unresolved} references are numbers of objects that are not in the file: dump those of djstripe too.`,
+    withoutPayment > 0 &&
+      `${rows(withoutPayment)} came without Stripe's object, so that nothing is known of their payment: npm run backfill fetches it.`,
+  ].filter((remark) => remark !== false);
 }

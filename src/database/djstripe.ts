@@ -2,25 +2,34 @@ import type { Database } from './database.js';
 
 /** Reads the sessions of a dj-stripe database, whichever of its versions made it. */
 
-/** A row of `djstripe_session`: the columns that its version has, references as Stripe's ids, maps as JSON text. */
-export type DjstripeRow = Readonly<Record<string, string | boolean | null>> & { readonly djstripe_id: string };
+/**
+ * A row of `djstripe_session`: the columns that its version has, references as Stripe's ids, maps as their JSON or its
+ * text.
+ */
+export type DjstripeRow = Readonly<Record<string, unknown>> & { readonly djstripe_id: string | number };
 
-const pageSize = 500;
+const pageSize = 1000;
 
 /** The columns that hold references, and the table of what they refer to. */
 const references: Readonly<Record<string, string>> = {
   customer_id: 'djstripe_customer',
   payment_intent_id: 'djstripe_paymentintent',
+  setup_intent_id: 'djstripe_setupintent',
   subscription_id: 'djstripe_subscription',
   djstripe_owner_account_id: 'djstripe_account',
 };
 
 const plain = [
-  ...['id', 'livemode', 'description', 'billing_address_collection', 'cancel_url', 'client_reference_id'],
-  ...['customer_email', 'locale', 'mode', 'status', 'submit_type', 'success_url'],
+  ...['id', 'livemode', 'description', 'billing_address_collection', 'cancel_url', 'client_reference_id', 'currency'],
+  ...['customer_email', 'locale', 'mode', 'payment_status', 'status', 'submit_type', 'success_url', 'url'],
 ];
+// pg reads a bigint as text.
+const amounts = ['amount_subtotal', 'amount_total'];
 // jsonb, or text in the versions before 2.8 that were told so.
-const maps = ['metadata', 'display_items', 'payment_method_types', 'stripe_data'];
+const maps = [
+  ...['metadata', 'display_items', 'payment_method_types', 'stripe_data', 'line_items', 'shipping_address_collection'],
+  ...['shipping_cost', 'shipping_details', 'shipping_options', 'total_details'],
+];
 const times = ['created', 'djstripe_created', 'djstripe_updated'];
 
 /** The tables are not dj-stripe's. */
@@ -51,7 +60,13 @@ function valueSql(name: string, type: string): string | undefined {
   if (times.includes(name)) {
     return `to_char(s.${name} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS ${name}`;
   }
+  // It lets a browser finish the session: no business of a mirror.
+  if (name === 'stripe_data') {
+    const value = `s.${name}::jsonb`;
+    return `CASE jsonb_typeof(${value}) WHEN 'object' THEN (${value} - 'client_secret')::text END AS ${name}`;
+  }
   if (maps.includes(name)) return `s.${name}::text AS ${name}`;
+  if (amounts.includes(name)) return `s.${name}::float8 AS ${name}`;
   return plain.includes(name) ? `s.${name}` : undefined;
 }
 
@@ -75,6 +90,6 @@ export async function* djstripeRows(database: Database): AsyncGenerator<Djstripe
     const rows = await database.query<DjstripeRow>({ text, values: [last, pageSize] });
     yield* rows;
     if (rows.length < pageSize) return;
-    last = rows.at(-1)?.djstripe_id as string;
+    last = String(rows.at(-1)?.djstripe_id);
   }
 }

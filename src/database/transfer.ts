@@ -1,7 +1,9 @@
 import { columns, writableColumns } from '../model/session.js';
 import { sqlTypes } from './conditions.js';
 import type { Database } from './database.js';
-import { stampOf, stripeTypes } from './mirror.js';
+import { retrying } from './failures.js';
+import { type MirrorStore, mirrorStore, stampOf, stripeTypes } from './mirror.js';
+import { lockSession } from './session-writes.js';
 
 /** Writes whole rows that were made elsewhere: their djstripe_id, times, versions and stamps are kept. */
 
@@ -40,6 +42,15 @@ export interface RowResult {
   readonly outcome: RowOutcome;
   /** The id of the session that has the djstripe_id. */
   readonly holder?: string | null;
+  /** The djstripe_id that the session has here in place of its own, where it was written without that. */
+  readonly number?: string | null;
+}
+
+export interface SessionOptions {
+  /** Whether sessions that were deleted here come back. */
+  readonly restore?: boolean;
+  /** Whether a row whose djstripe_id another session has is written under another number. A full export's never is. */
+  readonly renumber?: boolean;
 }
 
 export const sequence = 'checkout_session_djstripe_id_seq';
@@ -64,7 +75,8 @@ const stampColumns = ['stripe_progress', 'stripe_second', 'stripe_event_id', 'st
 /** What a stored session `s` has after an imported row `r` took its place; a row without a raw object leaves it. */
 const replaced: readonly (readonly [name: string, value: string])[] = [
   ...writableColumns.filter(({ name }) => name !== 'id').map(({ name }) => [name, `r."${name}"`] as const),
-  ...['djstripe_id', 'djstripe_created'].map((name) => [name, `coalesce(r.${name}, s.${name})`] as const),
+  ['djstripe_id', 'coalesce(CASE WHEN r.holder IS NULL THEN r.djstripe_id END, s.djstripe_id)'],
+  ['djstripe_created', 'coalesce(r.djstripe_created, s.djstripe_created)'],
   ['djstripe_updated', 'r.djstripe_updated'],
   ...rawColumns.map((name) => [name, `CASE WHEN r.stripe_data IS NULL THEN s.${name} ELSE r.${name} END`] as const),
   ...stampColumns.map(
@@ -76,46 +88,65 @@ const replaced: readonly (readonly [name: string, value: string])[] = [
   ),
 ];
 
+/**
+ * The number counts in a full export alone: a session that was given another number keeps it, so that importing it again
+ * changes nothing.
+ */
+const compared = replaced.filter(([name]) => name !== 'djstripe_id');
+
 const replaces = `r.djstripe_updated >= s.djstripe_updated
   AND (r.stripe_data IS NULL OR s.stripe_progress IS NULL OR ${stampOf('s')} <= ${stampOf('r')})
-  AND (${replaced.map(([, value]) => value).join(', ')}) IS DISTINCT FROM (${replaced.map(([name]) => `s."${name}"`).join(', ')})`;
+  AND (r.version IS NOT NULL AND r.djstripe_id <> s.djstripe_id
+    OR (${compared.map(([, value]) => value).join(', ')}) IS DISTINCT FROM (${compared.map(([name]) => `s."${name}"`).join(', ')}))`;
 
 /** What a new row has where the import leaves a choice. */
 const inserted: Readonly<Record<string, string>> = {
-  djstripe_id: `coalesce(r.djstripe_id, nextval('${sequence}'))`,
+  djstripe_id: `coalesce(CASE WHEN r.holder IS NULL THEN r.djstripe_id END, nextval('${sequence}'))`,
   djstripe_created: 'coalesce(r.djstripe_created, now())',
   djstripe_updated: 'coalesce(r.djstripe_updated, now())',
   // A djstripe_id that is kept had other states elsewhere, or here before it was deleted: their tags stay theirs.
   version: `coalesce(r.version, CASE WHEN r.djstripe_id IS NULL THEN 1 ELSE 1 + floor(random() * (2 ^ 30))::integer END)`,
 };
 
-const importSessionsSql = `WITH r AS MATERIALIZED (
-    SELECT r.*, holder.id AS holder, CASE
-      WHEN s.id IS NULL AND t.id IS NOT NULL THEN 'deleted'
+/**
+ * `$2` brings back what was deleted, `$3` gives another number where another session has the row's. A tombstone goes in
+ * the statement that writes its session, with the session's ledger: the events that were answered `deleted` or applied
+ * before may be what comes back.
+ */
+const importSessionsSql = `WITH input AS MATERIALIZED (
+    SELECT r.*, (SELECT o.id FROM checkout_session AS o WHERE o.djstripe_id = r.djstripe_id AND o.id <> r.id LIMIT 1) AS holder
+    FROM ${recordset(sessionTypes)}
+  ), r AS MATERIALIZED (
+    SELECT r.*, CASE
+      WHEN s.id IS NULL AND t.id IS NOT NULL AND NOT $2::boolean THEN 'deleted'
       WHEN s.id IS NOT NULL AND (${replaces}) IS NOT TRUE THEN 'unchanged'
-      WHEN holder.id IS NOT NULL THEN 'taken'
+      WHEN r.holder IS NOT NULL AND (r.version IS NOT NULL OR NOT $3::boolean) THEN 'taken'
       WHEN s.id IS NULL THEN 'insert'
       ELSE 'update'
     END AS fate
-    FROM ${recordset(sessionTypes)}
+    FROM input AS r
       LEFT JOIN checkout_session AS s ON s.id = r.id
       LEFT JOIN checkout_session_tombstone AS t ON t.id = r.id
-      LEFT JOIN LATERAL (
-        SELECT o.id FROM checkout_session AS o WHERE o.djstripe_id = r.djstripe_id AND o.id <> r.id LIMIT 1
-      ) AS holder ON true
   ), updated AS (
     UPDATE checkout_session AS s
     SET ${replaced.map(([name, value]) => `"${name}" = ${value}`).join(', ')}, version = greatest(s.version + 1, r.version)
-    FROM r WHERE s.id = r.id AND r.fate = 'update'
+    FROM r WHERE s.id = r.id AND r.fate = 'update' RETURNING s.id, s.djstripe_id
   ), inserted AS (
     INSERT INTO checkout_session (${names(sessionTypes).join(', ')})
     SELECT ${Object.keys(sessionTypes)
       .map((name) => inserted[name] ?? `r."${name}"`)
       .join(', ')}
-    FROM r WHERE r.fate = 'insert' ORDER BY r.position
+    FROM r WHERE r.fate = 'insert' ORDER BY r.position RETURNING id, djstripe_id
+  ), revived AS (
+    DELETE FROM checkout_session_tombstone AS t USING r WHERE t.id = r.id AND r.fate = 'insert' RETURNING t.id
+  ), forgotten AS (
+    DELETE FROM stripe_event AS e USING revived WHERE e.session_id = revived.id
+  ), written AS (
+    SELECT id, djstripe_id FROM updated UNION ALL SELECT id, djstripe_id FROM inserted
   )
-  SELECT CASE WHEN fate IN ('insert', 'update') THEN 'applied' ELSE fate END AS outcome, holder
-  FROM r ORDER BY position`;
+  SELECT CASE WHEN r.fate IN ('insert', 'update') THEN 'applied' ELSE r.fate END AS outcome, r.holder,
+    CASE WHEN r.holder IS NOT NULL THEN (SELECT w.djstripe_id::text FROM written AS w WHERE w.id = r.id) END AS number
+  FROM r ORDER BY r.position`;
 
 /** A tombstone is as old as its deletion: a session that was written after it stays. */
 const importTombstonesSql = `WITH r AS MATERIALIZED (
@@ -152,8 +183,12 @@ const importProgressSql = `WITH r AS MATERIALIZED (SELECT * FROM ${recordset(pro
 const moveSequenceSql = `SELECT setval('${sequence}', $1::bigint) FROM ${sequence} AS q
   WHERE $1::bigint > q.last_value OR ($1::bigint = q.last_value AND NOT q.is_called)`;
 
-// With its ledger: the events that were answered `deleted` or applied before may be what is to come back.
-const reviveSql = `WITH revived AS (DELETE FROM checkout_session_tombstone WHERE id = ANY($1::text[]) RETURNING id)
+/** With the ledger, for the same reason. The locks are taken in one order, as every group of writes does. */
+const reviveSql = `WITH locked AS MATERIALIZED (
+    SELECT i.id, ${lockSession('i.id')} FROM (SELECT unnest($1::text[]) COLLATE "C" AS id ORDER BY 1) AS i
+  ), revived AS (
+    DELETE FROM checkout_session_tombstone AS t USING locked WHERE t.id = locked.id RETURNING t.id
+  )
   DELETE FROM stripe_event AS e USING revived WHERE e.session_id = revived.id`;
 
 /**
@@ -166,8 +201,13 @@ export type TransferStore = ReturnType<typeof transferStore>;
 
 /** What an import writes past the guarded upsert of Stripe's states. Each call is one transaction. */
 export function transferStore(database: Database) {
-  function write(text: string, rows: readonly ImportedRow[], query = database.query): Promise<RowResult[]> {
-    return query<RowResult>({ text, values: [`[${rows.map(({ json }) => json).join(',')}]`] });
+  function write(
+    text: string,
+    rows: readonly ImportedRow[],
+    query = database.query,
+    ...more: readonly unknown[]
+  ): Promise<RowResult[]> {
+    return query<RowResult>({ text, values: [`[${rows.map(({ json }) => json).join(',')}]`, ...more] });
   }
 
   async function moveSequence(query: Database['query'], djstripeId: number): Promise<boolean> {
@@ -181,12 +221,15 @@ export function transferStore(database: Database) {
      *
      * @returns what became of each, in their order.
      */
-    sessions(rows: readonly ImportedRow[]): Promise<RowResult[]> {
+    sessions(
+      rows: readonly ImportedRow[],
+      { restore = false, renumber = false }: SessionOptions = {},
+    ): Promise<RowResult[]> {
       const greatest = Math.max(0, ...rows.map(({ djstripeId = 0 }) => djstripeId));
       return database.transaction(async (query) => {
         await query({ text: lockSql, values: [] });
         if (greatest > 0) await moveSequence(query, greatest);
-        return write(importSessionsSql, rows, query);
+        return write(importSessionsSql, rows, query, restore, renumber);
       });
     },
 
@@ -211,10 +254,29 @@ export function transferStore(database: Database) {
         return { outcome: (await moveSequence(query, djstripeId)) ? 'applied' : 'unchanged' };
       });
     },
+  };
+}
 
-    /** Forgets that sessions were deleted, so that they can come back. */
-    async revive(ids: readonly string[]): Promise<void> {
-      await database.query({ text: reviveSql, values: [ids] });
-    },
+/**
+ * The mirror, in which a state of a session that was deleted here brings it back: its tombstone goes in the transaction
+ * that writes the state.
+ */
+export function restoringMirror(database: Database): MirrorStore {
+  function restoring<Result>(ids: readonly string[], work: (mirror: MirrorStore) => Promise<Result>): Promise<Result> {
+    return retrying(() =>
+      database.transaction(async (query) => {
+        await query({ text: reviveSql, values: [ids] });
+        return work(mirrorStore({ ...database, query }));
+      }),
+    );
+  }
+  return {
+    ...mirrorStore(database),
+    apply: (state, event) => restoring([state.id], (mirror) => mirror.apply(state, event)),
+    applyAll: (states) =>
+      restoring(
+        states.map(({ id }) => id),
+        (mirror) => mirror.applyAll(states),
+      ),
   };
 }

@@ -1,78 +1,123 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { DjstripeRow } from '../database/djstripe.js';
+import type { SessionWrite } from '../model/session.js';
 import type { Element } from './import-elements.js';
-import { type Read, readRow, type StripePart } from './import-items.js';
-import { type Translation, translate } from './translate.js';
+import { keptRow, type Read } from './import-items.js';
+import { type Origin, type Translation, translate } from './translate.js';
 
-/** From the rows of dj-stripe's table to what an import takes in. Pure. */
+/** From dj-stripe's rows to what an import takes in. Pure. */
 
-const mapNames = ['metadata', 'display_items', 'payment_method_types', 'stripe_data'];
+type Fields = Record<string, unknown>;
 
-/** The columns as Stripe's object has them: what dj-stripe wrote as "" is null there. */
-function asStripeObject(row: DjstripeRow): Record<string, unknown> {
-  const fields = Object.entries(row).map(([name, value]) => {
-    if (mapNames.includes(name)) return [name, typeof value === 'string' ? JSON.parse(value) : value];
-    return [name, value === '' ? null : value];
-  });
-  const { created, stripe_data, ...columns } = Object.fromEntries(fields);
-  return { ...columns, object: 'checkout.session' };
+const mapNames = [
+  ...['metadata', 'display_items', 'payment_method_types', 'stripe_data', 'line_items', 'shipping_address_collection'],
+  ...['shipping_cost', 'shipping_details', 'shipping_options', 'total_details'],
+];
+
+/** The columns of Stripe's that dj-stripe has from 2.8 to 2.9, beside those of the contract. */
+export const paymentColumns = [
+  ...['amount_subtotal', 'amount_total', 'currency', 'line_items', 'payment_status', 'setup_intent', 'status', 'url'],
+  ...['shipping_address_collection', 'shipping_cost', 'shipping_details', 'shipping_options', 'total_details'],
+];
+
+/** What the rows had beside the sessions themselves, over all that were read. */
+export interface DjstripeNotes {
+  /** Rows with a column that differs from the Stripe object in the same row. */
+  edited: number;
+  /** Rows without anything of Stripe's object beside the contract's columns. */
+  withoutPayment: number;
+  /** References by number to objects that are not in the file. */
+  unresolved: number;
 }
 
-/** The raw object; dj-stripe's default for it is `{}`. */
-function rawObjectOf({ stripe_data }: DjstripeRow): Record<string, unknown> | undefined {
-  const raw = typeof stripe_data === 'string' ? JSON.parse(stripe_data) : undefined;
-  return raw !== null && typeof raw === 'object' && raw.object === 'checkout.session' ? raw : undefined;
+export const newNotes = (): DjstripeNotes => ({ edited: 0, withoutPayment: 0, unresolved: 0 });
+
+/** The columns as Stripe's object has them: what dj-stripe wrote as "" is null there, and `created` is in epoch seconds. */
+function asStripeObject(row: DjstripeRow): Fields {
+  const fields: Fields = { object: 'checkout.session' };
+  for (const [name, value] of Object.entries(row)) {
+    if (name === 'stripe_data' || value === undefined) continue;
+    if (mapNames.includes(name)) fields[name] = typeof value === 'string' ? JSON.parse(value) : value;
+    else fields[name] = value === '' ? null : value;
+  }
+  if (fields.created !== undefined) {
+    const milliseconds = Date.parse(String(fields.created));
+    fields.created = Number.isNaN(milliseconds) ? null : Math.floor(milliseconds / 1000);
+  }
+  return fields;
 }
 
-type ReadRow = Read & { readonly projections?: Translation['projections'] };
+/** Stripe's object of a row and its JSON, where that is at hand; dj-stripe's default for it is `{}`. */
+function sentObjectOf({ id, stripe_data }: DjstripeRow): { object: Fields; json?: string } | undefined {
+  const value = typeof stripe_data === 'string' ? JSON.parse(stripe_data) : stripe_data;
+  if (value === null || typeof value !== 'object' || value.object !== 'checkout.session') return undefined;
+  if (value.id !== id) return { object: { ...value, id } };
+  return typeof stripe_data === 'string' ? { object: value, json: stripe_data } : { object: value };
+}
+
+/** Stripe's object as far as the columns tell it; undefined where none of them says more than the contract does. */
+function objectOfColumns(columns: Fields): Fields | undefined {
+  // The setup intent is left from 2.10, where nothing else is.
+  if (!paymentColumns.some((name) => name !== 'setup_intent' && (columns[name] ?? null) !== null)) return undefined;
+  const names = Object.keys(columns).filter(
+    (name) => name !== 'description' && !name.startsWith('djstripe_') && (name !== 'display_items' || columns[name]),
+  );
+  return Object.fromEntries(names.map((name) => [name, columns[name]]));
+}
+
+/** What dj-stripe has in a column is its own, where Stripe's object says something else. */
+function isEdited(columns: Partial<SessionWrite>, sent: SessionWrite): boolean {
+  return Object.entries(columns).some(([name, value]) => !isDeepStrictEqual(value, sent[name as keyof SessionWrite]));
+}
+
+interface ReadRow {
+  readonly read: Read;
+  readonly projections: Translation['projections'];
+  readonly isEdited?: boolean;
+  readonly hasPayment?: boolean;
+}
 
 /**
- * Reads a row. Versions before 2.10 keep everything in columns; those after keep `stripe_data` and a few columns.
- * Stripe's own object says more than the columns that were made from it; the owner, the times and what only
- * dj-stripe has are the columns'.
+ * Reads a row. Up to 2.7 dj-stripe keeps the contract's columns, in 2.8 those of the payment too, from 2.9
+ * `stripe_data` beside its columns, of which few are left from 2.10. A column stands for itself, as the shop may have
+ * changed it; Stripe's object fills in what has no column.
  */
 export function readDjstripeRow(row: DjstripeRow, defaultAccount?: string): ReadRow {
-  let columns: Record<string, unknown>;
-  let raw: Record<string, unknown> | undefined;
+  let columns: Fields;
+  let sent: ReturnType<typeof sentObjectOf>;
   try {
     columns = asStripeObject(row);
-    raw = rawObjectOf(row);
+    sent = sentObjectOf(row);
   } catch {
-    return { fault: 'has a column whose text is not JSON' };
+    return { read: { fault: 'has a column whose text is not JSON' }, projections: [] };
   }
   const { djstripe_owner_account: account } = columns;
-  const origin = {
+  const origin: Origin = {
     account: typeof account === 'string' ? account : defaultAccount,
     second: Math.floor(Date.parse(String(row.djstripe_updated)) / 1000),
     eventId: '',
   };
-  const translation = translate({ ...columns, ...raw, id: row.id, object: 'checkout.session' }, origin);
-  if (!translation) return { fault: 'has no id that a session can have' };
-  const { state, projections } = translation;
-  const fields = {
-    ...state.defaults,
-    ...state.carried,
-    ...(row.created !== undefined && row.created !== null && { created: row.created }),
-    ...(typeof row.description === 'string' && row.description !== '' && { description: row.description }),
-    livemode: row.livemode ?? state.carried.livemode ?? null,
-    djstripe_id: Number(row.djstripe_id),
-    djstripe_created: row.djstripe_created ?? null,
-    djstripe_updated: row.djstripe_updated,
+  // Display items of its own stand before the line items that would fill them.
+  const { line_items, ...others } = columns;
+  const own = translate(columns.display_items ? others : columns, origin);
+  if (!own) return { read: { fault: 'has no id that a session can have' }, projections: [] };
+  const made = sent ? undefined : objectOfColumns(columns);
+  const object = sent?.object ?? made;
+  const stripe = object && translate(object, origin, sent?.json);
+  const base: SessionWrite = { ...(stripe ?? own).state.defaults, ...stripe?.state.carried };
+  const session: SessionWrite = {
+    ...base,
+    ...own.state.carried,
+    ...(typeof row.created === 'string' && { created: row.created }),
+    description: typeof row.description === 'string' && row.description !== '' ? row.description : null,
   };
-  return { ...readRow(fields, stripePartOf(raw, translation)), projections };
-}
-
-function stripePartOf(raw: object | undefined, { state }: Translation): StripePart {
-  const { progress, second, eventId } = state.stamp;
-  const stored = raw && (translate(raw, { second, eventId })?.state ?? undefined);
+  const { djstripe_created, djstripe_updated } = row;
+  const kept = { djstripe_id: Number(row.djstripe_id), djstripe_created, djstripe_updated };
   return {
-    stripe_data: stored ? JSON.parse(stored.raw) : null,
-    status: stored?.status ?? null,
-    payment_status: stored?.paymentStatus ?? null,
-    stripe_progress: progress,
-    stripe_second: second,
-    stripe_event_id: eventId,
-    stripe_api_version: null,
-    stripe_gaps: null,
+    read: keptRow(session, kept, stripe?.state ?? { ...own.state, raw: null }),
+    projections: (stripe ?? own).projections,
+    isEdited: sent !== undefined && isEdited(own.state.carried, base),
+    hasPayment: stripe !== undefined,
   };
 }
 
@@ -83,21 +128,45 @@ export interface DjstripeOptions {
   readonly takesIn: (livemode: boolean) => boolean;
   /** Told of what the contract cannot hold. */
   readonly onProjection: (id: string, projections: Translation['projections']) => void;
+  readonly notes: DjstripeNotes;
+}
+
+/** Reads a row as an import takes it in, and notes what it had beside the session. */
+export function readNoted(given: DjstripeRow, { account, takesIn, onProjection, notes }: DjstripeOptions): Read {
+  if (typeof given.livemode === 'boolean' && !takesIn(given.livemode)) return { ignored: true };
+  // A number says nothing to Stripe: where its object has the id, that stands.
+  const unresolved = references.filter((name) => typeof given[name] === 'number');
+  notes.unresolved += unresolved.length;
+  const row =
+    unresolved.length === 0
+      ? given
+      : (Object.fromEntries(Object.entries(given).filter(([name]) => !unresolved.includes(name))) as DjstripeRow);
+  const { read, projections, isEdited = false, hasPayment = true } = readDjstripeRow(row, account);
+  if (projections.length > 0) onProjection(String(row.id), projections);
+  if (isEdited) notes.edited += 1;
+  if (!hasPayment) notes.withoutPayment += 1;
+  return read;
+}
+
+const references = ['customer', 'payment_intent', 'setup_intent', 'subscription', 'djstripe_owner_account'];
+
+/**
+ * Whether a value is a row as an API over dj-stripe's whole model gives it: with more than the contract's columns, or with
+ * numbers in place of Stripe's ids.
+ */
+export function isDjstripeRow(value: Readonly<Record<string, unknown>>): value is DjstripeRow {
+  if (!Object.hasOwn(value, 'djstripe_id') || Object.hasOwn(value, 'kind') || Object.hasOwn(value, 'object'))
+    return false;
+  return (
+    ['stripe_data', ...paymentColumns].some((name) => Object.hasOwn(value, name)) ||
+    references.some((name) => typeof value[name] === 'number')
+  );
 }
 
 /** The elements of an import from the rows of dj-stripe's table. */
 export async function* djstripeElements(
   rows: AsyncIterable<DjstripeRow>,
-  { account, takesIn, onProjection }: DjstripeOptions,
+  options: DjstripeOptions,
 ): AsyncGenerator<Element> {
-  for await (const row of rows) {
-    const place = `djstripe_id ${row.djstripe_id}`;
-    if (typeof row.livemode === 'boolean' && !takesIn(row.livemode)) {
-      yield { place, read: { ignored: true } };
-      continue;
-    }
-    const { projections = [], ...read } = readDjstripeRow(row, account);
-    if (projections.length > 0) onProjection(String(row.id), projections);
-    yield { place, read: read as Read };
-  }
+  for await (const row of rows) yield { place: `djstripe_id ${row.djstripe_id}`, read: readNoted(row, options) };
 }

@@ -1,4 +1,8 @@
-import type { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { OperatorError } from '../errors.js';
+import { type DjstripeOptions, isDjstripeRow, readNoted } from './djstripe.js';
+import { DjstripeDump, isDumped } from './djstripe-dump.js';
 import { type Read, readItem } from './import-items.js';
 
 /** Reads the elements of a file: NDJSON line by line, a JSON document whole. */
@@ -16,18 +20,74 @@ export interface Element {
  */
 export type FileShape = 'lines' | 'document' | 'either';
 
-/** The elements of a file, in order. */
-export async function* elementsOf(input: Readable, shape: FileShape): AsyncGenerator<Element> {
-  const lines = numbered(linesOf(input));
+/**
+ * The elements of a file, in order; gzip is unpacked. The objects of a `dumpdata` of Django's come last, as they refer to
+ * each other.
+ *
+ * @throws OperatorError when the file is not JSON at all.
+ */
+export async function* elementsOf(
+  input: Readable,
+  shape: FileShape,
+  djstripe: DjstripeOptions,
+): AsyncGenerator<Element> {
+  const dump = new DjstripeDump(djstripe);
+  for await (const { place, value, json } of valuesOf(input, shape)) {
+    if (value === undefined) yield { place, read: { fault: 'is not JSON' } };
+    else if (isDumped(value)) dump.add(place, value);
+    else yield { place, read: readElement(value, json, djstripe) };
+  }
+  yield* dump.elements();
+}
+
+function readElement(value: unknown, json: string | undefined, djstripe: DjstripeOptions): Read {
+  if (isRecord(value)) {
+    // The envelope of Amazon EventBridge.
+    if (Object.hasOwn(value, 'detail-type') && isRecord(value.detail)) return readItem(value.detail);
+    if (isDjstripeRow(value)) return readNoted(value, djstripe);
+  }
+  return readItem(value, json);
+}
+
+interface Placed {
+  readonly place: string;
+  /** Undefined where the text is not JSON. */
+  readonly value: unknown;
+  readonly json?: string;
+}
+
+async function* valuesOf(input: Readable, shape: FileShape): AsyncGenerator<Placed> {
+  const lines = numbered(linesOf(unzipped(input)));
+  let isFirst = true;
   for await (const { number, line } of lines) {
     const value = parse(line);
-    if (shape === 'document' || (shape === 'either' && value === undefined && /^\s*[[{]/.test(line))) {
+    if (isFirst && value === undefined && !/^\s*[[{]/.test(line)) throw new OperatorError(notImportable(line));
+    isFirst = false;
+    if (shape === 'document' || (shape === 'either' && value === undefined)) {
       yield* documentOf([{ number, line }], lines);
       return;
     }
     shape = 'lines';
     yield* spread(value, `line ${number}`, line);
   }
+}
+
+/** What files begin with that are no JSON. */
+const beginnings: readonly (readonly [RegExp, string])[] = [
+  [/^PK/, 'a ZIP archive'],
+  [/^PAR1/, 'a Parquet file'],
+  [/^SQLite format 3/, 'an SQLite database'],
+  [/^PGDMP/, 'a dump of PostgreSQL'],
+  [/^\s*(--|CREATE |INSERT |COPY |SET )/i, 'SQL'],
+  [/^\s*</, 'XML or HTML'],
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what tells binary from text.
+  [/[\0-\x08\uFFFD]/, 'a binary file'],
+  [/[,;\t]/, 'CSV'],
+];
+
+function notImportable(line: string): string {
+  const name = beginnings.find(([pattern]) => pattern.test(line))?.[1] ?? 'text';
+  return `This is ${name}, not JSON. Import takes a JSON document or a JSON value on each line, gzipped or not; see --help.`;
 }
 
 interface Line {
@@ -48,7 +108,7 @@ async function* numbered(lines: AsyncIterable<string>): AsyncGenerator<Line> {
   }
 }
 
-async function* documentOf(lines: Line[], rest: AsyncIterable<Line>): AsyncGenerator<Element> {
+async function* documentOf(lines: Line[], rest: AsyncIterable<Line>): AsyncGenerator<Placed> {
   for await (const line of rest) lines.push(line);
   const value = parse(lines.map(({ line }) => line).join('\n'));
   const members = membersOf(value);
@@ -62,14 +122,14 @@ async function* documentOf(lines: Line[], rest: AsyncIterable<Line>): AsyncGener
   }
 }
 
-function* spread(value: unknown, place: string, json?: string): Generator<Element> {
-  if (value === undefined) {
-    yield { place, read: { fault: 'is not JSON' } };
-    return;
-  }
+function* spread(value: unknown, place: string, json?: string): Generator<Placed> {
   const members = membersOf(value);
-  if (!members) yield { place, read: readItem(value, json) };
+  if (!members) yield { place, value, ...(json !== undefined && { json }) };
   else for (const [index, member] of members.entries()) yield* spread(member, `${place}, element ${index + 1}`);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
 /** The members of an array, of a list of Stripe's, of a page of this API. */
@@ -90,11 +150,11 @@ function parse(text: string): unknown {
 }
 
 /** Lines as NDJSON has them. Node's readline also ends them at U+2028 and U+2029, which JSON has inside its strings. */
-async function* linesOf(input: Readable): AsyncGenerator<string> {
-  input.setEncoding('utf8');
+async function* linesOf(input: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const text = Readable.from(input, { objectMode: false }).setEncoding('utf8');
   let parts: string[] = [];
   let isStart = true;
-  for await (const chunk of input as AsyncIterable<string>) {
+  for await (const chunk of text as AsyncIterable<string>) {
     const [head = '', ...lines] = (isStart ? chunk.replace(/^\uFEFF/, '') : chunk).split('\n');
     isStart = false;
     parts.push(head);
@@ -104,4 +164,32 @@ async function* linesOf(input: Readable): AsyncGenerator<string> {
     }
   }
   yield parts.join('');
+}
+
+/** The bytes of a file, unpacked where its first two are those of gzip, whatever its name. */
+async function* unzipped(input: Readable): AsyncGenerator<Buffer> {
+  const chunks = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  let head = Buffer.alloc(0);
+  while (head.length < 2) {
+    const { done, value } = await chunks.next();
+    if (done) break;
+    head = Buffer.concat([head, value]);
+  }
+  async function* whole(): AsyncGenerator<Buffer> {
+    yield head;
+    yield* { [Symbol.asyncIterator]: () => chunks };
+  }
+  if (head[0] !== 0x1f || head[1] !== 0x8b) {
+    yield* whole();
+    return;
+  }
+  const gunzip = createGunzip();
+  // The failure comes out of the iteration below.
+  pipeline(Readable.from(whole()), gunzip, () => {});
+  try {
+    yield* gunzip;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw code?.startsWith('Z_') ? new OperatorError(`The gzip file is damaged or cut off: ${message}.`) : error;
+  }
 }

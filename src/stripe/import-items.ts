@@ -1,8 +1,9 @@
 import { type TSchema, Type } from 'typebox';
 import { privateTypes } from '../database/transfer.js';
 import type { Fault } from '../errors.js';
-import { columns, isSessionId, SessionId, type SessionWrite } from '../model/session.js';
+import { columns, isSessionId, type ReadOnlyColumn, SessionId, type SessionWrite } from '../model/session.js';
 import { parseSession } from '../model/session-request.js';
+import type { SessionState } from '../model/stripe.js';
 import { parseTimestamp } from '../model/timestamp.js';
 import { validator } from '../model/validator.js';
 import { type EventBody, eventFault } from './ingest.js';
@@ -18,6 +19,8 @@ export type Item = (
 ) & {
   readonly key: string;
   readonly djstripeId?: number | undefined;
+  /** Whether it is restored as it was, and so with no other number. */
+  readonly isExact?: boolean;
 };
 
 /** An item, or why there is none: it is at fault, or of the mode that is not taken in. */
@@ -114,27 +117,58 @@ function readStripe(fields: JsonObject): Read {
   return isSessionId(id) ? { kind: 'object', key: id, object: fields } : { fault: 'has no id that a session can have' };
 }
 
-/** What a row of dj-stripe's has beside the contract's columns. */
-export type StripePart = Pick<JsonObject, Exclude<keyof typeof privateTypes, 'version'>>;
+/** What a row keeps that requests may not set. */
+export type KeptFields = Readonly<Partial<Record<ReadOnlyColumn, unknown>>>;
+
+/** What Stripe said of a row's session: its stamp, and its object where there is one. */
+export type StripeState = Pick<SessionState, 'status' | 'paymentStatus' | 'stamp'> & { readonly raw: string | null };
 
 /**
- * Reads a row in the contract's shape by the rules of a PUT. It is stamped with its djstripe_updated, so that what
- * Stripe sent before does not go over it.
+ * Reads a row in the contract's shape by the rules of a PUT, but for the empty enums that dj-stripe writes. It is
+ * stamped with its djstripe_updated, so that what Stripe sent before does not go over it.
  */
-export function readRow(fields: JsonObject, stripePart?: StripePart): Read {
-  const parsed = parseSession(fields);
+export function readRow(fields: JsonObject): Read {
+  const parsed = parseSession(withoutEmptyEnums(fields));
   const { djstripe_id = null, djstripe_created = null, djstripe_updated = null } = fields;
-  const faults = [...(parsed.faults ?? []), ...checks.kept({ djstripe_id, djstripe_created, djstripe_updated })];
-  if (parsed.faults || faults.length > 0) return faultOf(faults);
-  const created = timestampOrNull(djstripe_created);
-  const updated = timestampOrNull(djstripe_updated);
-  const stamp = updated && { stripe_progress: 0, stripe_second: secondOf(updated), stripe_event_id: '' };
-  const row: SessionWrite & JsonObject = { ...parsed.value, ...stamp, ...stripePart };
+  const kept = { djstripe_id, djstripe_created, djstripe_updated };
+  if (parsed.faults) return faultOf([...parsed.faults, ...checks.kept(kept)]);
+  const second = secondOf(String(djstripe_updated));
+  const stamp = { progress: 0, second, eventId: '' } as const;
+  return keptRow(parsed.value, kept, Number.isNaN(second) ? undefined : { ...noState, stamp });
+}
+
+const noState = { raw: null, status: null, paymentStatus: null };
+
+/** dj-stripe's API has "" in the enums that Stripe left null: their defaults are meant. */
+function withoutEmptyEnums(fields: JsonObject): JsonObject {
+  const empty = columns.filter(({ name, kind }) => kind === 'enum' && fields[name] === '');
+  if (empty.length === 0) return fields;
+  const mode = fields.subscription ? 'subscription' : 'payment';
+  return { ...fields, ...Object.fromEntries(empty.map(({ name }) => [name, name === 'mode' ? mode : 'auto'])) };
+}
+
+/** A row whose values are the contract's, with the number and the times that it keeps. */
+export function keptRow(row: SessionWrite, kept: KeptFields, stripe?: StripeState): Read {
+  const faults = checks.kept(kept);
+  if (faults.length > 0) return faultOf(faults);
+  const { djstripe_id, djstripe_created, djstripe_updated } = kept;
+  const json = JSON.stringify({
+    status: stripe?.status ?? null,
+    payment_status: stripe?.paymentStatus ?? null,
+    stripe_progress: stripe?.stamp.progress ?? null,
+    stripe_second: stripe?.stamp.second ?? null,
+    stripe_event_id: stripe?.stamp.eventId ?? null,
+    ...row,
+    djstripe_id,
+    djstripe_created: timestampOrNull(djstripe_created),
+    djstripe_updated: timestampOrNull(djstripe_updated),
+  });
   return {
     kind: 'session',
     key: row.id,
     djstripeId: (djstripe_id as number | null) ?? undefined,
-    json: JSON.stringify({ ...row, djstripe_id, djstripe_created: created, djstripe_updated: updated }),
+    // Its text is passed on, as reading it and writing it again is most of the work.
+    json: stripe?.raw ? `{"stripe_data":${stripe.raw},${json.slice(1)}` : json,
   };
 }
 
@@ -170,6 +204,7 @@ function readWholeSession(fields: JsonObject, json: string): Read {
     kind: 'session',
     key: String(fields.id),
     djstripeId: fields.djstripe_id as number,
+    isExact: true,
     json,
   });
 }

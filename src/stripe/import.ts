@@ -1,5 +1,5 @@
 import { databaseProblem } from '../database/failures.js';
-import type { RowOutcome, TransferStore } from '../database/transfer.js';
+import type { RowResult, TransferStore } from '../database/transfer.js';
 import type { Element } from './import-elements.js';
 import type { Item } from './import-items.js';
 import type { Ingest, Ingested } from './ingest.js';
@@ -22,14 +22,26 @@ export interface ImportTotals {
 export interface ImportOptions {
   readonly ingest: Ingest;
   readonly transfer: TransferStore;
-  /** Whether sessions that were deleted here come back. */
+  /** Whether sessions that were deleted here come back; the mirror of `ingest` must bring them back too. */
   readonly restore: boolean;
+  /** Whether a row whose djstripe_id another session has is at fault, rather than taken in under another number. */
+  readonly keepNumbers?: boolean;
   /** The account of Stripe objects, which do not say it; the configured one when undefined. */
   readonly account?: string | undefined;
   readonly totals: ImportTotals;
   /** Told of each element that cannot be taken in. */
   readonly onFault: (place: string, fault: string) => void;
+  /** Told of each row that was taken in under another number than its own. */
+  readonly onRenumbered?: (place: string, renumbered: Renumbered) => void;
   readonly onProgress: () => void;
+}
+
+/** A session that does not have its own djstripe_id here, because another session has it. */
+export interface Renumbered {
+  readonly id: string;
+  readonly djstripeId: number;
+  readonly number: string;
+  readonly holder: string;
 }
 
 interface Placed {
@@ -38,9 +50,12 @@ interface Placed {
 }
 
 type Counted = Exclude<keyof ImportTotals, 'read' | 'bad'>;
-type Result = Counted | { readonly fault: string };
+type Result = Counted | { readonly fault: string } | 'taken';
 
 const groupSize = 500;
+
+/** How many rows wait at most for numbers of their own. */
+const maxWaiting = 20_000;
 
 export function newTotals(): ImportTotals {
   return { read: 0, applied: 0, unchanged: 0, deleted: 0, ignored: 0, bad: 0 };
@@ -50,10 +65,36 @@ export function newTotals(): ImportTotals {
  * Takes in elements in their order, in groups: the next one is read while one is written. What cannot be taken in
  * is reported, and the rest goes on. Running it again is harmless.
  *
+ * A row whose djstripe_id another session has waits until the others are written. Then the other session may have moved
+ * to its own number, and a number that is new belongs to no row that is still to come.
+ *
  * @throws when the database is not there any more.
  */
 export async function importElements(elements: AsyncIterable<Element>, options: ImportOptions): Promise<void> {
   const { totals } = options;
+  const waiting: Placed[] = [];
+  const groups = grouped((group) => writeGroup(group, options, waiting));
+  for await (const { place, read } of elements) {
+    totals.read += 1;
+    if ('fault' in read || 'ignored' in read) {
+      settle('fault' in read ? read : 'ignored', place, options);
+      continue;
+    }
+    await groups.add({ place, item: read });
+    if (waiting.length >= maxWaiting) await renumber(waiting.splice(0), options);
+  }
+  await groups.end();
+  await renumber(waiting, options);
+}
+
+async function renumber(rows: readonly Placed[], options: ImportOptions): Promise<void> {
+  const groups = grouped((group) => writeGroup(group, options));
+  for (const row of rows) await groups.add(row);
+  await groups.end();
+}
+
+/** Puts items of one kind, no two of the same session or djstripe_id, into groups, and writes one at a time. */
+function grouped(write: (group: readonly Placed[]) => Promise<void>) {
   let group: Placed[] = [];
   let keys = new Set<string | number>();
   let writing: Promise<void> = Promise.resolve();
@@ -63,33 +104,32 @@ export async function importElements(elements: AsyncIterable<Element>, options: 
     group = [];
     keys = new Set();
     await writing;
-    writing = writeGroup(next, options);
+    writing = write(next);
     // Awaited before the next group; until then a failure is not unhandled.
     writing.catch(() => {});
   }
 
-  for await (const { place, read } of elements) {
-    totals.read += 1;
-    if ('fault' in read || 'ignored' in read) {
-      settle('fault' in read ? read : 'ignored', place, options);
-      continue;
-    }
-    const { kind, key, djstripeId } = read;
-    const fits =
-      group.length < groupSize &&
-      (group[0] === undefined || group[0].item.kind === kind) &&
-      !keys.has(key) &&
-      (djstripeId === undefined || !keys.has(djstripeId));
-    if (!fits) await flush();
-    group.push({ place, item: read });
-    keys.add(key);
-    if (djstripeId !== undefined) keys.add(djstripeId);
-  }
-  await flush();
-  await writing;
+  return {
+    async add(placed: Placed): Promise<void> {
+      const { kind, key, djstripeId } = placed.item;
+      const fits =
+        group.length < groupSize &&
+        (group[0] === undefined || group[0].item.kind === kind) &&
+        !keys.has(key) &&
+        (djstripeId === undefined || !keys.has(djstripeId));
+      if (!fits) await flush();
+      group.push(placed);
+      keys.add(key);
+      if (djstripeId !== undefined) keys.add(djstripeId);
+    },
+    async end(): Promise<void> {
+      await flush();
+      await writing;
+    },
+  };
 }
 
-function settle(result: Result, place: string, { totals, onFault, onProgress }: ImportOptions): void {
+function settle(result: Exclude<Result, 'taken'>, place: string, { totals, onFault, onProgress }: ImportOptions): void {
   if (typeof result === 'string') {
     totals[result] += 1;
   } else {
@@ -99,34 +139,37 @@ function settle(result: Result, place: string, { totals, onFault, onProgress }: 
   onProgress();
 }
 
-/** Writes a group as one; when that fails, one by one, so that only what is at fault is left out. */
-async function writeGroup(group: readonly Placed[], options: ImportOptions): Promise<void> {
+/**
+ * Writes a group as one; when that fails, one by one, so that only what is at fault is left out.
+ *
+ * @param waiting takes the rows whose djstripe_id another session has; without it they get another number.
+ */
+async function writeGroup(group: readonly Placed[], options: ImportOptions, waiting?: Placed[]): Promise<void> {
   if (group.length === 0) return;
   let results: Result[];
   try {
-    results = await write(
-      group.map(({ item }) => item),
-      options,
-    );
+    results = await write(group, options, waiting === undefined);
   } catch (error) {
     if (databaseProblem(error)?.code === 'database-unavailable') throw error;
     if (group.length > 1) {
-      for (const placed of group) await writeGroup([placed], options);
+      for (const placed of group) await writeGroup([placed], options, waiting);
       return;
     }
     results = [{ fault: `cannot be stored: ${(error as Error).message}` }];
   }
-  for (const [index, { place }] of group.entries()) settle(results[index] as Result, place, options);
+  for (const [index, placed] of group.entries()) {
+    const result = results[index] as Result;
+    if (result === 'taken') waiting?.push(placed);
+    else settle(result, placed.place, options);
+  }
 }
 
 /** Writes items of one kind; what became of each, in their order. */
-async function write(items: readonly Item[], options: ImportOptions): Promise<Result[]> {
+async function write(group: readonly Placed[], options: ImportOptions, renumber: boolean): Promise<Result[]> {
   const { ingest, transfer, restore, account } = options;
+  const items = group.map(({ item }) => item);
   const [first] = items;
   if (!first) return [];
-  if (restore && ['object', 'delivery', 'session'].includes(first.kind)) {
-    await transfer.revive(items.map(({ key }) => key));
-  }
   switch (first.kind) {
     case 'object': {
       const snapshots = items.flatMap((item) => (item.kind === 'object' ? [item.object] : []));
@@ -137,26 +180,43 @@ async function write(items: readonly Item[], options: ImportOptions): Promise<Re
     }
     case 'delivery': {
       const bodies = items.flatMap((item) => (item.kind === 'delivery' ? [item.body] : []));
-      const ingested = await Promise.all(bodies.map((body) => ingest.event(body)));
-      return ingested.map(({ outcome }) => counted[outcome]);
+      // Restored one by one: each is a transaction of its own.
+      if (!restore) return (await Promise.all(bodies.map(ingest.event))).map(({ outcome }) => counted[outcome]);
+      const results: Counted[] = [];
+      for (const body of bodies) results.push(counted[(await ingest.event(body)).outcome]);
+      return results;
     }
     case 'sequence':
       return Promise.all(
         items.map(async ({ djstripeId = 0 }) => (await transfer.sequence(djstripeId)).outcome as Counted),
       );
+    case 'session': {
+      const written = await transfer.sessions(rowsOf(items), { restore, renumber });
+      return written.map((result, index) => sessionResult(group[index] as Placed, result, options));
+    }
     default: {
-      const rows = items.flatMap((item) => ('json' in item ? [item] : []));
-      const table = ({ session: 'sessions', tombstone: 'tombstones', event: 'ledger', progress: 'progress' } as const)[
-        first.kind
-      ];
-      const written = await transfer[table](rows);
-      return written.map(({ outcome, holder }, index) => rowResult(outcome, holder, rows[index]?.djstripeId));
+      const table = ({ tombstone: 'tombstones', event: 'ledger', progress: 'progress' } as const)[first.kind];
+      return (await transfer[table](rowsOf(items))).map(({ outcome }) => outcome as Counted);
     }
   }
 }
 
-function rowResult(outcome: RowOutcome, holder: string | null | undefined, djstripeId: number | undefined): Result {
-  return outcome === 'taken' ? { fault: `has the djstripe_id ${djstripeId}, which ${holder} has here` } : outcome;
+const rowsOf = (items: readonly Item[]) => items.flatMap((item) => ('json' in item ? [item] : []));
+
+function sessionResult(
+  { place, item }: Placed,
+  result: RowResult,
+  { keepNumbers, onRenumbered }: ImportOptions,
+): Result {
+  const { outcome, holder, number } = result;
+  const djstripeId = item.djstripeId as number;
+  if (outcome === 'applied' && holder && number) {
+    onRenumbered?.(place, { id: item.key, djstripeId, number, holder });
+  }
+  if (outcome !== 'taken') return outcome;
+  if (!item.isExact && !keepNumbers) return 'taken';
+  const why = item.isExact ? ': a full export is restored exactly, into a database without other sessions' : '';
+  return { fault: `has the djstripe_id ${djstripeId}, which ${holder} has here${why}` };
 }
 
 const counted: Readonly<Record<Ingested['outcome'], Counted>> = {

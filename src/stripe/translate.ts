@@ -43,13 +43,17 @@ export interface Translation {
 
 type RawSession = Readonly<Record<string, unknown>>;
 
-/** Translates a Stripe object; undefined when it is no Checkout Session with an id that the mirror can hold. */
-export function translate(object: unknown, origin: Origin): Translation | undefined {
+/**
+ * Translates a Stripe object; undefined when it is no Checkout Session with an id that the mirror can hold.
+ *
+ * @param text the object as PostgreSQL wrote it, without `client_secret`, which is stored as it is.
+ */
+export function translate(object: unknown, origin: Origin, text?: string): Translation | undefined {
   if (!isRecord(object) || object.object !== 'checkout.session' || !isSessionId(object.id)) return undefined;
   const projections: Projection[] = [];
   // It lets a browser finish the session: no business of a mirror.
   const { client_secret, ...sent } = object;
-  const { raw, json } = storable(sent, projections);
+  const { raw, json } = text === undefined ? storable(sent, projections) : { raw: sent, json: text };
   const { id } = object;
   const carried: Record<string, unknown> = {};
   for (const column of writableColumns) {

@@ -121,7 +121,7 @@ export async function runCommandLine(
   command: string,
   args: readonly string[],
   environment: Record<string, string>,
-  input = '',
+  input: string | Uint8Array = '',
 ): Promise<Exit> {
   const child = spawn(process.execPath, [join(commands, `${command}.js`), ...args], {
     cwd: tmpdir(),

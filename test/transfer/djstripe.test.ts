@@ -2,8 +2,8 @@ import { describe, expect, inject, test } from 'vitest';
 import type { Database } from '../../src/database/database.js';
 import { djstripeRows, NotDjstripe } from '../../src/database/djstripe.js';
 import { sessionStore } from '../../src/database/sessions.js';
-import { transferStore } from '../../src/database/transfer.js';
-import { djstripeElements } from '../../src/stripe/djstripe.js';
+import { type ImportedRow, transferStore } from '../../src/database/transfer.js';
+import { djstripeElements, newNotes } from '../../src/stripe/djstripe.js';
 import type { Element } from '../../src/stripe/import-elements.js';
 import { expectSession } from '../support/contract.js';
 import { postgresDatabase, testDatabase } from '../support/database.js';
@@ -149,7 +149,7 @@ describe.each(versions)('$name', async (version) => {
   const source = await testDatabase('empty');
   const target = await testDatabase();
   await build(source, version);
-  const options = { account: undefined, takesIn: () => true, onProjection: () => {} };
+  const options = { account: undefined, takesIn: () => true, onProjection: () => {}, notes: newNotes() };
 
   test('its rows become sessions, stamped with their djstripe_updated', async () => {
     const elements: Element[] = [];
@@ -175,6 +175,104 @@ describe.each(versions)('$name', async (version) => {
   });
 });
 
+/** A table with one row of a version, and what an import makes of it. */
+async function importOne(columns: string, row: Record<string, unknown>) {
+  const source = await testDatabase('empty');
+  const target = await testDatabase();
+  const times = 'djstripe_created timestamptz DEFAULT now(), djstripe_updated timestamptz DEFAULT now()';
+  const references = ['customer', 'payment_intent', 'setup_intent', 'subscription'].map((name) => `${name}_id text`);
+  await source.query({
+    text: `CREATE TABLE djstripe_session (djstripe_id bigserial PRIMARY KEY, id text, livemode boolean, created timestamptz,
+      metadata jsonb, djstripe_owner_account_id text, ${times}, ${references.join(', ')}, ${columns})`,
+    values: [],
+  });
+  const names = Object.keys(row);
+  await source.query({
+    text: `INSERT INTO djstripe_session (${names}) VALUES (${names.map((_, index) => `$${index + 1}`)})`,
+    values: Object.values(row),
+  });
+  const notes = newNotes();
+  const options = { account: undefined, takesIn: () => true, onProjection: () => {}, notes };
+  const rows: ImportedRow[] = [];
+  for await (const { read } of djstripeElements(djstripeRows(source), options)) rows.push(read as ImportedRow);
+  expect(await transferStore(target).sessions(rows)).toMatchObject([{ outcome: 'applied' }]);
+  const [stored] = await target.query<{
+    document: string;
+    stripe_data: unknown;
+    status: string | null;
+    payment_status: string | null;
+    stripe_progress: number;
+    payment: string;
+  }>({
+    text: `SELECT document, stripe_data, status, payment_status, stripe_progress,
+      checkout_session_payment(id, livemode, stripe_data) AS payment FROM checkout_session`,
+    values: [],
+  });
+  if (!stored) throw new Error('nothing is stored');
+  expect(await transferStore(target).sessions(rows)).toMatchObject([{ outcome: 'unchanged' }]);
+  return { ...stored, document: JSON.parse(stored.document), payment: JSON.parse(stored.payment), notes };
+}
+
+const columnsOfContract = `description text, billing_address_collection text, cancel_url text, client_reference_id text,
+  customer_email text, display_items jsonb, locale text, mode text, payment_method_types jsonb, submit_type text,
+  success_url text`;
+const columnsOfPayment = `amount_subtotal bigint, amount_total bigint, currency varchar(3), line_items jsonb,
+  payment_status text, status text, url text, total_details jsonb, shipping_cost jsonb, shipping_details jsonb,
+  shipping_options jsonb, shipping_address_collection jsonb`;
+const blank = {
+  ...{ cancel_url: '', client_reference_id: '', customer_email: '', locale: '', submit_type: '' },
+  ...{ billing_address_collection: '', success_url: '', payment_method_types: '["card"]' },
+};
+
+test('2.8: the columns of the payment make a raw object, and line items the display items', async () => {
+  const { document, stripe_data, notes, ...stored } = await importOne(`${columnsOfContract}, ${columnsOfPayment}`, {
+    ...{ ...blank, id: 'cs_test_28', mode: 'payment', created: '2026-01-01T00:00:00Z', metadata: '{"a": "1"}' },
+    ...{ customer_id: 'cus_1', description: 'ours', amount_subtotal: 2000, amount_total: 9007199254740991 },
+    ...{ currency: 'usd', payment_status: 'paid', status: 'complete', url: '' },
+    line_items: '{"object": "list", "data": [{"id": "li_1"}]}',
+  });
+  expect(stored).toMatchObject({ status: 'complete', payment_status: 'paid', stripe_progress: 2 });
+  expect(stored.payment).toMatchObject({ payment_status: 'paid', amount_total: 9007199254740991, currency: 'usd' });
+  expect(document).toMatchObject({ display_items: { '0': { id: 'li_1' } }, customer: 'cus_1', description: 'ours' });
+  expect(stripe_data).toMatchObject({
+    ...{ object: 'checkout.session', id: 'cs_test_28', created: 1767225600, customer: 'cus_1', url: null },
+    ...{ metadata: { a: '1' }, payment_method_types: ['card'], locale: null, submit_type: null },
+  });
+  expect(Object.keys(stripe_data as object).filter((name) => /^djstripe|description/.test(name))).toEqual([]);
+  expect(notes).toEqual({ edited: 0, withoutPayment: 0, unresolved: 0 });
+});
+
+test('2.9: columns that were edited stand before the raw object, which stays', async () => {
+  const raw = rawSession({ id: 'cs_test_29', metadata: { a: '1' }, customer: 'cus_1', payment_status: 'paid' });
+  const columns = `${columnsOfContract}, ${columnsOfPayment}, stripe_data jsonb`;
+  const { document, stripe_data, notes, ...stored } = await importOne(columns, {
+    ...{ ...blank, id: 'cs_test_29', mode: 'payment', metadata: '{"a": "2"}', customer_id: null, livemode: true },
+    ...{ stripe_data: JSON.stringify(raw), customer_email: 'new@example.com', success_url: raw.success_url },
+  });
+  expect(document).toMatchObject({
+    ...{ metadata: { a: '2' }, customer: null, livemode: true, customer_email: 'new@example.com' },
+  });
+  const { client_secret, ...kept } = raw;
+  expect(stripe_data).toEqual(kept);
+  expect(stored.payment_status).toBe('paid');
+  expect(notes.edited).toBe(1);
+});
+
+test('2.10: what was never synced again is read from the columns that are left, and counted', async () => {
+  const { document, stripe_data, notes } = await importOne('stripe_data jsonb', {
+    ...{
+      id: 'cs_test_210',
+      stripe_data: '{}',
+      setup_intent_id: 'seti_1',
+      customer_id: 'cus_1',
+      metadata: '{"a": "1"}',
+    },
+  });
+  expect(document).toMatchObject({ mode: 'setup', customer: 'cus_1', metadata: { a: '1' } });
+  expect(stripe_data).toBeNull();
+  expect(notes).toEqual({ edited: 0, withoutPayment: 1, unresolved: 0 });
+});
+
 test("a database without dj-stripe's table is refused", async () => {
   await expect(djstripeRows(await testDatabase()).next()).rejects.toThrow(NotDjstripe);
 });
@@ -192,6 +290,8 @@ if (template.kind === 'postgres') {
       const first = await run('import', args, target.environment);
       expect(first.code, first.stderr).toBe(0);
       expect(totalsOf(first)).toMatchObject({ read: 3, applied: 3 });
+      expect(first.stderr.trim()).toBe('3 read, 3 applied, 0 not taken in');
+      expect(first.stdout).toContain(`${version.isNew ? 2 : 3} rows came without Stripe's object`);
       await target.use(async (database) => expectTakenOver(await documents(database), version.isNew));
       expect(totalsOf(await run('import', args, target.environment))).toMatchObject({ read: 3, unchanged: 3 });
       const [created] = await target.use((database) =>
@@ -221,7 +321,8 @@ if (template.kind === 'postgres') {
 
   test("a database that is not dj-stripe's ends the command with 2", async () => {
     const exit = await run('import', ['--from-djstripe', environment.DATABASE_URL as string], environment);
-    expect(exit.stderr).toContain('There is no table djstripe_session.');
+    expect(exit.stderr.trim()).toMatch(/^PostgreSQL at .*: There is no table djstripe_session\.$/);
+    expect(exit.stdout).toBe('');
     expect(exit.code).toBe(2);
   });
 }

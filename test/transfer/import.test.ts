@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import type { Database } from '../../src/database/database.js';
 import { sessionStore } from '../../src/database/sessions.js';
@@ -39,7 +40,7 @@ const everything = () =>
 test('every kind is taken in, what is bad is reported with its line, and again it changes nothing', async () => {
   const exit = await run('import', [fixture('mixed.ndjson')], environment);
   expect(exit.code).toBe(1);
-  expect(totalsOf(exit)).toEqual({ read: 11, applied: 4, unchanged: 0, deleted: 0, ignored: 1, bad: 6 });
+  expect(totalsOf(exit)).toEqual({ read: 11, applied: 5, unchanged: 0, deleted: 0, ignored: 1, bad: 5 });
   const reported = exit.stderr.split('\n').filter((line) => line.startsWith('line '));
   expect(reported.map((line) => line.slice(0, line.indexOf(':'))).sort()).toEqual(
     ['line 5', 'line 7', 'line 9', 'line 10', 'line 11', 'line 12'].sort(),
@@ -47,7 +48,7 @@ test('every kind is taken in, what is bad is reported with its line, and again i
   expect(exit.stderr).toMatch(
     /line 7: extra is not a property of a session; mode must be one of payment, setup, subscription$/m,
   );
-  expect(exit.stderr).toContain('line 10: has the djstripe_id 812, which cs_test_kept has here');
+  expect(exit.stderr).toContain('line 10: cs_test_collides has the djstripe_id 814 here, as cs_test_kept has 812');
 
   const [kept, raw, added] = await documentsOf('cs_test_kept', 'cs_test_raw', 'cs_test_new');
   expectSession(kept);
@@ -63,12 +64,12 @@ test('every kind is taken in, what is bad is reported with its line, and again i
 
   const before = await everything();
   const again = await run('import', [fixture('mixed.ndjson')], environment);
-  expect(totalsOf(again)).toEqual({ read: 11, applied: 0, unchanged: 4, deleted: 0, ignored: 1, bad: 6 });
+  expect(totalsOf(again)).toEqual({ read: 11, applied: 0, unchanged: 5, deleted: 0, ignored: 1, bad: 5 });
   expect(await everything()).toEqual(before);
 
-  // 813 went to cs_test_new, which came in the same group.
+  // 813 went to cs_test_new, which came in the same group, and 814 to cs_test_collides.
   const next = await use((database) => create(database, 'cs_test_after_812'));
-  expect(JSON.parse(next?.document ?? '').djstripe_id).toBe(814);
+  expect(JSON.parse(next?.document ?? '').djstripe_id).toBe(815);
 });
 
 test('a session is replaced by what is not older, by nothing older, and by nothing of unknown age', async () => {
@@ -141,13 +142,136 @@ test('the two lines that npm writes before an export are passed over, and the fi
   expect(exit.stderr).toContain('line 5: is not JSON');
 });
 
-test('a djstripe_id that another session has is reported, and a new session takes the next number', async () => {
+test('a row whose djstripe_id another session has gets the next one, once', async () => {
   const [one, other] = [sessionBody({ djstripe_id: 5000 }), sessionBody({ djstripe_id: 5000 })];
-  const exit = await run('import', ['-'], environment, lines([one, other, sessionBody({ id: 'cs_test_numbered' })]));
+  const input = lines([one, other, sessionBody({ id: 'cs_test_numbered' }), sessionBody({ djstripe_id: 5002 })]);
+  const exit = await run('import', ['-'], environment, input);
+  expect(exit.code).toBe(0);
+  expect(exit.stderr).toContain(`line 2: ${other.id} has the djstripe_id 5004 here, as ${one.id} has 5000`);
+  expect(exit.stdout).toContain('1 row got another djstripe_id');
+  expect(totalsOf(exit)).toMatchObject({ applied: 4, bad: 0 });
+  expect(await documentsOf('cs_test_numbered')).toMatchObject([{ djstripe_id: 5003 }]);
+  const before = await everything();
+  const again = await run('import', ['-'], environment, input);
+  expect(totalsOf(again)).toMatchObject({ unchanged: 4 });
+  expect(again.stdout).not.toContain('another djstripe_id');
+  expect(await everything()).toEqual(before);
+});
+
+test('--keep-numbers reports a djstripe_id that another session has, as a full export does', async () => {
+  const [one, other] = [sessionBody({ djstripe_id: 6000 }), sessionBody({ djstripe_id: 6000 })];
+  const exit = await run('import', ['--keep-numbers', '-'], environment, lines([one, other]));
   expect(exit.code).toBe(1);
-  expect(exit.stderr).toContain(`line 2: has the djstripe_id 5000, which ${one.id} has here`);
-  expect(totalsOf(exit)).toMatchObject({ applied: 2, bad: 1 });
-  expect(await documentsOf('cs_test_numbered')).toMatchObject([{ djstripe_id: 5001 }]);
+  expect(exit.stderr).toContain(`line 2: has the djstripe_id 6000, which ${one.id} has here`);
+  expect(totalsOf(exit)).toMatchObject({ applied: 1, bad: 1 });
+  const { stdout } = await run('export', ['--full'], environment);
+  const whole = stdout.split('\n').find((line) => line.includes(`"${one.id}"`)) as string;
+  const exact = await run('import', ['-'], environment, whole.replace(String(one.id), 'cs_test_exact'));
+  expect(exact.stderr).toMatch(
+    /line 1: has the djstripe_id 6000, which .* has here: a full export is restored exactly/,
+  );
+  expect(exact.code).toBe(1);
+});
+
+test('a restore whose write fails leaves the session deleted', async () => {
+  const inputs = {
+    object: rawSession({ id: 'cs_test_refused_object' }),
+    event: rawEvent(rawSession({ id: 'cs_test_refused_event', status: 'complete' })),
+    row: sessionBody({ id: 'cs_test_refused_row', djstripe_updated: '2026-01-01T00:00:00Z' }),
+  };
+  const ids = [inputs.object.id, inputs.event.data.object.id, inputs.row.id];
+  const input = lines(Object.values(inputs));
+  await run('import', ['-'], environment, input);
+  await remove(...ids);
+  const statement = (text: string) => use((database) => database.query({ text, values: [] }));
+  await statement(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`);
+  await statement(`CREATE TRIGGER refuse BEFORE INSERT ON checkout_session FOR EACH ROW
+    WHEN (NEW.id LIKE 'cs_test_refused%') EXECUTE FUNCTION refuse()`);
+  const failed = await run('import', ['--restore', '-'], environment, input);
+  expect(totalsOf(failed)).toMatchObject({ read: 3, bad: 3 });
+  await statement('DROP TRIGGER refuse ON checkout_session');
+  const later = rawEvent(rawSession({ id: ids[1] as string, status: 'complete', payment_status: 'paid' }));
+  const kept = await run('import', ['-'], environment, lines([inputs.object, later, inputs.row]));
+  expect(totalsOf(kept)).toMatchObject({ deleted: 3 });
+  expect(totalsOf(await run('import', ['--restore', '-'], environment, input))).toMatchObject({ applied: 3 });
+});
+
+const envelope = (detail: object) => ({ version: '0', 'detail-type': 'checkout.session.completed', detail });
+
+test.each([
+  ['an event in the envelope of EventBridge', envelope(rawEvent(rawSession({ id: 'cs_test_bridge_1' })))],
+  ['a session in the envelope of EventBridge', envelope(rawSession({ id: 'cs_test_bridge_2' }))],
+])('%s, plain and gzipped, from a file and from the standard input', async (_, value) => {
+  const packed = gzipSync(lines([value]));
+  expect(totalsOf(await run('import', ['-'], environment, packed))).toMatchObject({ read: 1, applied: 1 });
+  const path = await temporaryFile('events.ndjson', packed);
+  expect(totalsOf(await run('import', [path], environment))).toMatchObject({ read: 1, unchanged: 1 });
+  expect(totalsOf(await run('import', ['-'], environment, lines([value])))).toMatchObject({ unchanged: 1 });
+});
+
+test.each([
+  [
+    'a gzip file that is cut off',
+    gzipSync(lines([sessionBody()])).subarray(0, 40),
+    'The gzip file is damaged or cut off',
+  ],
+  ['CSV', 'id,Created (UTC),Amount\ncs_1,2026-01-01,1\n', 'This is CSV, not JSON. Import takes'],
+  ['a page of HTML', '<!doctype html>\n<p>', 'This is XML or HTML, not JSON. Import takes'],
+])('%s is refused in one line', async (_, content, message) => {
+  const exit = await run('import', ['-'], environment, content);
+  expect(exit).toMatchObject({ code: 1, stdout: '' });
+  expect(exit.stderr.trim().split('\n')).toEqual([expect.stringContaining(message)]);
+});
+
+test("a page of dj-stripe's API has empty enums, which are their defaults", async () => {
+  const empty = { mode: '', submit_type: '', billing_address_collection: '' };
+  const page = {
+    count: 2,
+    next: null,
+    previous: null,
+    results: [
+      sessionBody({ ...empty, id: 'cs_test_page_1', djstripe_id: 7001 }),
+      sessionBody({ ...empty, id: 'cs_test_page_2', djstripe_id: 7002, subscription: 'sub_1' }),
+    ],
+  };
+  const exit = await run('import', ['-'], environment, JSON.stringify(page));
+  expect(totalsOf(exit)).toMatchObject({ applied: 2 });
+  expect(exit.stderr.trim()).toBe('2 read, 2 applied, 0 not taken in');
+  expect(await documentsOf('cs_test_page_1', 'cs_test_page_2')).toMatchObject([
+    { mode: 'payment', submit_type: 'auto', billing_address_collection: 'auto', djstripe_id: 7001 },
+    { mode: 'subscription', djstripe_id: 7002 },
+  ]);
+});
+
+test('a dumpdata of Django: references by number or id, objects of other models are ignored', async () => {
+  const fields = {
+    ...{ djstripe_created: '2026-01-01T00:00:00Z', djstripe_updated: '2026-01-02T00:00:00Z', livemode: false },
+    ...{ created: '2026-01-01T00:00:00Z', metadata: { a: '1' }, mode: '', submit_type: '', locale: '' },
+    ...{ billing_address_collection: '', payment_method_types: ['card'], payment_status: 'paid', amount_total: 7 },
+  };
+  const dump = [
+    {
+      model: 'djstripe.session',
+      pk: 8001,
+      fields: { ...fields, id: 'cs_test_dump_1', customer: 3, subscription: 'sub_1' },
+    },
+    { model: 'djstripe.session', pk: 8002, fields: { ...fields, id: 'cs_test_dump_2', customer: 4 } },
+    { model: 'djstripe.customer', pk: 3, fields: { id: 'cus_3' } },
+    { model: 'auth.user', pk: 3, fields: { id: 'cus_wrong' } },
+  ];
+  const exit = await run('import', ['-'], environment, JSON.stringify(dump));
+  expect(totalsOf(exit)).toMatchObject({ read: 4, applied: 2, ignored: 2 });
+  expect(exit.stdout).toContain('1 references are numbers of objects that are not in the file');
+  expect(await documentsOf('cs_test_dump_1', 'cs_test_dump_2')).toMatchObject([
+    {
+      djstripe_id: 8001,
+      customer: 'cus_3',
+      subscription: 'sub_1',
+      mode: 'subscription',
+      payment_method_types: { '0': 'card' },
+    },
+    { djstripe_id: 8002, customer: null },
+  ]);
 });
 
 test('what PostgreSQL cannot hold is at fault alone', async () => {

@@ -16,7 +16,7 @@ export function totalsOf({ stdout, stderr }: Exit): Record<string, number> {
 }
 
 /** A file that is removed after the test. */
-export async function temporaryFile(name: string, content: string): Promise<string> {
+export async function temporaryFile(name: string, content: string | Uint8Array): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'checkout-session-transfer-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   const path = join(directory, name);
