@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { proofRuns } from '../support/runs.js';
 import { startService } from '../support/service.js';
 import { webhookSecret } from '../support/stripe.js';
 import { keys, startStripeApi } from '../support/stripe-api.js';
@@ -7,8 +8,8 @@ import { Driver } from './model/driver.js';
 import { anyRequest, ids } from './model/requests.js';
 
 /** How many sequences are tried; PROOF_RUNS=700 are about 20,000 requests. */
-const runs = Number(process.env.PROOF_RUNS ?? 20);
-const timeout = 20_000 + runs * 2000;
+const runs = proofRuns(12);
+const timeout = 300_000 + runs * 10_000;
 
 const stripe = await startStripeApi();
 const { url, database } = await startService({

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { contract } from '../support/contract.js';
+import { proofRuns } from '../support/runs.js';
 import { expectProblem, type Service, sessionBody, sessionsPath, startService } from '../support/service.js';
 
 const quiet = await startService();
@@ -316,14 +317,14 @@ describe('no cursor makes the service fail', () => {
     const text = fc.oneof(fc.string({ unit: 'grapheme' }), fc.base64String(), fc.string({ unit: 'binary' }));
     await fc.assert(
       fc.asyncProperty(text, (cursor) => expectAnswered(cursor.toWellFormed())),
-      { numRuns: 200 },
+      { numRuns: proofRuns(30) },
     );
   });
 
   test('any JSON, encoded as a cursor is', async () => {
     await fc.assert(
       fc.asyncProperty(fc.jsonValue(), (value) => expectAnswered(encoded(value))),
-      { numRuns: 100 },
+      { numRuns: proofRuns(30) },
     );
   });
 
@@ -355,7 +356,7 @@ describe('no cursor makes the service fail', () => {
     );
     await fc.assert(
       fc.asyncProperty(parts, (all) => expectAnswered(encoded(all))),
-      { numRuns: 500 },
+      { numRuns: proofRuns(60) },
     );
   });
 

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import pino from 'pino';
 import { describe, expect, test } from 'vitest';
 import { expectSession } from '../support/contract.js';
+import { proofRuns } from '../support/runs.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
 import {
   deliver,
@@ -213,7 +214,7 @@ describe('in any order and with any repetition', () => {
           expect(ledger?.count).toBe(4);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: proofRuns(30) },
     );
   });
 });
