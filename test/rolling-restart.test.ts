@@ -77,7 +77,7 @@ async function expectStored(url: string, ids: readonly string[]): Promise<void> 
 }
 
 if (onPostgres) {
-  test('two replicas that are restarted in turn under load fail no request', { timeout: 120_000 }, async () => {
+  test('two replicas that are restarted in turn under load fail no request', async () => {
     const replicas = [await startProcess(settings), await startProcess(settings)];
     const { url, backends } = await startRoundRobin(replicas.map((replica) => replica.url));
     const load = startLoad(url, 6);
@@ -96,7 +96,7 @@ if (onPostgres) {
     await expectStored(url, load.acknowledged);
   });
 } else {
-  test('a restart under load loses nothing that was acknowledged', { timeout: 120_000 }, async () => {
+  test('a restart under load loses nothing that was acknowledged', async () => {
     const leaving = await startProcess(settings);
     const load = startLoad(leaving.url, 3);
     await expect.poll(load.answered).toBeGreaterThan(50);

@@ -9,9 +9,9 @@ export default defineConfig({
     maxWorkers: '100%',
     // Every file has a database and a service of its own: there is no state of modules to keep apart.
     isolate: false,
-    testTimeout: 30_000,
-    // What is waited for comes at once on an idle machine, and late on a busy one.
-    expect: { poll: { timeout: 20_000 } },
-    hookTimeout: 60_000,
+    // Tests wait for conditions. These bounds end a test that hangs, and leave a busy machine all the time it needs.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 120_000 } },
   },
 });

@@ -102,7 +102,7 @@ test.each([1, 2, 3])(
     expect(answers.filter((answer) => answer === 'locked')).toHaveLength(1);
     expect(answers.filter((answer) => answer.startsWith('DirectoryInUse'))).toHaveLength(3);
     const refused = others.filter(({ answer }) => answer !== 'locked');
-    for (const { child } of refused) await expect.poll(() => child.exitCode, { timeout: 3000 }).toBe(0);
+    for (const { child } of refused) await expect.poll(() => child.exitCode).toBe(0);
     // Those who ended have not taken the lock with them.
     await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
   },

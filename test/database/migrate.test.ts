@@ -60,7 +60,7 @@ if (onPostgres)
     const others = `SELECT application_name AS name, query FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
       AND application_name <> 'checkout-session-service'`;
-    await expect.poll(() => rows(database, others), { timeout: 2000 }).toEqual([]);
+    await expect.poll(() => rows(database, others)).toEqual([]);
   });
 
 /** What the schema engine would add to the migrations to arrive at a schema. */

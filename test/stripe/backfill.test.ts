@@ -339,7 +339,7 @@ describe('compared with Stripe, the mirror', () => {
 });
 
 // Each command opens the database, which takes the embedded one seconds.
-describe('npm run backfill', { timeout: 120_000 }, () => {
+describe('npm run backfill', () => {
   const command = (args: string[] = [], environment: Record<string, string> = {}) =>
     runCommandLine('backfill', args, { ...commands.environment, ...stripe.environment, ...environment });
 

@@ -201,7 +201,7 @@ describe('a catch-up that fails', () => {
 });
 
 // Each command opens the database, which takes the embedded one seconds.
-describe('npm run catch-up', { timeout: 120_000 }, () => {
+describe('npm run catch-up', () => {
   const command = (args: string[] = [], environment: Record<string, string> = {}) =>
     runCommandLine('catch-up', args, { ...commands.environment, ...stripe.environment, ...environment });
 

@@ -184,7 +184,7 @@ describe('stopped, the schedule', () => {
   });
 });
 
-test('the service catches up, and ends with 0 while Stripe does not answer', { timeout: 60_000 }, async () => {
+test('the service catches up, and ends with 0 while Stripe does not answer', async () => {
   stripe.putEvent(rawEvent(rawSession({ id: 'cs_test_service' }), { created: now() - 60 }));
   const environment = { ...processDatabase.environment, ...stripe.environment };
   const service = await startProcess({ ...environment, CATCH_UP_INTERVAL_MINUTES: '1' });
