@@ -118,6 +118,10 @@ describe('what is no request is refused', () => {
 
 describe('connections that do not keep to the order of things', () => {
   test('many that send a byte now and then are all served, and nobody waits for them', async () => {
+    let finish = () => {};
+    const othersAreServed = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
     const slow = Array.from({ length: 40 }, async () => {
       const { id, text } = smuggled();
       const socket = open(url);
@@ -125,15 +129,15 @@ describe('connections that do not keep to the order of things', () => {
       const [head = '', body = ''] = text.split(/(?<=\r\n\r\n)/);
       socket.write(head);
       for (let at = 0; at < body.length; at += 16) {
+        if (at + 16 >= body.length) await othersAreServed;
         socket.write(body.slice(at, at + 16));
         await setTimeout(30);
       }
       expect((await answer).statuses).toEqual([201]);
       return id;
     });
-    const began = Date.now();
     for (let count = 0; count < 5; count += 1) await api.get(`${sessionsPath}?limit=1`).expect(200);
-    expect(Date.now() - began).toBeLessThan(5000);
+    finish();
     for (const id of await Promise.all(slow)) await api.get(`${sessionsPath}/${id}`).expect(200);
   });
 
@@ -217,40 +221,50 @@ describe('events that are signed and yet none', () => {
   });
 });
 
-test('what is refused leaves nothing behind: the memory of a process stays as it was', {
-  timeout: 60_000,
-}, async () => {
+/** Sends each of some requests thirty times, and expects that all are refused. */
+async function attack(target: string, requests: readonly string[]): Promise<void> {
+  for (let round = 0; round < 30; round += 1) {
+    await Promise.all(
+      requests.map(async (text) => {
+        const socket = open(target);
+        const answer = received(socket);
+        socket.end(text);
+        expect((await answer).statuses.filter((status) => !isRefusal(status))).toEqual([]);
+      }),
+    );
+  }
+}
+
+test('refused requests leave nothing behind: the memory of a process levels off', async () => {
   const attacked = await startProcess(processDatabase.environment);
   const resident = async () =>
     Number(/^process_resident_memory_bytes (\d+)/m.exec(await (await fetch(`${attacked.url}/metrics`)).text())?.[1]);
-  const attack = async () => {
-    const garbage = `{"metadata":{"a":"${'x'.repeat(100_000)}`;
-    const bad = [
-      request('POST', sessionsPath, [json, `Content-Length: ${garbage.length + 2}`], `${garbage}"]`),
-      request(
-        'POST',
-        sessionsPath,
-        [json, 'Transfer-Encoding: chunked'],
-        `${garbage.length.toString(16)}\r\n${garbage}`,
-      ),
-      request('GET', sessionsPath, [`X-A: ${'y'.repeat(100_000)}`]),
-      request('GET', `${sessionsPath}?customer__typo=${'y'.repeat(8000)}`, []),
-    ];
-    for (let round = 0; round < 30; round += 1) {
-      await Promise.all(
-        bad.map(async (text) => {
-          const socket = open(attacked.url);
-          const answer = received(socket);
-          socket.end(text);
-          expect((await answer).statuses.filter((status) => !isRefusal(status))).toEqual([]);
-        }),
-      );
+  const garbage = `{"metadata":{"a":"${'x'.repeat(100_000)}`;
+  const chunk = `${garbage.length.toString(16)}\r\n${garbage}`;
+  const requests = [
+    request('POST', sessionsPath, [json, `Content-Length: ${garbage.length + 2}`], `${garbage}"]`),
+    request('POST', sessionsPath, [json, 'Transfer-Encoding: chunked'], chunk),
+    request('GET', sessionsPath, [`X-A: ${'y'.repeat(100_000)}`]),
+    request('GET', `${sessionsPath}?customer__typo=${'y'.repeat(8000)}`, []),
+  ];
+  /** Attacks eight times; returns the highest memory that an attack left. */
+  const highest = async () => {
+    const samples: number[] = [];
+    for (let count = 0; count < 8; count += 1) {
+      await attack(attacked.url, requests);
+      samples.push(await resident());
     }
+    return Math.max(...samples);
   };
-  await attack();
-  const before = await resident();
-  for (let count = 0; count < 4; count += 1) await attack();
-  // 480 requests, most of them of 100 KB: had they been kept, it would show.
-  expect((await resident()) - before).toBeLessThan(30e6);
+  // A process grows while it warms up, by an amount that depends on the version of Node. A leak never stops: one that
+  // keeps every body of either kind holds 24 MB more after each eight attacks.
+  let before = await highest();
+  const growth: number[] = [];
+  do {
+    const after = await highest();
+    growth.push(after - before);
+    before = after;
+  } while ((growth.at(-1) ?? 0) > 8e6 && growth.length < 6);
+  expect(growth.at(-1), `growth in bytes: ${growth}`).toBeLessThanOrEqual(8e6);
   expect((await fetch(`${attacked.url}${sessionsPath}?limit=1`)).status).toBe(200);
 });
