@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import YAML from 'yaml';
 import { catalogue } from '../src/errors.js';
 import { examples } from '../src/model/examples.js';
+import { firstParameters } from '../src/model/list.js';
 import { contract, expectComponent } from './support/contract.js';
 import { sessionsPath, startService } from './support/service.js';
 
@@ -93,6 +94,48 @@ test('the component is the contract: 22 properties in order, nothing that genera
     expect(property).not.toHaveProperty('default');
     if (property.$ref) expect(Object.keys(property)).toEqual(['$ref']);
   }
+});
+
+/** What PCRE2, Ruby, Python, RE2, Java and ECMAScript read alike: no `\u`, `\s`, `\d`, `\p`, back reference, nor a character above `\x7f`. */
+const tokens =
+  /^(?:[ !"#%&',/:;<=>@A-Za-z0-9_`~^$.*+?()|-]|\{\d+(?:,\d*)?\}|\\[t.*+?^$|()[\]{}/-]|\\x[0-7][0-9a-f]|\[\^?(?:[ -Z_-~]|\\[t\]^-]|\\x[0-7][0-9a-f])+\])+$/;
+
+/** Of the groups, RE2 has those that do not look around, and ECMAScript no inline flags. */
+const isPortable = (pattern: string) => tokens.test(pattern) && !/\(\?(?!:)/.test(pattern);
+
+function patternsOf(value: unknown): string[] {
+  if (value === null || typeof value !== 'object') return [];
+  const own = (value as { pattern?: unknown }).pattern;
+  return [...(typeof own === 'string' ? [own] : []), ...Object.values(value).flatMap(patternsOf)];
+}
+
+const patterns = [...new Set(patternsOf(contract))];
+
+test('the document has patterns to check', () => expect(patterns.length).toBeGreaterThan(1));
+
+test.each(patterns)('the pattern %s is read alike by the languages of generated clients', (pattern) => {
+  expect(isPortable(pattern)).toBe(true);
+});
+
+test.each(['^(?!a)b$', '^[^\\u0000]+$', '[\\x80-\\xff]', '\\s', '\\d', '\\p{L}', '[é]', '(a)\\1', '(?<n>a)'])(
+  'a pattern that some language refuses is noticed: %s',
+  (pattern) => expect(isPortable(pattern)).toBe(false),
+);
+
+test('no component has the name that a generator derives from an operation', () => {
+  const derived = operations.map(([, { operationId }]) =>
+    operationId.replace(/(?:^|_)(\w)/g, (_, letter: string) => letter.toUpperCase()),
+  );
+  const components = Object.keys(contract.components.schemas);
+  expect(components.filter((name) => derived.some((prefix) => name.startsWith(prefix)))).toEqual([]);
+});
+
+test.each(['checkout_sessions_list', 'stripe_events_list'])('%s begins with what a reader looks for', (operationId) => {
+  const [, operation] = operations.find(([, one]) => one.operationId === operationId) ?? [];
+  const names = operation?.parameters?.map(({ name }) => name) ?? [];
+  const first = firstParameters.filter((name) => names.includes(name));
+  expect(names.slice(0, first.length)).toEqual(first);
+  expect(new Set(names).size).toBe(names.length);
 });
 
 test('the docs page is served whole from here', async () => {

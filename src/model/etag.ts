@@ -9,7 +9,8 @@ export interface Precondition {
   noneMatch: readonly string[] | '*' | undefined;
 }
 
-const tag = '(?:W/)?"[!#-~\\x80-\\xff]*"';
+/** A header holds no character above `\xff`, so this is RFC 9110's `etagc`, written for engines that refuse `\xff`. */
+const tag = '(?:W/)?"[^"\\x00-\\x20\\x7f]*"';
 
 /** The pattern of If-Match and If-None-Match. The elements of a list may be empty (RFC 9110, section 5.6.1.2). */
 export const tagsPattern = `^(?:\\*|[ \\t,]*${tag}(?:[ \\t]*,[ \\t,]*${tag})*[ \\t,]*)$`;

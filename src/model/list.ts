@@ -46,10 +46,20 @@ const metadataParameter = /^metadata\[(.*)\]$/s;
 const defaultLimit = 50;
 const maxLimit = 1000;
 
+/** The parameters that a reader looks for, in the order of the document; the other lookups follow them. */
+export const firstParameters: readonly string[] = [
+  ...['customer', 'email', 'status', 'payment_status', 'session_id', 'type', 'outcome', 'created__gte'],
+  ...['limit', 'cursor', 'ordering', 'count', 'include', 'metadata'],
+];
+
+/** What the description of a list says of its filters. */
+export const lookupFamilies =
+  'Filters are combined with AND. `name=value` compares any property, `name__in=a,b` with several values. Texts also take `__startswith`, `__iexact` and `__icontains`; times and numbers `__gt`, `__gte`, `__lt` and `__lte`; what can be null `__isnull`.';
+
 /** The parameters of a list, as the OpenAPI document publishes them. */
 function parametersOf(definition: ListDefinition, filters: ReadonlyMap<string, Filter>) {
   const { orderings, defaultOrdering, hasMetadata, includes } = definition;
-  return Type.Object({
+  const parameters: Record<string, TSchema> = {
     limit: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -87,7 +97,10 @@ function parametersOf(definition: ListDefinition, filters: ReadonlyMap<string, F
         }),
       ),
     }),
-  });
+  };
+  const names = [...new Set([...firstParameters, ...Object.keys(parameters)])];
+  const inOrder = names.flatMap((name) => (parameters[name] ? [[name, parameters[name]] as const] : []));
+  return Type.Object(Object.fromEntries(inOrder));
 }
 
 function includeSchema(includes: readonly string[]) {

@@ -2,7 +2,7 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import type { Fault } from '../errors.js';
 import { enumComponents } from './enums.js';
 import { pointerTo } from './json.js';
-import { patternRules } from './session.js';
+import { sessionIdRule } from './session.js';
 import { parseTimestamp } from './timestamp.js';
 
 /**
@@ -23,9 +23,14 @@ const ajv = new Ajv({
   allErrors: true,
   verbose: true,
   strict: false,
-  formats: { 'date-time': (text: string) => parseTimestamp(text) !== undefined },
+  formats: { 'date-time': (text: string) => parseTimestamp(text) !== undefined, 'session-id': sessionIdRule },
   schemas: enumComponents,
 });
+
+const formatRules = {
+  'date-time': 'must be an RFC 3339 date-time in a year from 0001 to 9999',
+  'session-id': 'must have no control characters and not be . or ..',
+};
 
 /** Returns what an error of ajv means, and the place that it means. */
 function placed(error: ErrorObject, subject: string): Omit<Fault, 'in'> {
@@ -38,9 +43,7 @@ function placed(error: ErrorObject, subject: string): Omit<Fault, 'in'> {
     case 'enum':
       return { pointer: instancePath, detail: `must be one of ${(schema as string[]).join(', ')}` };
     case 'format':
-      return { pointer: instancePath, detail: 'must be an RFC 3339 date-time in a year from 0001 to 9999' };
-    case 'pattern':
-      return { pointer: instancePath, detail: patternRules[schema as string] ?? `must match ${schema}` };
+      return { pointer: instancePath, detail: formatRules[schema as keyof typeof formatRules] };
     default:
       return { pointer: instancePath, detail: message ?? 'is not valid' };
   }

@@ -4,7 +4,7 @@ import { type TSchema, Type } from 'typebox';
 import type { SessionStore, StoredSession } from '../database/sessions.js';
 import { Problem } from '../errors.js';
 import { isNotModified, parsePrecondition, tagsPattern } from '../model/etag.js';
-import type { ListQuery } from '../model/list.js';
+import { type ListQuery, lookupFamilies } from '../model/list.js';
 import { SessionId } from '../model/session.js';
 import { sessionList } from '../model/session-list.js';
 import { parsePatch, parseSession } from '../model/session-request.js';
@@ -46,8 +46,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       schema: {
         operationId: 'checkout_sessions_list',
         summary: 'List sessions',
-        description:
-          'A page of the sessions that satisfy all filters. Follow `next` for the pages after it: its cost does not grow with the depth, and sessions that others create meanwhile are neither skipped nor repeated.',
+        description: `A page of the sessions that satisfy all filters. Follow \`next\` for the pages after it: its cost does not grow with the depth, and sessions that others create meanwhile are neither skipped nor repeated.\n\n${lookupFamilies}`,
         tags,
         querystring: sessionList.parameters,
         response: {

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { StripeEventStore } from '../database/stripe-events.js';
-import type { ListQuery } from '../model/list.js';
+import { type ListQuery, lookupFamilies } from '../model/list.js';
 import { eventList } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi.js';
 import { requestValidator } from '../plugins/validation.js';
@@ -21,8 +21,7 @@ export async function stripeEventRoutes(app: FastifyInstance, { events, publicUr
       schema: {
         operationId: 'stripe_events_list',
         summary: 'List the events that arrived',
-        description:
-          'The events of Checkout Sessions that Stripe delivered and what each did, newest first. Filters and pages as of the sessions.',
+        description: `The events of Checkout Sessions that Stripe delivered and what each did, newest first. Pages are as those of the sessions.\n\n${lookupFamilies}`,
         tags: ['stripe'],
         querystring: eventList.parameters,
         response: {

@@ -87,3 +87,10 @@ describe('a session is not modified for those who hold its tag', () => {
     expect(isNotModified(parsePrecondition({ 'if-none-match': header }), '"7-2"')).toBe(notModified);
   });
 });
+
+test.each(Array.from({ length: 256 }, (_, code) => code))('the character %i of a tag is as RFC 9110 has it', (code) => {
+  const isAllowed = code === 0x21 || (code >= 0x23 && code !== 0x7f);
+  const read = () => parsePrecondition({ 'if-match': `"${String.fromCharCode(code)}"` });
+  if (isAllowed) expect(read).not.toThrow();
+  else expect(read).toThrow(Problem);
+});
