@@ -1,3 +1,5 @@
+import { firstParameters } from '../model/list.js';
+
 /** What the docs page adds to Swagger UI: it is read on a phone too, and names no other service than this one. */
 
 /** Swagger UI's HTML has no viewport, without which a phone shows the page of a desktop, small. */
@@ -7,11 +9,47 @@ meta.content = 'width=device-width, initial-scale=1';
 document.head.append(meta);
 `;
 
+/**
+ * A plugin of Swagger UI: a list shows the parameters that a reader looks for, and the other lookups once they are asked
+ * for. A list has a hundred parameters, and the button that sends the request stands below them. The script runs after
+ * Swagger UI's own and before the page starts it.
+ */
+const moreFilters = `const first = ${JSON.stringify(firstParameters)};
+const isMore = (parameter) => parameter.get('in') === 'query' && !first.includes(parameter.get('name'));
+const MoreFilters = ({ React }) => {
+  const wrap = (Parameters) => (props) => {
+    const [isOpen, setOpen] = React.useState(false);
+    const more = props.parameters.count(isMore);
+    if (more < 10) return React.createElement(Parameters, props);
+    const parameters = isOpen ? props.parameters : props.parameters.filterNot(isMore);
+    const text = isOpen ? 'Fewer filters' : more + ' more filters';
+    const toggle = { className: 'btn more-filters', 'aria-expanded': isOpen, onClick: () => setOpen(!isOpen) };
+    return React.createElement(
+      React.Fragment,
+      null,
+      React.createElement(Parameters, { ...props, parameters }),
+      React.createElement('button', toggle, text),
+    );
+  };
+  return { wrapComponents: { parameters: wrap } };
+};
+const { SwaggerUIBundle: start } = window;
+window.SwaggerUIBundle = Object.assign((config) => start({ ...config, plugins: [...config.plugins, MoreFilters] }), start);
+`;
+
+/** The key lives in the page's memory. Earlier versions of the page kept it in localStorage. */
+const forgetKey = `localStorage.removeItem('authorized');
+`;
+
 const styles = `
 /* The page is of this service: there is no other document to explore. What is left of the bar is light or dark. */
 .swagger-ui .topbar { padding: 4px 0; }
 .swagger-ui .topbar .topbar-wrapper { justify-content: flex-end; }
 .swagger-ui .topbar .link, .swagger-ui .topbar .download-url-wrapper { display: none; }
+
+.swagger-ui .btn.more-filters { display: block; margin: 10px 20px; }
+html.dark-mode .swagger-ui .btn.more-filters { border-color: #8c96a8; color: #e4e6e6; }
+.swagger-ui table.parameters textarea { min-height: 100px; }
 
 /* White on these colours cannot be read. */
 .swagger-ui .opblock .opblock-summary-method { color: #16181d; text-shadow: none; }
@@ -58,5 +96,9 @@ html:not(.dark-mode) .swagger-ui .btn.authorize svg { fill: #1c7a4f; }
 export const docsTheme = {
   title: 'Checkout Sessions',
   css: [{ filename: 'docs.css', content: styles }],
-  js: [{ filename: 'viewport.js', content: viewport }],
+  js: [
+    { filename: 'viewport.js', content: viewport },
+    { filename: 'more-filters.js', content: moreFilters },
+    { filename: 'forget-key.js', content: forgetKey },
+  ],
 };

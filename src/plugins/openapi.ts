@@ -182,7 +182,6 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
       uiConfig: {
         docExpansion: 'list',
         deepLinking: true,
-        persistAuthorization: true,
         validatorUrl: null,
         syntaxHighlight: { theme: 'obsidian' },
       },

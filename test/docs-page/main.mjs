@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { startService } from '../clients/service.mjs';
 import { authorize, execute, open, operation, tryOut } from './page.mjs';
-import { brightestOfBackground, faintTexts, widths } from './readable.mjs';
+import { brightestOfBackground, faintTexts, parametersOfList, stored, widths } from './readable.mjs';
 
 /** @typedef {import('../clients/service.mjs').Service} Service */
 
@@ -32,6 +32,7 @@ if (!executablePath) {
   try {
     await check('is used with a key', { viewport: { width: 1280, height: 900 } }, useWithKey);
     const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
+    await check('folds the lookups of a list', { viewport: { width: 390, height: 844 } }, foldsLookups);
     await check('is read on a phone', phone, read);
     await check('is read on a phone in the dark', { ...phone, colorScheme: 'dark' }, readInTheDark);
     await check('is read in the dark', { viewport: { width: 1280, height: 900 }, colorScheme: 'dark' }, readInTheDark);
@@ -89,6 +90,7 @@ async function useWithKey(page, { key }) {
     'health',
   ]);
   await authorize(page, key);
+  equal(await page.evaluate(stored), '{}{}');
 
   const created = await execute(page, 'checkout_sessions_create');
   equal([created.status, created.shown], [201, 201]);
@@ -112,6 +114,35 @@ async function useWithKey(page, { key }) {
     equal([operationId, answer.status, answer.shown], [operationId, status, status]);
     if (answer.url.pathname.startsWith('/api/checkout-sessions/')) ok(answer.url.pathname.endsWith(`/${id}`));
   }
+  await isReadable(page);
+}
+
+/** A list is sent without scrolling past a hundred fields, and each of them can be filled in. @param {import('playwright-core').Page} page @param {Service} service */
+async function foldsLookups(page, { key }) {
+  await authorize(page, key);
+  const block = operation(page, 'checkout_sessions_list');
+  await tryOut(block);
+  const fields = block.locator('tr[data-param-name]');
+  const published = await page.evaluate(parametersOfList);
+  ok((await fields.count()) < 20 && published > 100);
+  const [top, execute] = [await block.boundingBox(), await block.locator('.btn.execute').boundingBox()];
+  const screens = ((execute?.y ?? 0) - (top?.y ?? 0)) / 844;
+  ok(screens < 4, `the request is sent ${screens} screens below the head of the list`);
+
+  await block.locator('.more-filters').click();
+  equal(await fields.count(), published);
+  await block.locator('tr[data-param-name="locale__iexact"] input').fill('EN');
+  await block.locator('.more-filters').click();
+  const [response] = await Promise.all([
+    page.waitForResponse((one) => one.url().includes('/api/')),
+    block.locator('.btn.execute').click(),
+  ]);
+  equal([response.status(), new URL(response.url()).search], [200, '?locale__iexact=EN']);
+
+  // The key is gone with the page.
+  await page.reload();
+  await page.locator('.opblock').first().waitFor();
+  equal(await page.locator('.btn.authorize.locked').count(), 0);
   await isReadable(page);
 }
 

@@ -61,3 +61,14 @@ export function faintTexts() {
   }
   return [...faint.values()];
 }
+
+/** What the browser keeps of the page, for good and for the tab. */
+export function stored() {
+  return JSON.stringify(localStorage) + JSON.stringify(sessionStorage);
+}
+
+/** How many parameters the contract gives the list of sessions. */
+export async function parametersOfList() {
+  const contract = await (await fetch('/openapi.json')).json();
+  return contract.paths['/api/checkout-sessions'].get.parameters.length;
+}
