@@ -122,12 +122,17 @@ test.each(['^(?!a)b$', '^[^\\u0000]+$', '[\\x80-\\xff]', '\\s', '\\d', '\\p{L}',
   (pattern) => expect(isPortable(pattern)).toBe(false),
 );
 
-test('no component has the name that a generator derives from an operation', () => {
-  const derived = operations.map(([, { operationId }]) =>
-    operationId.replace(/(?:^|_)(\w)/g, (_, letter: string) => letter.toUpperCase()),
+test('no component has a name that generators derive from an operation, or from a property of another', () => {
+  const pascal = (name: string) => name.replace(/(?:^|_)(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const schemas = Object.entries<{ properties?: object }>(contract.components.schemas);
+  const prefixes = operations.map(([, { operationId }]) => pascal(operationId));
+  const names = schemas.flatMap(([name, { properties = {} }]) =>
+    Object.keys(properties).map((property) => name + pascal(property)),
   );
-  const components = Object.keys(contract.components.schemas);
-  expect(components.filter((name) => derived.some((prefix) => name.startsWith(prefix)))).toEqual([]);
+  const clashes = schemas.filter(
+    ([name]) => names.includes(name) || prefixes.some((prefix) => name.startsWith(prefix)),
+  );
+  expect(clashes.map(([name]) => name)).toEqual([]);
 });
 
 test.each(['checkout_sessions_list', 'stripe_events_list'])('%s begins with what a reader looks for', (operationId) => {

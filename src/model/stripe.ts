@@ -155,7 +155,7 @@ const StripeEventRequest = Type.Object(
   },
 );
 
-const StripeEventOutcome = Type.Object(
+const StripeDelivery = Type.Object(
   {
     outcome: Type.String({
       enum: [...outcomes],
@@ -165,7 +165,7 @@ const StripeEventOutcome = Type.Object(
     }),
     session: Type.Optional(Type.String({ description: 'The id of the session.', examples: ['cs_test_1'] })),
   },
-  { $id: 'StripeEventOutcome', description: 'What was done with an event.' },
+  { $id: 'StripeDelivery', description: 'What was done with an event.' },
 );
 
 const amount = (description: string) =>
@@ -261,7 +261,7 @@ const StripeEventPage = pageOf(LedgerEvent, 'PaginatedStripeEventList', 'A page 
 /** What the OpenAPI document publishes of this file, by `$id`. */
 export const stripeComponents = [
   StripeEventRequest,
-  StripeEventOutcome,
+  StripeDelivery,
   CheckoutSessionPayment,
   StripeCheckoutSession,
   LedgerEvent,

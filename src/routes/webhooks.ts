@@ -38,7 +38,7 @@ export async function webhookRoutes(app: FastifyInstance, { take, config, onDeli
         }),
         body: Type.Ref('StripeEventRequest#'),
         response: {
-          200: json('What was done with the event.', Type.Ref('StripeEventOutcome#')),
+          200: json('What was done with the event.', Type.Ref('StripeDelivery#')),
           ...problems(
             ...(['malformed-request', 'invalid-signature', 'payload-too-large', 'request-timeout'] as const),
             ...(['internal', 'stripe-unavailable', 'stripe-not-configured'] as const),

@@ -1,8 +1,9 @@
 /**
- * Generates clients from the reviewed contract as strangers would, and lets each create, read, list, patch, replace and
- * delete sessions of the running service and compare what it read. A language whose toolchain is not on this machine
- * is reported and left out. With names of clients as arguments, those alone.
+ * Generates clients from the reviewed contract as strangers would, and lets each create, read, list, patch and delete
+ * sessions of the running service and compare what it read. A language whose toolchain is not on this machine is
+ * reported and left out; where that leaves none, the exit code is 77. With names of clients as arguments, those alone.
  */
+import { goClient, javaClient, phpClient, rubyClient, typescriptFetchClient } from './other-languages.mjs';
 import { pythonClient } from './python.mjs';
 import { rustClients } from './rust.mjs';
 import { startService } from './service.mjs';
@@ -12,13 +13,17 @@ import { typescriptClient } from './typescript.mjs';
 /**
  * @typedef {object} Client
  * @property {string} name of the language and the generator
- * @property {readonly string[]} needs programs
+ * @property {readonly import('./toolchain.mjs').Need[]} needs
  * @property {(service: { BASE_URL: string, API_KEY: string }) => Promise<unknown>} test throws when anything is not as
  * expected; what it is given is the environment of the client's program
  */
 
 /** @type {readonly Client[]} */
-const clients = [...rustClients, pythonClient, typescriptClient];
+const clients = [
+  ...rustClients,
+  ...[pythonClient, typescriptClient, typescriptFetchClient],
+  ...[goClient, javaClient, phpClient, rubyClient],
+];
 
 const wanted = process.argv.slice(2).map((name) => name.toLowerCase());
 const chosen = clients.filter(
@@ -29,12 +34,16 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 
+let ran = 0;
 for (const { name, needs, test } of chosen) {
-  const missing = needs.filter((program) => !isInstalled(program));
+  const missing = needs
+    .filter((need) => !isInstalled(need))
+    .map((need) => (typeof need === 'string' ? need : need.name));
   if (missing.length > 0) {
     report(name, `not run because ${missing.join(' and ')} ${missing.length > 1 ? 'are' : 'is'} missing`);
     continue;
   }
+  ran++;
   // Each finds the service as the first of all did: empty.
   const service = await startService();
   try {
@@ -47,6 +56,8 @@ for (const { name, needs, test } of chosen) {
     await service.stop();
   }
 }
+
+if (ran === 0) process.exitCode = 77;
 
 /** @param {string} name @param {string} outcome */
 function report(name, outcome) {

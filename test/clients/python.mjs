@@ -1,5 +1,7 @@
 /** Python: the client of openapi-python-client. */
+import { writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { readmeSnippet, showsSession } from './snippets.mjs';
 import { contract, emptied, here, python, pythonEnvironment, run } from './toolchain.mjs';
 
 const version = '0.29.1';
@@ -19,5 +21,8 @@ export const pythonClient = {
       env: { PATH: `${program('.')}${delimiter}${process.env.PATH}` },
     });
     await run(program('python'), [here('python/main.py')], { env: { ...service, PYTHONPATH: packages } });
+    const { code } = await readmeSnippet('python', service);
+    await writeFile(join(packages, 'readme.py'), code);
+    showsSession(await run(program('python'), ['readme.py'], { cwd: packages }));
   },
 };

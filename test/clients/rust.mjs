@@ -1,6 +1,8 @@
 /** Rust: the clients of openapi-generator, compiled with cargo. */
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { generateClient } from './openapi-generator.mjs';
+import { readmeSnippet, showsSession } from './snippets.mjs';
 import { cached, contract, emptied, here, python, run } from './toolchain.mjs';
 
 /**
@@ -16,41 +18,30 @@ export const rustClients = versions.map((version) => ({
   test: (service) => test(version, service),
 }));
 
-/** @param {string} version @param {Record<string, string>} service */
+/** @param {string} version @param {{ BASE_URL: string, API_KEY: string }} service */
 async function test(version, service) {
-  // The package of PyPI holds the generator of Maven Central.
-  const generator = await cached(`openapi-generator-${version}`, (folder) =>
-    run(python, [
-      '-m',
-      'pip',
-      'install',
-      '--quiet',
-      '--no-deps',
-      '--target',
-      folder,
-      `openapi-generator-cli==${version}`,
-    ]),
-  );
-  const jar = join(generator, 'openapi_generator_cli', 'openapi-generator.jar');
   const crate = await emptied(`rust-${version}`);
   await cp(here('rust'), crate, { recursive: true });
   const options = 'packageName=checkout_sessions,useSingleRequestParameter=true';
-  const generate = [
-    'generate',
-    '--generator-name',
-    'rust',
-    '--additional-properties',
-    options,
-    '--input-spec',
-    contract,
-  ];
-  await run('java', ['-jar', jar, ...generate, '--output', join(crate, 'client')]);
+  await generateClient(version, 'rust', join(crate, 'client'), options);
   await writeFile(join(crate, 'src', 'unfiltered.rs'), await unfiltered());
-  await run('cargo', ['run', '--quiet'], {
-    cwd: crate,
-    // The versions share what they depend on.
-    env: { ...service, CARGO_TARGET_DIR: await cached('rust-target', async () => {}), RUSTFLAGS: '--cap-lints allow' },
-  });
+  // The versions share what they depend on.
+  const target = await cached('rust-target', async () => {});
+  const env = { ...service, CARGO_TARGET_DIR: target, RUSTFLAGS: '--cap-lints allow' };
+  await run('cargo', ['run', '--quiet', '--bin', 'checkout-sessions-client-test'], { cwd: crate, env });
+  const { code } = await readmeSnippet('rust', service);
+  await mkdir(join(crate, 'src', 'bin'));
+  await writeFile(join(crate, 'src', 'bin', 'readme.rs'), program(code));
+  showsSession(await run('cargo', ['run', '--quiet', '--bin', 'readme'], { cwd: crate, env }));
+}
+
+/** The README's example in the function that its reader has around it. @param {string} code */
+function program(code) {
+  return `#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+${code}    Ok(())
+}
+`;
 }
 
 /** Rust has no optional parameters: a list without filters, which names them all. */

@@ -1,5 +1,5 @@
 /** What the generated clients are made with: programs of the machine, and a cache outside of the repository. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,8 +14,21 @@ const cache = process.env.CLIENTS_CACHE ?? join(tmpdir(), 'checkout-session-clie
 /** The file or folder of this directory. @param {string} path */
 export const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Whether a program is in the PATH. @param {string} program */
-export function isInstalled(program) {
+/**
+ * What a client needs of the machine: a program, or a library with the command that succeeds where it is there.
+ *
+ * @typedef {string | { name: string, probe: readonly [program: string, ...args: string[]] }} Need
+ */
+
+/** Whether a program is in the PATH, or a library where its language finds it. @param {Need} need */
+export function isInstalled(need) {
+  if (typeof need === 'string') return isInPath(need);
+  const [program, ...args] = need.probe;
+  return isInPath(program) && spawnSync(program, args, { stdio: 'ignore' }).status === 0;
+}
+
+/** @param {string} program */
+function isInPath(program) {
   const suffixes = process.platform === 'win32' ? ['.exe', '.cmd'] : [''];
   const folders = (process.env.PATH ?? '').split(delimiter);
   return folders.some((folder) => suffixes.some((suffix) => existsSync(join(folder, program + suffix))));
@@ -51,17 +64,18 @@ export async function emptied(name) {
  * Runs a program to its end. Throws with all that it wrote when it fails or takes longer than ten minutes.
  *
  * @param {string} program @param {readonly string[]} args
- * @param {{ cwd?: string, env?: Record<string, string> }} [options] `env` is added to this process's
+ * @param {{ cwd?: string, env?: Record<string, string>, shell?: boolean }} [options] `env` is added to this process's;
+ * with `shell`, the program is a whole command line
  * @returns {Promise<string>} what it wrote
  */
-export async function run(program, args, { cwd, env } = {}) {
+export async function run(program, args, { cwd, env, shell = false } = {}) {
   const child = spawn(program, args, {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 600_000,
     // npm is a script there, which only a shell runs.
-    shell: process.platform === 'win32' && program === 'npm',
+    shell: shell || (process.platform === 'win32' && program === 'npm'),
   });
   let written = '';
   for (const stream of [child.stdout, child.stderr]) {

@@ -1,6 +1,7 @@
 /** TypeScript: the types of openapi-typescript, used by openapi-fetch, checked by the compiler. */
-import { cp } from 'node:fs/promises';
+import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readmeSnippet, showsSession } from './snippets.mjs';
 import { contract, emptied, here, run } from './toolchain.mjs';
 
 /** @type {import('./main.mjs').Client} */
@@ -16,5 +17,16 @@ export const typescriptClient = {
     await node(generator, contract, '--empty-objects-unknown', '--output', 'checkout-sessions.ts');
     await node(join('node_modules', 'typescript', 'bin', 'tsc'));
     await node(join('out', 'main.js'));
+    await followReadme(service);
   },
 };
+
+/** Does what the README says in a new folder, command by command. @param {{ BASE_URL: string, API_KEY: string }} service */
+async function followReadme(service) {
+  const folder = await emptied('readme-typescript');
+  const { code, setup } = await readmeSnippet('typescript', service);
+  await writeFile(join(folder, 'main.ts'), code);
+  let output = '';
+  for (const command of setup) output = await run(command, [], { cwd: folder, shell: true });
+  showsSession(output);
+}

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv } from 'ajv';
 import { expect } from 'vitest';
+import { sessionIdRule } from '../../src/model/session.js';
 import { parseTimestamp } from '../../src/model/timestamp.js';
 
 /** The reviewed contract. */
@@ -12,6 +13,7 @@ const ajv = new Ajv({
   formats: {
     'date-time': (text: string) => parseTimestamp(text) !== undefined,
     uri: (text: string) => URL.canParse(text),
+    'session-id': sessionIdRule,
   },
 });
 ajv.addSchema(contract, 'contract');

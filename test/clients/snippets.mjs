@@ -1,0 +1,36 @@
+/** The README's examples of clients, which the tests of the clients run as printed. */
+import { ok } from 'node:assert';
+import { codeBlocks, commands } from '../support/markdown.mjs';
+
+const languages = ['rust', 'python', 'typescript'];
+
+/** Each example with the commands of the console block before it, which install and generate what it uses. */
+export const readmeSnippets = codeBlocks('README.md').flatMap(({ language, text }, index, all) => {
+  const before = all[index - 1];
+  return before && languages.includes(language) ? [{ language, code: text, setup: commands(before) }] : [];
+});
+
+/**
+ * Returns the example of a language, with this service and its key in place of the README's, and stores the session
+ * that it reads.
+ *
+ * @param {string} language @param {{ BASE_URL: string, API_KEY: string }} service
+ */
+export async function readmeSnippet(language, { BASE_URL, API_KEY }) {
+  const snippet = readmeSnippets.find((one) => one.language === language);
+  ok(snippet, `the README has no example for ${language}`);
+  const response = await fetch(`${BASE_URL}/api/checkout-sessions/cs_test_1`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
+    body: '{"mode":"payment","submit_type":"pay","billing_address_collection":"auto","payment_method_types":["card"]}',
+  });
+  ok(response.ok, `the session of the example is not stored: ${response.status}`);
+  const pointed = (/** @type {string} */ text) =>
+    text.replaceAll('http://127.0.0.1:3000', BASE_URL).replaceAll('KEY', API_KEY);
+  return { code: pointed(snippet.code), setup: snippet.setup.map(pointed) };
+}
+
+/** Fails unless an example wrote the session that it read. @param {string} output */
+export function showsSession(output) {
+  ok(output.includes('cs_test_1'), `the README's example wrote: ${output}`);
+}
