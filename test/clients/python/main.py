@@ -14,6 +14,7 @@ from checkout_sessions.api.checkout_sessions import (
 )
 from checkout_sessions.models import (
     CheckoutSessionsListCount,
+    CheckoutSessionsListMetadata,
     DjStripeCheckoutSession,
     DjStripeCheckoutSessionRequest,
     PaginatedDjStripeCheckoutSessionList,
@@ -121,6 +122,8 @@ equal(read(full.id), full)
 equal(read(least.id), least)
 
 equal(page(customer="cus_1").results, [full])
+metadata = CheckoutSessionsListMetadata.from_dict({"metadata[order]": "6735"})
+equal(page(metadata=metadata, djstripe_created_gte="2026-01-31").results, [full])
 equal(page(djstripe_id_gte=least.djstripe_id, created_isnull=True).results, [least])
 first = page(id_in=[full.id, least.id], limit=1, count=CheckoutSessionsListCount.EXACT)
 equal((len(first.results), first.count, first.previous), (1, 2, None))
