@@ -44,6 +44,8 @@ function placed(error: ErrorObject, subject: string): Omit<Fault, 'in'> {
       return { pointer: instancePath, detail: `must be one of ${(schema as string[]).join(', ')}` };
     case 'format':
       return { pointer: instancePath, detail: formatRules[schema as keyof typeof formatRules] };
+    case 'pattern':
+      return { pointer: instancePath, detail: `must match ${schema}` };
     default:
       return { pointer: instancePath, detail: message ?? 'is not valid' };
   }

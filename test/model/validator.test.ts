@@ -15,7 +15,7 @@ test('messages are about what the schema describes', () => {
   ]);
 });
 
-test('the pattern of an id is told in words', () => {
+test('the rule of an id is told in words', () => {
   expect(validator(Type.Object({ id: SessionId }), 'path')({ id: '..' })).toEqual([
     { in: 'path', pointer: '/id', detail: 'must have no control characters and not be . or ..' },
   ]);
