@@ -8,6 +8,7 @@ import { contract, expectComponent } from './support/contract.js';
 import { readCurl } from './support/curl.js';
 import { type CodeBlock, codeBlocks, commands, pages } from './support/markdown.mjs';
 import { startService } from './support/service.js';
+import { deliver, rawEvent, rawSession, webhookSecret } from './support/stripe.js';
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 
@@ -26,7 +27,9 @@ test.each(Object.keys(contract.paths))('the README lists the operations of %s', 
   }
 });
 
-const { url } = await startService();
+const { api, url } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
+const delayed = rawSession({ id: 'cs_test_delayed', status: 'complete', payment_status: 'unpaid' });
+await deliver(api, rawEvent(delayed, { type: 'checkout.session.async_payment_failed' })).expect(200);
 const base = 'http://127.0.0.1:3000';
 
 /** The blocks that `npm run clients` compiles and runs as printed: they need what node_modules does not have. */
@@ -60,6 +63,8 @@ const checks: Readonly<Record<string, (block: CodeBlock) => Promise<void> | void
   console: async (block) => {
     for (const command of commands(block)) await tryCommand(command);
   },
+  // test/database/rights.test.ts runs it.
+  sql: ({ text }) => expect(readme).toContain(text),
   ...Object.fromEntries(
     ['rust', 'python', 'typescript'].map((language) => [
       language,
@@ -100,6 +105,12 @@ test.each(blocks.map((block) => [block.place, block] as const))('the code at %s 
   const check = checks[block.language];
   expect(check, `nothing is known of ${block.language || 'a block without a language'}`).toBeDefined();
   await check?.(block);
+});
+
+test('the payment that failed is answered as printed', async () => {
+  const isOfIt = ({ text }: CodeBlock) => text.includes('cs_test_delayed');
+  const [request, answer] = codeBlocks('README.md').filter(isOfIt) as [CodeBlock, CodeBlock];
+  expect((await send(commands(request)[0] as string)).body).toEqual(JSON.parse(answer.text));
 });
 
 test('the first requests are answered as printed', async () => {

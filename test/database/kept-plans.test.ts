@@ -55,9 +55,12 @@ test('plans that are kept from the time when the tables were empty look at each 
       await query({ text: 'DEALLOCATE kept', values: [] });
       return plan.map((row) => row['QUERY PLAN']);
     });
-    const scans = lines.filter((line) => / on (checkout_session|stripe_event) /.test(line) && line.includes('Scan'));
+    // A bitmap of the key is a look by the key too: a session may have several events. Its heap scan says nothing more.
+    const scans = lines.filter(
+      (line) => /Scan.* on (checkout_session|stripe_event)/.test(line) && !line.includes('Bitmap Heap Scan'),
+    );
     expect(scans).not.toEqual([]);
-    for (const scan of scans) expect(scan).toMatch(/Index (Only )?Scan using \w+_pkey/);
+    for (const scan of scans) expect(scan).toMatch(/Index (Only )?Scan using \w+_pkey|Bitmap Index Scan on \w+_pkey/);
   }
 });
 
