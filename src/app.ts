@@ -12,6 +12,7 @@ import { enumStore } from './database/enums.js';
 import { mirrorStore } from './database/mirror.js';
 import { sessionStore } from './database/sessions.js';
 import { stripeEventStore } from './database/stripe-events.js';
+import { stripeReadStore } from './database/stripe-reads.js';
 import { examples } from './model/examples.js';
 import { accessCheck, refuseNoHost, refuseTwoHosts } from './plugins/access.js';
 import { allowOrigins } from './plugins/cors.js';
@@ -25,6 +26,8 @@ import measure, { createMetrics, type Metrics } from './plugins/metrics.js';
 import openapi from './plugins/openapi.js';
 import { requestIds } from './plugins/request-id.js';
 import requestLog from './plugins/request-log.js';
+import { stripeAccessCheck, stripeKeyHolder } from './plugins/stripe-access.js';
+import { answerAsStripe, handleAsStripe } from './plugins/stripe-errors.js';
 import { requestValidator } from './plugins/validation.js';
 import { enumRoutes } from './routes/enums.js';
 import { healthRoutes } from './routes/health.js';
@@ -32,11 +35,14 @@ import { metricsRoute } from './routes/metrics.js';
 import { sessionStripeRoutes } from './routes/session-stripe.js';
 import { sessionRoutes } from './routes/sessions.js';
 import { stripeEventRoutes } from './routes/stripe-events.js';
+import { stripeReadRoutes } from './routes/stripe-reads.js';
 import { webhookRoutes } from './routes/webhooks.js';
 import { createDeliveries } from './stripe/deliveries.js';
 import { createFetch } from './stripe/fetch.js';
+import { createFindAtStripe } from './stripe/find.js';
 import { createIngest, type Ingest } from './stripe/ingest.js';
 import { createLineItems, type LineItems } from './stripe/line-items.js';
+import { createReadThrough } from './stripe/read-through.js';
 import { createRefresh } from './stripe/refresh.js';
 
 declare module 'fastify' {
@@ -79,6 +85,12 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   const fetch = createFetch(config, sessions.accountOf);
   const refresh = createRefresh(ingest, fetch);
   const take = createDeliveries({ ingest, fetch, events, log: app.log });
+  const readThrough = createReadThrough({
+    config,
+    reads: stripeReadStore(database, config.STRIPE_ACCOUNT_ID, metrics.observeBatch),
+    refresh,
+    findAtStripe: createFindAtStripe(ingest, config),
+  });
   app.decorate('countRun', metrics.countRun);
   app.decorateRequest('keyHolder');
   app.decorateRequest('clientAddress');
@@ -122,6 +134,23 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
       },
       { prefix: '/api' },
     );
+    await working.register(
+      async (stripe) => {
+        answerAsStripe(stripe);
+        await stripe.register(async (reads) => {
+          await limitRate(reads, config, metrics.countRefusal, stripeKeyHolder(config));
+          const checkAccess = stripeAccessCheck(config);
+          reads.addHook('onRequest', (request, _reply, next) => {
+            refuseTwoHosts(request);
+            checkAccess(request);
+            next();
+          });
+          await reads.register(stripeReadRoutes, { readThrough });
+        });
+      },
+      { prefix: '/v1' },
+    );
+    await working.register(async (stripe) => answerAsStripe(stripe), { prefix: '/v2' });
     await working.register(webhookRoutes, { take, config, onDelivery: metrics.countDelivery });
   });
   refuseOtherMethods();
@@ -143,7 +172,11 @@ function serverOptions(config: Config, logger: FastifyBaseLogger | undefined): F
     // Who logs about a request names it: a logger for each would cost more than most requests log.
     childLoggerFactory: (parent) => parent,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength },
-    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
+    // Errors of the router, which belong to no scope.
+    frameworkErrors: (error, request, reply) =>
+      (stripePath.test(request.url) ? handleAsStripe : handleError)(error, request, reply),
     clientErrorHandler: refuseUnreadable,
   };
 }
+
+const stripePath = /^\/v[12]\//;

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { closest, distance } from 'fastest-levenshtein';
+import type { Config } from './config.js';
 
 /** Checks of the names and values of variables. */
 
@@ -14,6 +15,32 @@ export function isNetwork(entry: string): boolean {
   const [, address = '', prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
   const version = isIP(address);
   return version !== 0 && Number(prefix ?? 0) <= (version === 4 ? 32 : 128);
+}
+
+/** Returns what is wrong with the keys of Stripe's API, and with what needs one. */
+export function stripeFaults(config: Config): string[] {
+  const faults: string[] = [];
+  const keys = config.STRIPE_API_KEYS;
+  const modes = keys.map((key) => /^(?:sk|rk|sk_org)_(live|test)_/.exec(key)?.[1]);
+  for (const mode of ['live', 'test']) {
+    const count = modes.filter((one) => one === mode).length;
+    if (count > 1) faults.push(`STRIPE_API_KEYS holds more than one ${mode} key: keep one`);
+  }
+  if (modes.includes(undefined)) {
+    faults.push('STRIPE_API_KEYS takes keys that begin with sk_, rk_ or sk_org_ and then live_ or test_');
+  }
+  const isOrganization = keys.some((key) => key.startsWith('sk_org_'));
+  if (isOrganization && config.CATCH_UP_INTERVAL_MINUTES > 0 && config.STRIPE_ACCOUNT_ID === undefined) {
+    faults.push("CATCH_UP_INTERVAL_MINUTES with an organization's key needs STRIPE_ACCOUNT_ID");
+  }
+  const { STRIPE_FETCH_LINE_ITEMS, STRIPE_READ_THROUGH = 'off' } = config;
+  if (STRIPE_FETCH_LINE_ITEMS && keys.length === 0) {
+    faults.push('STRIPE_FETCH_LINE_ITEMS is true and there is no Stripe key: set STRIPE_API_KEYS');
+  }
+  if (STRIPE_READ_THROUGH !== 'off' && keys.length === 0) {
+    faults.push(`STRIPE_READ_THROUGH is ${STRIPE_READ_THROUGH} and there is no Stripe key: set STRIPE_API_KEYS`);
+  }
+  return faults;
 }
 
 /** Names shorter than this are near too many others: REPORT is two edits from PORT. */

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { envSchema } from 'env-schema';
 import { type Static, Type } from 'typebox';
-import { isNetwork, isOrigin, misspeltVariables } from './config-checks.js';
+import { isNetwork, isOrigin, misspeltVariables, stripeFaults } from './config-checks.js';
 import { isKeyEntry, readSecretFile, weakSecrets } from './config-secrets.js';
 import { OperatorError } from './errors.js';
 
@@ -114,6 +114,13 @@ const environment = Type.Object({
     minimum: 1,
     description: 'Days that the ledger keeps an event.',
   }),
+  STRIPE_READ_THROUGH: Type.Optional(
+    Type.String({
+      enum: ['open', 'missing', 'off'],
+      description:
+        'What reads under `/v1` fetch from Stripe first: `open` sessions that are unknown or not final, `missing` unknown ones, `off` none. `open` where STRIPE_API_KEYS is set, else `off`.',
+    }),
+  ),
   CATCH_UP_INTERVAL_MINUTES: Type.Integer({
     default: 0,
     minimum: 0,
@@ -244,23 +251,12 @@ function contradictions(config: Environment): string[] {
       'CORS_ORIGINS is * and there is no key, so any web page could use it: list the origins, or set API_KEYS',
     );
   }
-  const modes = config.STRIPE_API_KEYS.map((key) => /^(?:sk|rk|sk_org)_(live|test)_/.exec(key)?.[1]);
-  for (const mode of ['live', 'test']) {
-    const count = modes.filter((one) => one === mode).length;
-    if (count > 1) faults.push(`STRIPE_API_KEYS holds more than one ${mode} key: keep one`);
-  }
   if (!keys.every(isKeyEntry)) {
     faults.push(
       'API_KEYS and API_READ_KEYS take keys of visible ASCII characters, each alone or after a name of up to 15 letters and digits and a space',
     );
   }
-  if (modes.includes(undefined))
-    faults.push('STRIPE_API_KEYS takes keys that begin with sk_, rk_ or sk_org_ and then live_ or test_');
-  const isOrganization = config.STRIPE_API_KEYS.some((key) => key.startsWith('sk_org_'));
-  if (isOrganization && config.CATCH_UP_INTERVAL_MINUTES > 0 && config.STRIPE_ACCOUNT_ID === undefined)
-    faults.push("CATCH_UP_INTERVAL_MINUTES with an organization's key needs STRIPE_ACCOUNT_ID");
-  if (config.STRIPE_FETCH_LINE_ITEMS && modes.length === 0)
-    faults.push('STRIPE_FETCH_LINE_ITEMS is true and there is no Stripe key: set STRIPE_API_KEYS');
+  faults.push(...stripeFaults(config));
   return faults;
 }
 

@@ -39,7 +39,7 @@ export function listReader(
   const read = documentsReader(database, onBatch);
   return sharing(async (query: ListQuery) => {
     const [found, count] = await Promise.all([
-      page(read, pageStatements(table, query), query),
+      readPage(read, pageStatements(table, query), query),
       countOf(database, table, query),
     ]);
     return stored(query, found, count);
@@ -81,7 +81,12 @@ interface Page {
   readonly more: boolean;
 }
 
-async function page(read: DocumentsReader, statements: readonly PageStatement[], query: ListQuery): Promise<Page> {
+/** Reads the documents of a page with its statements, one after the other until the page is full. */
+export async function readPage(
+  read: DocumentsReader,
+  statements: readonly PageStatement[],
+  query: ListQuery,
+): Promise<Page> {
   const { limit, cursor } = query;
   let count = 0;
   let text = '';
@@ -132,8 +137,14 @@ function all(conditions: readonly Prisma.Sql[]): Prisma.Sql {
  * The statements of a page, one after the other until it is full: nulls come last whatever the direction, and a
  * condition that speaks of values and nulls at once would read the whole index, so each is a range of its own. Each
  * gives one row more than the page has, which tells that there are more.
+ *
+ * @param further conditions on the rows that are no filters of the query's.
  */
-export function pageStatements(table: ListTable, query: ListQuery): PageStatement[] {
+export function pageStatements(
+  table: ListTable,
+  query: ListQuery,
+  further: readonly Prisma.Sql[] = [],
+): PageStatement[] {
   const { conditions, ordering, cursor, include, limit } = query;
   const name = identifier(ordering.column);
   const kind = table.kinds[ordering.column] ?? 'text';
@@ -144,7 +155,10 @@ export function pageStatements(table: ListTable, query: ListQuery): PageStatemen
   const descending = ordering.descending !== backward;
   const direction = Prisma.raw(descending ? 'DESC' : 'ASC');
   const beyond = Prisma.raw(descending ? '<' : '>');
-  const filters = conditions.flatMap((condition) => [conditionSql(condition), indexPredicate(condition) ?? []].flat());
+  const filters = [
+    ...conditions.flatMap((condition) => [conditionSql(condition), indexPredicate(condition) ?? []].flat()),
+    ...further,
+  ];
 
   const values = (position: Cursor | undefined): Prisma.Sql[] => [
     ...(nullable ? [Prisma.sql`${name} IS NOT NULL`] : []),

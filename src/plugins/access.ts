@@ -64,12 +64,20 @@ export type KeyHolder = Omit<ApiKey, 'key'>;
 /** The schemes that a key is taken with: Token is what clients of Django REST Framework send. */
 const credentials = /^(?:Bearer|Token) +(\S+) *$/i;
 
-/** @returns what tells whose key a request carries, and notes it there; undefined without a configured key. */
-export function keyHolder(config: Config): (request: FastifyRequest) => KeyHolder | undefined {
+const keyOf = ({ headers }: FastifyRequest) => credentials.exec(headers.authorization ?? '')?.[1];
+
+/**
+ * @param read reads the key of a request.
+ * @returns what tells whose key a request carries, and notes it there; undefined without a configured key.
+ */
+export function keyHolder(
+  config: Pick<Config, 'API_KEYS' | 'API_READ_KEYS'>,
+  read: (request: FastifyRequest) => string | undefined = keyOf,
+): (request: FastifyRequest) => KeyHolder | undefined {
   // Full keys come last: a key that stands in both lists has full access.
   const holders = new Map(apiKeys(config).map(({ key, ...holder }) => [digest(key), holder]));
   return (request) => {
-    const [, key] = credentials.exec(request.headers.authorization ?? '') ?? [];
+    const key = read(request);
     if (key !== undefined) request.keyHolder ??= holders.get(digest(key));
     return request.keyHolder;
   };

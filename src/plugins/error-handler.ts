@@ -13,7 +13,7 @@ const problemByFastifyCode: Readonly<Record<string, ProblemCode>> = {
   FST_ERR_NOT_FOUND: 'not-found',
 };
 
-function asProblem(error: FastifyError): Problem {
+export function asProblem(error: FastifyError): Problem {
   if (error instanceof Problem) return error;
   const code = problemByFastifyCode[error.code];
   if (code) return new Problem(code, { cause: error });

@@ -53,9 +53,13 @@ const minute = 60_000;
  * Limits the requests to a scope, by key; those without a key that is known by address, so that keys cannot be guessed
  * faster. Each process counts by itself. Call it before access is checked.
  */
-export async function limitRate(scope: FastifyInstance, config: Config, onRefusal: Told): Promise<void> {
+export async function limitRate(
+  scope: FastifyInstance,
+  config: Config,
+  onRefusal: Told,
+  holderOf = keyHolder(config),
+): Promise<void> {
   if (config.RATE_LIMIT_PER_MINUTE === 0) return;
-  const holderOf = keyHolder(config);
   await scope.register(rateLimit, {
     global: false,
     max: config.RATE_LIMIT_PER_MINUTE,

@@ -11,7 +11,7 @@ import { Problem } from '../errors.js';
 export function collectMethods(app: FastifyInstance): () => void {
   const methodsByUrl = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method, config }) => {
-    if (config && 'refused' in config) return;
+    if (config && ('refused' in config || config.answersOtherMethods)) return;
     const methods = methodsByUrl.get(url) ?? new Set();
     for (const one of [method].flat()) methods.add(one);
     methodsByUrl.set(url, methods);

@@ -10,6 +10,8 @@ import { enumComponents } from '../model/enums.js';
 import { sessionComponents } from '../model/session.js';
 import { SessionPage } from '../model/session-list.js';
 import { stripeComponents } from '../model/stripe.js';
+import { StripeErrorComponent } from '../model/stripe-errors.js';
+import { stripeReadComponents } from '../model/stripe-reads.js';
 import { version } from '../version.js';
 import { docsTheme } from './docs-theme.js';
 import { problemType } from './error-handler.js';
@@ -127,7 +129,10 @@ function problemExamples(): Record<string, OpenAPIV3.ExampleObject> {
 }
 
 /** The components by `$id`; the names of the generated clients. */
-const components = [...enumComponents, ...sessionComponents, SessionPage, ...stripeComponents, Fault, ProblemComponent];
+const components = [
+  ...[...enumComponents, ...sessionComponents, SessionPage, ...stripeComponents],
+  ...[...stripeReadComponents, StripeErrorComponent, Fault, ProblemComponent],
+];
 
 export interface OpenApiOptions {
   /** Base of the API, from PUBLIC_URL. */
@@ -155,6 +160,10 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
         { name: 'checkout-sessions', description: 'The Checkout Sessions.' },
         { name: 'enums', description: 'The enums of a session, with labels.' },
         { name: 'stripe', description: 'What comes from Stripe.' },
+        {
+          name: 'stripe-reads',
+          description: "Reads in the shape of Stripe's API, for Stripe's own SDKs: change their host to this service.",
+        },
         { name: 'health', description: 'For load balancers and orchestrators.' },
       ],
       security: [{ apiKey: [] }, {}],

@@ -119,6 +119,11 @@ function isWithin({ created }: Held, query: Query): boolean {
   return created >= (bound('gte') ?? 0) && created < (bound('lt') ?? Number.POSITIVE_INFINITY);
 }
 
+/** Whether a session is of the payment or the subscription that a query asks for. */
+function isOf({ object }: Held, query: Query): boolean {
+  return ['payment_intent', 'subscription'].every((name) => query[name] === undefined || object[name] === query[name]);
+}
+
 /** Starts the API on a port of its own; stopped after the file. */
 export async function startStripeApi(): Promise<StripeApi> {
   const sessions: Held[] = [];
@@ -172,7 +177,7 @@ export async function startStripeApi(): Promise<StripeApi> {
     const query = request.query as Query;
     const expand = valuesOf(query, 'expand');
     if (expand.some((path) => path !== 'data.line_items')) throw invalid('This property cannot be expanded', 'expand');
-    const list = visible(sessions, request).filter((held) => isWithin(held, query));
+    const list = visible(sessions, request).filter((held) => isWithin(held, query) && isOf(held, query));
     const shown = list.map((held) => expanded(held, expand.length > 0));
     return pageOf(shown, query, 'checkout.session', '/v1/checkout/sessions');
   });

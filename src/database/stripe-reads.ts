@@ -1,0 +1,185 @@
+import type { Cursor } from '../model/cursor.js';
+import type { Condition } from '../model/filters.js';
+import { missingSession } from '../model/stripe-errors.js';
+import type { StripeFilterName, StripeListQuery, StripeView } from '../model/stripe-reads.js';
+import { type BatchObserver, batching } from './batch.js';
+import type { Database } from './database.js';
+import { documentsReader } from './documents.js';
+import { Prisma } from './generated/client.js';
+import { type ListTable, pageStatements, readPage } from './list.js';
+
+/** Reads Stripe's own objects: each session as Stripe sent it last, for Stripe's SDKs. */
+
+/**
+ * The raw object of a row `s` as Stripe's API answers it. Line items are an expansion there. `client_secret` is not
+ * stored, and SDKs with strict types want the property.
+ */
+const rawDocument = `left((CASE WHEN s.stripe_data ? 'line_items' THEN s.stripe_data - 'line_items'
+  ELSE s.stripe_data END)::text, -1) || ', "client_secret": null}'`;
+const rawDocumentWithLineItems = `left(s.stripe_data::text, -1) || ', "client_secret": null}'`;
+
+/** A session as Stripe sent it last. */
+export interface RawSession {
+  /** The object as JSON, without line items unless they were asked for. */
+  readonly document: string;
+  readonly livemode: boolean | null;
+  /** The account that owns the session, as far as it is known. */
+  readonly owner: string | null;
+  /** Whether Stripe's state is final: paid, without need of payment, or expired. */
+  readonly is_final: boolean;
+  /** The API version that the object is shaped by. */
+  readonly api_version: string | null;
+  readonly has_line_items: boolean;
+}
+
+// livemode is the raw object's: a client may have changed the column.
+const columnsOf = (document: string) => `${document} AS document, (s.stripe_data -> 'livemode')::boolean AS livemode,
+  s.djstripe_owner_account AS owner, s.stripe_progress = 2 AS is_final, s.stripe_api_version AS api_version`;
+
+const findSql = `SELECT s.id, ${columnsOf(rawDocument)}, false AS has_line_items
+  FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id
+  WHERE s.stripe_data IS NOT NULL`;
+
+const findWithLineItemsSql = `SELECT ${columnsOf(rawDocumentWithLineItems)}, s.stripe_data ? 'line_items' AS has_line_items
+  FROM checkout_session AS s WHERE s.id = $1 AND s.stripe_data IS NOT NULL`;
+
+/** What decides whether a reader may see a session: SQL of the condition that {@link isVisible} states in JavaScript. */
+function visibleTo({ livemode, account }: StripeView, ownAccount: string | undefined): Prisma.Sql[] {
+  return [
+    Prisma.sql`s.stripe_data IS NOT NULL`,
+    ...(livemode === undefined ? [] : [Prisma.sql`(s.stripe_data -> 'livemode')::boolean = ${livemode}::boolean`]),
+    ...(account !== undefined
+      ? [Prisma.sql`s.djstripe_owner_account = ${account}::text`]
+      : ownAccount !== undefined
+        ? [Prisma.sql`(s.djstripe_owner_account IS NULL OR s.djstripe_owner_account = ${ownAccount}::text)`]
+        : []),
+  ];
+}
+
+/** Whether a reader may see a session. */
+export function isVisible(session: RawSession, { livemode, account }: StripeView, ownAccount?: string): boolean {
+  const { owner } = session;
+  if (livemode !== undefined && session.livemode !== livemode) return false;
+  if (account !== undefined) return owner === account;
+  return ownAccount === undefined || owner === null || owner === ownAccount;
+}
+
+/** The condition that a reference of the raw object, an id or the object that Stripe expanded it to, has an id. */
+const referenceIs = (name: string) => (id: string) =>
+  Prisma.sql`${Prisma.raw(`coalesce(s.stripe_data #>> '{${name},id}', s.stripe_data ->> '${name}')`)} = ${id}::text`;
+
+/**
+ * The column that each filter is looked up by. Where a client may have changed it, the raw object decides, by a condition of
+ * its own.
+ */
+const filterOf: Readonly<Record<StripeFilterName, { column: string; raw?: (value: string) => Prisma.Sql }>> = {
+  customer: { column: 'customer', raw: referenceIs('customer') },
+  customer_account: { column: 'customer_account' },
+  'customer_details[email]': { column: 'email', raw: (value) => Prisma.sql`s.checkout_email = lower(${value}::text)` },
+  payment_intent: { column: 'payment_intent', raw: referenceIs('payment_intent') },
+  payment_link: { column: 'payment_link' },
+  status: { column: 'status' },
+  subscription: { column: 'subscription', raw: referenceIs('subscription') },
+};
+
+const given = ({ filters }: StripeListQuery) => Object.entries(filters) as [StripeFilterName, string][];
+
+function conditionsOf(query: StripeListQuery): Condition[] {
+  return [
+    ...given(query).map(([name, value]): Condition => {
+      return { column: filterOf[name].column, kind: 'text', lookup: 'exact', value };
+    }),
+    ...Object.entries(query.created).map(([bound, second]): Condition => {
+      const value = new Date(1000 * second).toISOString();
+      return { column: 'created', kind: 'timestamp', lookup: bound as 'exact' | 'gt' | 'gte' | 'lt' | 'lte', value };
+    }),
+  ];
+}
+
+const rawTable: ListTable = {
+  name: 'checkout_session',
+  nullable: ['created'],
+  kinds: { created: 'timestamp' },
+  document: (include) => (include === 'line_items' ? rawDocumentWithLineItems : rawDocument),
+};
+
+/** A page of Stripe's objects. */
+export interface RawPage {
+  /** The objects in order, as they stand in a JSON array. */
+  readonly results: string;
+  readonly hasMore: boolean;
+}
+
+export type StripeReadStore = ReturnType<typeof stripeReadStore>;
+
+/** @param ownAccount the account whose sessions are seen without `Stripe-Account`; all are when it is undefined. */
+export function stripeReadStore(database: Database, ownAccount?: string, onBatch?: BatchObserver) {
+  const findOne = batching<string, RawSession | undefined>({
+    parts: 3,
+    smallest: 16,
+    maxSize: 500,
+    most: 4,
+    onBatch: onBatch && ((size) => onBatch('stripe-read', size)),
+    async run(ids) {
+      const values = [JSON.stringify(ids)];
+      const rows = await database.query<RawSession & { id: string }>({ name: 'stripe-find', text: findSql, values });
+      const byId = new Map(rows.map((row) => [row.id, row]));
+      return ids.map((id) => byId.get(id));
+    },
+  });
+  const readDocuments = documentsReader(database, onBatch);
+
+  /** Where the row of a cursor stands in the list. */
+  async function positionOf(view: StripeView, { cursor }: StripeListQuery): Promise<Cursor | undefined> {
+    if (!cursor) return undefined;
+    const { param, id } = cursor;
+    const [row] = await database.query<{ created: string | null }>(
+      Prisma.sql`SELECT s.created::text AS created FROM checkout_session AS s
+        WHERE s.id = ${id}::text AND ${Prisma.join(visibleTo(view, ownAccount), ' AND ')}`,
+    );
+    if (!row) throw missingSession(id, { status: 400, param });
+    return { ordering: '-created', side: param === 'starting_after' ? 'after' : 'before', value: row.created, id };
+  }
+
+  return {
+    isVisible: (session: RawSession, view: StripeView) => isVisible(session, view, ownAccount),
+
+    /** Finds a session that came from Stripe, whoever may see it. */
+    async find(id: string, withLineItems: boolean): Promise<RawSession | undefined> {
+      if (!withLineItems) return findOne(id);
+      const [row] = await database.query<RawSession>({
+        name: 'stripe-find-line-items',
+        text: findWithLineItemsSql,
+        values: [id],
+      });
+      return row;
+    },
+
+    /** Whether a session was deleted here. */
+    async isDeleted(id: string): Promise<boolean> {
+      const text = 'SELECT checkout_session_is_deleted($1::text) AS is_deleted';
+      const [row] = await database.query<{ is_deleted: boolean }>({ name: 'stripe-deleted', text, values: [id] });
+      return row?.is_deleted ?? false;
+    },
+
+    /**
+     * Reads a page of the sessions that a reader may see, newest first.
+     *
+     * @throws StripeError when the session of the cursor does not exist for this reader.
+     */
+    async list(view: StripeView, query: StripeListQuery): Promise<RawPage> {
+      const raw = given(query).flatMap(([name, value]) => filterOf[name].raw?.(value) ?? []);
+      const listed = {
+        conditions: conditionsOf(query),
+        ordering: { column: 'created', descending: true },
+        limit: query.limit,
+        cursor: await positionOf(view, query),
+        count: undefined,
+        include: query.withLineItems ? 'line_items' : undefined,
+      };
+      const statements = pageStatements(rawTable, listed, [...visibleTo(view, ownAccount), ...raw]);
+      const { text, more } = await readPage(readDocuments, statements, listed);
+      return { results: text, hasMore: more };
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import type { FastifyRequest } from 'fastify';
+import type { Config } from '../config.js';
+import { Problem } from '../errors.js';
+import { isAccountId } from '../model/stripe.js';
+import { StripeError } from '../model/stripe-errors.js';
+import type { StripeView } from '../model/stripe-reads.js';
+import { accessCheck, type KeyHolder, keyHolder } from './access.js';
+
+/** Who may read Stripe's objects, and which of them: as with Stripe, the key and `Stripe-Account` say so. */
+
+/**
+ * Returns the key of a request: of `Authorization: Bearer`, or the user name of Basic, as curl's `-u key:` sends it.
+ *
+ * @throws StripeError for two credentials at once.
+ */
+function credentialOf({ headers, raw: { rawHeaders } }: FastifyRequest): string | undefined {
+  // Node keeps the first of two.
+  const given = rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'authorization');
+  if (given.length > 1) throw new StripeError(400, 'There are two Authorization headers: send one key.');
+  const [, scheme = '', credential = ''] = /^(Bearer|Basic) +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
+  if (scheme.toLowerCase() !== 'basic') return credential || undefined;
+  const [name, password] = Buffer.from(credential, 'base64').toString().split(/:(.*)/s);
+  if (password) throw new StripeError(400, 'Send the key as the user name of Basic, with an empty password.');
+  return name || undefined;
+}
+
+/** Returns the check of a request to Stripe's paths; it throws the problem. Loopback rules are those of the API. */
+export function stripeAccessCheck(config: Config): (request: FastifyRequest) => void {
+  const isKeyed = config.API_KEYS.length + config.API_READ_KEYS.length > 0;
+  const checkLocal = config.ALLOW_ANONYMOUS || isKeyed ? undefined : accessCheck(config);
+  const holderOf = stripeKeyHolder(config);
+  return (request) => {
+    if (!isKeyed) {
+      credentialOf(request);
+      checkLocal?.(request);
+      return;
+    }
+    const holder = holderOf(request);
+    if (!holder) throw new Problem('unauthorized', { headers: { 'www-authenticate': 'Bearer' } });
+    if (!holder.hasFullAccess) {
+      throw new Problem('forbidden', {
+        detail:
+          "This key reads sessions in the contract's shape. Stripe's objects hold customer data: use a key of API_KEYS.",
+      });
+    }
+  };
+}
+
+/**
+ * Returns whose key a request carries. The keys of STRIPE_API_KEYS are among them, so that a back end that moves here
+ * changes its host and keeps its key.
+ */
+export function stripeKeyHolder(config: Config): (request: FastifyRequest) => KeyHolder | undefined {
+  const API_KEYS = [...config.API_KEYS, ...config.STRIPE_API_KEYS.map((key) => `stripe ${key}`)];
+  return keyHolder({ ...config, API_KEYS }, credentialOf);
+}
+
+/** Returns which sessions a request may see. */
+export function stripeViewOf(request: FastifyRequest): StripeView {
+  const { headers } = request;
+  const mode = /^(?:sk|rk|sk_org)_(live|test)_/.exec(credentialOf(request) ?? '')?.[1];
+  const account = headers['stripe-account'];
+  if (account !== undefined && !(typeof account === 'string' && isAccountId(account))) {
+    throw new StripeError(400, "Stripe-Account must be one account's id, acct_…");
+  }
+  if (headers['stripe-context'] !== undefined) {
+    throw new StripeError(400, 'Stripe-Context is not served here. Name the account in Stripe-Account.');
+  }
+  return { livemode: mode && mode === 'live', account } as StripeView;
+}

@@ -1,0 +1,76 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { loggable } from '../errors.js';
+import { asStripeError, StripeError } from '../model/stripe-errors.js';
+import { asProblem } from './error-handler.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The scope of the route answers the methods that its path does not take. */
+    answersOtherMethods?: boolean;
+  }
+}
+
+/** Answers with Stripe's error for whatever was thrown; failures of ours go to the log. */
+export function handleAsStripe(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const answer = error instanceof StripeError ? error : asStripeError(asProblem(error));
+  if (answer.statusCode >= 500) {
+    request.log.error({ request_id: request.id, err: loggable(answer.cause ?? answer) }, answer.message);
+  }
+  void reply
+    .code(answer.statusCode)
+    .headers(answer.headers)
+    .headers({ 'request-id': request.id, 'x-content-type-options': 'nosniff' })
+    .type('application/json')
+    .send(JSON.stringify(answer.document()));
+}
+
+const mirrorsReads =
+  'This is a read mirror of Checkout Sessions: it serves GET /v1/checkout/sessions, /v1/checkout/sessions/{id} and /v1/checkout/sessions/{id}/line_items. Send everything else to Stripe, with a client that keeps its host.';
+
+const servedPath = /^\/v1\/checkout\/sessions(\/[^/]+(\/line_items)?)?\/?$/;
+
+/** Gives a scope Stripe's errors, also for paths and methods that it does not have. Routes go into a scope within it. */
+export function answerAsStripe(scope: FastifyInstance): void {
+  scope.setErrorHandler(handleAsStripe);
+  // A body is not read: nothing here takes one.
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser('*', (_request, _body, done) => done(null));
+  scope.addHook('onRequest', (request, reply, next) => {
+    reply.headers({
+      'request-id': request.id,
+      'cache-control': 'private, no-cache',
+      'x-content-type-options': 'nosniff',
+    });
+    const key = request.headers['idempotency-key'];
+    if (typeof key === 'string') reply.header('idempotency-key', key);
+    next();
+  });
+  scope.setNotFoundHandler((request) => {
+    const [path = ''] = request.url.split('?', 1);
+    if (!servedPath.test(path)) throw new StripeError(404, `Unrecognized request URL. ${mirrorsReads}`);
+    const headers = { allow: 'GET, HEAD', 'stripe-should-retry': 'false' };
+    throw new StripeError(405, `${request.method} is not served. ${mirrorsReads}`, { headers });
+  });
+}
+
+const response = (description: string) => ({
+  description,
+  headers: { 'Request-Id': Type.String({ description: 'The id of the request in the log.' }) },
+  content: { 'application/json': { schema: Type.Ref('StripeError#') } },
+});
+
+/** The error responses of every operation in Stripe's shape. */
+export function stripeErrors() {
+  return {
+    400: response('A parameter is unknown, out of range, or asks for what the mirror does not serve.'),
+    401: response('No key, or a wrong one.'),
+    403: response('The key only reads, or the request came from another site or through a proxy.'),
+    404: response('No such session for this key and account.'),
+    421: response('Without keys the service answers to localhost, 127.0.0.1 and [::1] only.'),
+    429: response('Too many requests with this key.'),
+    500: response('The service failed.'),
+    502: response('Stripe did not answer, and the session is not stored.'),
+    503: response('The database is not available, the query took too long, or the service has too much to do.'),
+  };
+}

@@ -1,0 +1,136 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { SessionId } from '../model/session.js';
+import { StripeError } from '../model/stripe-errors.js';
+import {
+  parseStripeLineItems,
+  parseStripeList,
+  parseStripeRetrieve,
+  type StripePaging,
+  stripeReadParameters,
+} from '../model/stripe-reads.js';
+import { json, reference } from '../plugins/openapi.js';
+import { stripeViewOf } from '../plugins/stripe-access.js';
+import { stripeErrors } from '../plugins/stripe-errors.js';
+import type { ReadThrough } from '../stripe/read-through.js';
+
+type Query = Readonly<Record<string, string | readonly string[]>>;
+
+/** The paths are Stripe's: the SDKs page by the `url` of a list. */
+const path = '/checkout/sessions';
+const listUrl = `/v1${path}`;
+
+const tags = ['stripe-reads'];
+const params = Type.Object({ id: SessionId });
+const sourceHeader = {
+  'Mirror-Source': Type.String({
+    description:
+      '`stored`: from the mirror. `stripe`: fetched from Stripe for this request. `stale`: from the mirror, as Stripe did not answer.',
+  }),
+  'Stripe-Version': Type.String({ description: 'The API version that the object is shaped by, where it is known.' }),
+};
+const scope =
+  "For Stripe's SDKs: change their host to this service. A key that begins with `sk_test_` or `rk_test_` sees test sessions, a live key live ones, any other key both; `Stripe-Account` selects a connected account. Nothing is ever written to Stripe.";
+
+/** Reads in the shape of Stripe's API, for Stripe's own SDKs. Registered under `/v1`. */
+export async function stripeReadRoutes(app: FastifyInstance, { readThrough }: { readThrough: ReadThrough }) {
+  app.get(
+    path,
+    {
+      config: { answersOtherMethods: true },
+      schema: {
+        operationId: 'stripe_checkout_sessions_list',
+        summary: "List sessions as Stripe's API does",
+        description: `A page of Checkout Sessions as Stripe has them, newest first. The list is what the mirror has. ${scope}`,
+        tags,
+        querystring: stripeReadParameters.list,
+        response: { 200: json('A page of sessions.', reference('StripeCheckoutSessionList')), ...stripeErrors() },
+      },
+    },
+    async (request, reply) => {
+      const query = parseStripeList(request.query as Query);
+      const { results, hasMore } = await readThrough.list(stripeViewOf(request), query);
+      return reply.type('application/json').send(listOf(listUrl, hasMore, results));
+    },
+  );
+
+  app.get(
+    `${path}/:id`,
+    {
+      config: { answersOtherMethods: true },
+      schema: {
+        operationId: 'stripe_checkout_sessions_retrieve',
+        summary: "Retrieve a session as Stripe's API does",
+        description: `One Checkout Session as Stripe has it. STRIPE_READ_THROUGH says whether a session that is unknown or not final is fetched from Stripe first. ${scope}`,
+        tags,
+        params,
+        querystring: stripeReadParameters.retrieve,
+        response: { 200: json('The session.', reference('StripeCheckoutSession'), sourceHeader), ...stripeErrors() },
+      },
+    },
+    async (request, reply) => {
+      const { withLineItems } = parseStripeRetrieve(request.query as Query);
+      const session = await retrieved(request, reply, withLineItems);
+      return reply.type('application/json').send(session);
+    },
+  );
+
+  app.get(
+    `${path}/:id/line_items`,
+    {
+      config: { answersOtherMethods: true },
+      schema: {
+        operationId: 'stripe_checkout_sessions_line_items',
+        summary: "List the line items of a session as Stripe's API does",
+        description: `The line items of one Checkout Session, in Stripe's order. ${scope}`,
+        tags,
+        params,
+        querystring: stripeReadParameters.lineItems,
+        response: {
+          200: json('A page of line items.', reference('StripeLineItemList'), sourceHeader),
+          ...stripeErrors(),
+        },
+      },
+    },
+    async (request, reply) => {
+      const paging = parseStripeLineItems(request.query as Query);
+      const session = JSON.parse(await retrieved(request, reply, true)) as {
+        id: string;
+        line_items: { data: LineItem[] };
+      };
+      const { items, hasMore } = pageOfItems(session.line_items.data, paging);
+      const results = items.map((item) => JSON.stringify(item)).join(',');
+      return reply.type('application/json').send(listOf(`${listUrl}/${session.id}/line_items`, hasMore, results));
+    },
+  );
+
+  /** Returns the JSON of the session that a request names, and sets the headers that say where it is from. */
+  async function retrieved(request: FastifyRequest, reply: FastifyReply, withLineItems: boolean): Promise<string> {
+    const { id } = request.params as { id: string };
+    const { session, source } = await readThrough.retrieve(id, stripeViewOf(request), withLineItems);
+    reply.header('mirror-source', source);
+    if (session.api_version) reply.header('stripe-version', session.api_version);
+    return session.document;
+  }
+}
+
+interface LineItem {
+  readonly id: string;
+}
+
+/** The line items of a page: those after the cursor, or the last ones before it. */
+function pageOfItems(all: readonly LineItem[], { limit, cursor }: StripePaging) {
+  const place = cursor && all.findIndex(({ id }) => id === cursor.id);
+  if (cursor && place === -1) {
+    const message = `No such item: '${cursor.id}'`;
+    throw new StripeError(400, message, { code: 'resource_missing', param: cursor.param });
+  }
+  const isBackward = cursor?.param === 'ending_before';
+  const rest = isBackward ? all.slice(0, place) : all.slice((place ?? -1) + 1);
+  const items = isBackward ? rest.slice(-limit) : rest.slice(0, limit);
+  return { items, hasMore: rest.length > items.length };
+}
+
+function listOf(url: string, hasMore: boolean, results: string): string {
+  return `{"object":"list","url":"${url}","has_more":${hasMore},"data":[${results}]}`;
+}

@@ -1,0 +1,148 @@
+import { expect, test } from 'vitest';
+import { rawSession } from '../support/stripe.js';
+import { keys, startStripeApi } from '../support/stripe-api.js';
+import { fullKey, startMirror, thrownBy } from './support.js';
+
+const stripeApi = await startStripeApi();
+const mirror = await startMirror({
+  environment: {
+    ...stripeApi.environment,
+    STRIPE_API_KEYS: `${keys.test},${keys.live}`,
+    STRIPE_ACCOUNT_ID: 'acct_1Own',
+  },
+});
+const { sessions } = mirror.sdk().checkout;
+const paid = { status: 'complete', payment_status: 'paid' };
+const items = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({
+    id: `li_${index}`,
+    object: 'item',
+    quantity: 1,
+    amount_total: index,
+  }));
+
+const sourceOf = (session: object) =>
+  (session as { lastResponse: { headers: Record<string, string> } }).lastResponse.headers['mirror-source'];
+
+test('a stored session that is open is fetched, and stored as Stripe has it now', async () => {
+  await mirror.put(rawSession({ id: 'cs_test_opened' }));
+  stripeApi.putSession(rawSession({ id: 'cs_test_opened', ...paid }));
+  const session = await sessions.retrieve('cs_test_opened');
+  expect(session).toMatchObject({ status: 'complete', payment_status: 'paid', client_secret: null });
+  expect(sourceOf(session)).toBe('stripe');
+  stripeApi.requests.length = 0;
+  expect(sourceOf(await sessions.retrieve('cs_test_opened'))).toBe('stored');
+  expect(stripeApi.requests).toEqual([]);
+});
+
+test('while Stripe does not answer, the stored state is answered as stale, and what is not stored is a 502', async () => {
+  await mirror.put(rawSession({ id: 'cs_test_stale' }));
+  stripeApi.fail(500, { times: 2 });
+  const session = await sessions.retrieve('cs_test_stale');
+  expect([session.status, sourceOf(session)]).toEqual(['open', 'stale']);
+  stripeApi.fail(500, { times: 2 });
+  expect(await thrownBy(sessions.retrieve('cs_test_unknown'))).toMatchObject({
+    statusCode: 502,
+    type: 'StripeAPIError',
+  });
+});
+
+test('fifty reads of an unknown session are one call, and its absence is remembered', async () => {
+  stripeApi.requests.length = 0;
+  const reads = Array.from({ length: 50 }, () => thrownBy(sessions.retrieve('cs_test_absent')));
+  for (const error of await Promise.all(reads))
+    expect(error).toMatchObject({ statusCode: 404, code: 'resource_missing' });
+  await thrownBy(sessions.retrieve('cs_test_absent'));
+  expect(stripeApi.requests).toHaveLength(1);
+});
+
+test('a session that was deleted here is not asked for', async () => {
+  const session = rawSession({ id: 'cs_test_deleted', ...paid });
+  await mirror.put(session);
+  stripeApi.putSession(session);
+  await mirror.api
+    .delete('/api/checkout-sessions/cs_test_deleted')
+    .set('authorization', `Bearer ${fullKey}`)
+    .expect(204);
+  stripeApi.requests.length = 0;
+  expect(await thrownBy(sessions.retrieve('cs_test_deleted'))).toMatchObject({ statusCode: 404 });
+  expect(stripeApi.requests).toEqual([]);
+});
+
+test('line items are fetched where they are not stored, and paged', async () => {
+  const session = rawSession({ id: 'cs_test_items', ...paid });
+  await mirror.put(session);
+  stripeApi.putSession(session, { lineItems: items(23) });
+  const ids: string[] = [];
+  for await (const { id } of sessions.listLineItems('cs_test_items', { limit: 5 })) ids.push(id);
+  expect(ids).toEqual(items(23).map(({ id }) => id));
+  const before = await sessions.listLineItems('cs_test_items', { limit: 5, ending_before: 'li_3' });
+  expect(before).toMatchObject({ has_more: false, data: [{ id: 'li_0' }, { id: 'li_1' }, { id: 'li_2' }] });
+  const expanded = await sessions.retrieve('cs_test_items', { expand: ['line_items'] });
+  expect(expanded.line_items?.data).toHaveLength(23);
+  expect(await sessions.retrieve('cs_test_items')).not.toHaveProperty('line_items');
+});
+
+test('a list with line items fetches those that are not stored', async () => {
+  const session = rawSession({ id: 'cs_test_listed_items', customer: 'cus_items', ...paid });
+  await mirror.put(session);
+  stripeApi.putSession(session, { lineItems: items(2) });
+  const { data } = await sessions.list({ customer: 'cus_items', expand: ['data.line_items'] });
+  expect(data.map(({ line_items }) => line_items?.data.length)).toEqual([2]);
+});
+
+test('the session of a payment that is not here is asked for once', async () => {
+  stripeApi.putSession(rawSession({ id: 'cs_test_of_payment', payment_intent: 'pi_fresh', ...paid }));
+  const { data } = await sessions.list({ payment_intent: 'pi_fresh' });
+  expect(data.map(({ id }) => id)).toEqual(['cs_test_of_payment']);
+  stripeApi.requests.length = 0;
+  expect((await sessions.list({ payment_intent: 'pi_none' })).data).toEqual([]);
+  const { length } = stripeApi.requests;
+  expect((await sessions.list({ payment_intent: 'pi_none' })).data).toEqual([]);
+  expect([length, stripeApi.requests.length]).toEqual([2, 2]);
+});
+
+test('keys of a mode and accounts never see the sessions of others', async () => {
+  await mirror.put(rawSession({ id: 'cs_test_own', ...paid }), { account: 'acct_1Own' });
+  await mirror.put(rawSession({ id: 'cs_test_connected', ...paid }), { account: 'acct_1Connected' });
+  await mirror.put(rawSession({ id: 'cs_live_own', livemode: true, ...paid }), { livemode: true });
+  const see = async (key: string, stripeAccount?: string) => {
+    const sdk = mirror.sdk(key, stripeAccount ? { stripeAccount } : {});
+    const wanted = ['cs_test_own', 'cs_test_connected', 'cs_live_own'];
+    const retrieved: string[] = [];
+    for (const id of wanted)
+      await sdk.checkout.sessions.retrieve(id).then(
+        () => retrieved.push(id),
+        () => {},
+      );
+    const listed: string[] = [];
+    for await (const { id } of sdk.checkout.sessions.list({ limit: 100 })) if (wanted.includes(id)) listed.push(id);
+    expect(listed.sort()).toEqual([...retrieved].sort());
+    return retrieved;
+  };
+  expect(await see(keys.test)).toEqual(['cs_test_own']);
+  expect(await see(keys.live)).toEqual(['cs_live_own']);
+  expect(await see(fullKey)).toEqual(['cs_test_own', 'cs_live_own']);
+  expect(await see(fullKey, 'acct_1Connected')).toEqual(['cs_test_connected']);
+  expect(await see(keys.live, 'acct_1Connected')).toEqual([]);
+});
+
+test('with missing, what is stored is answered as it is; with off, Stripe is never asked', async () => {
+  const { database } = mirror;
+  await mirror.put(rawSession({ id: 'cs_test_setting' }));
+  stripeApi.putSession(rawSession({ id: 'cs_test_setting', ...paid }));
+  stripeApi.putSession(rawSession({ id: 'cs_test_setting_new', ...paid }));
+  for (const [setting, statusOfNew] of [
+    ['missing', 'complete'],
+    ['off', undefined],
+  ] as const) {
+    const environment = { ...stripeApi.environment, STRIPE_READ_THROUGH: setting };
+    const { sdk } = await startMirror({ environment, database });
+    expect((await sdk().checkout.sessions.retrieve('cs_test_setting')).status).toBe('open');
+    const id = setting === 'off' ? 'cs_test_setting_other' : 'cs_test_setting_new';
+    const found = await sdk()
+      .checkout.sessions.retrieve(id)
+      .catch(() => undefined);
+    expect(found?.status).toBe(statusOfNew);
+  }
+});
