@@ -10,12 +10,8 @@ import { type ListTable, pageStatements, readPage } from './list.js';
 
 /** Reads Stripe's own objects: each session as Stripe sent it last, for Stripe's SDKs. */
 
-/**
- * The raw object of a row `s` as Stripe's API answers it. Line items are an expansion there. `client_secret` is not
- * stored, and SDKs with strict types want the property.
- */
-const rawDocument = `left((CASE WHEN s.stripe_data ? 'line_items' THEN s.stripe_data - 'line_items'
-  ELSE s.stripe_data END)::text, -1) || ', "client_secret": null}'`;
+/** The raw object of a row `s` as Stripe's API answers it, and the same with the expansion. */
+const rawDocument = 's.stripe_document';
 const rawDocumentWithLineItems = `left(s.stripe_data::text, -1) || ', "client_secret": null}'`;
 
 /** A session as Stripe sent it last. */
@@ -32,13 +28,12 @@ export interface RawSession {
   readonly has_line_items: boolean;
 }
 
-// livemode is the raw object's: a client may have changed the column.
-const columnsOf = (document: string) => `${document} AS document, (s.stripe_data -> 'livemode')::boolean AS livemode,
+const columnsOf = (document: string) => `${document} AS document, s.stripe_livemode AS livemode,
   s.djstripe_owner_account AS owner, s.stripe_progress = 2 AS is_final, s.stripe_api_version AS api_version`;
 
 const findSql = `SELECT s.id, ${columnsOf(rawDocument)}, false AS has_line_items
   FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id
-  WHERE s.stripe_data IS NOT NULL`;
+  WHERE s.stripe_document IS NOT NULL`;
 
 const findWithLineItemsSql = `SELECT ${columnsOf(rawDocumentWithLineItems)}, s.stripe_data ? 'line_items' AS has_line_items
   FROM checkout_session AS s WHERE s.id = $1 AND s.stripe_data IS NOT NULL`;
@@ -46,8 +41,8 @@ const findWithLineItemsSql = `SELECT ${columnsOf(rawDocumentWithLineItems)}, s.s
 /** What decides whether a reader may see a session: SQL of the condition that {@link isVisible} states in JavaScript. */
 function visibleTo({ livemode, account }: StripeView, ownAccount: string | undefined): Prisma.Sql[] {
   return [
-    Prisma.sql`s.stripe_data IS NOT NULL`,
-    ...(livemode === undefined ? [] : [Prisma.sql`(s.stripe_data -> 'livemode')::boolean = ${livemode}::boolean`]),
+    Prisma.sql`s.stripe_document IS NOT NULL`,
+    ...(livemode === undefined ? [] : [Prisma.sql`s.stripe_livemode = ${livemode}::boolean`]),
     ...(account !== undefined
       ? [Prisma.sql`s.djstripe_owner_account = ${account}::text`]
       : ownAccount !== undefined

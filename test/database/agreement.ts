@@ -20,7 +20,9 @@ type PrivateColumn =
   | 'customer_account'
   | 'payment_link'
   | 'invoice'
-  | 'stripe_gaps';
+  | 'stripe_gaps'
+  | 'stripe_document'
+  | 'stripe_livemode';
 
 // A JSON column of Prisma's may always be null, JSON's own: of maps only the kind is compared.
 type Kind<Value> = [Prisma.JsonObject] extends [Value]
