@@ -7,6 +7,7 @@ import { goClient, javaClient, phpClient, rubyClient, typescriptFetchClient } fr
 import { pythonClient } from './python.mjs';
 import { rustClients } from './rust.mjs';
 import { startService } from './service.mjs';
+import { stripeSdks } from './stripe-sdks.mjs';
 import { isInstalled } from './toolchain.mjs';
 import { typescriptClient } from './typescript.mjs';
 
@@ -14,7 +15,7 @@ import { typescriptClient } from './typescript.mjs';
  * @typedef {object} Client
  * @property {string} name of the language and the generator
  * @property {readonly import('./toolchain.mjs').Need[]} needs
- * @property {(service: { BASE_URL: string, API_KEY: string }) => Promise<unknown>} test throws when anything is not as
+ * @property {(environment: import('./service.mjs').Environment) => Promise<unknown>} test throws when anything is not as
  * expected; what it is given is the environment of the client's program
  */
 
@@ -23,6 +24,7 @@ const clients = [
   ...rustClients,
   ...[pythonClient, typescriptClient, typescriptFetchClient],
   ...[goClient, javaClient, phpClient, rubyClient],
+  ...stripeSdks,
 ];
 
 const wanted = process.argv.slice(2).map((name) => name.toLowerCase());
@@ -47,7 +49,7 @@ for (const { name, needs, test } of chosen) {
   // Each finds the service as the first of all did: empty.
   const service = await startService();
   try {
-    await test({ BASE_URL: service.url, API_KEY: service.key });
+    await test(service.environment);
     report(name, 'passed');
   } catch (error) {
     process.exitCode = 1;

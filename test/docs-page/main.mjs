@@ -87,6 +87,7 @@ async function useWithKey(page, { key }) {
     'checkout-sessions',
     'enums',
     'stripe',
+    'stripe-reads',
     'health',
   ]);
   await authorize(page, key);
