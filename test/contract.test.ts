@@ -58,6 +58,10 @@ test.each(operations)('%s is described: its purpose, its parameters, its errors'
   expect(failures.map(([status]) => status)).toContain('500');
   if (route.includes('/api/')) expect(failures.map(([status]) => status)).toContain('401');
   for (const [status, { description, content }] of failures) {
+    if (route.includes('/v1/')) {
+      expect(content?.['application/json']?.schema.$ref).toBe('#/components/schemas/StripeError');
+      continue;
+    }
     expect(content?.['application/problem+json']?.schema.$ref).toBe('#/components/schemas/Problem');
     const codes = [...description.matchAll(/urn:problem:([\w-]+)/g)].map(([, code]) => code as keyof typeof catalogue);
     expect(codes.length).toBeGreaterThan(0);

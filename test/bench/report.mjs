@@ -2,7 +2,7 @@
 import { cpus, totalmem } from 'node:os';
 import { connected } from './database.mjs';
 import { scenarioOf } from './scenarios.mjs';
-import { depthAtMost, growthAtMost, memoryAtMost, targets } from './targets.mjs';
+import { betweenScenarios, depthAtMost, growthAtMost, memoryAtMost, targets } from './targets.mjs';
 
 /**
  * @typedef {import('./rounds.mjs').Result} Result
@@ -77,7 +77,14 @@ function verdictsOf(results) {
     const target = `first pages against deep ones, ${count} connections: at most ${depthAtMost}`;
     return figure === undefined ? [] : [{ target, figure, reached: figure <= depthAtMost }];
   });
-  return [...against, ...depth, memoryVerdict(results.filter(({ contender }) => contender === 'ours'))];
+  const between = counts.flatMap((count) =>
+    betweenScenarios.flatMap(({ scenario, against: other, atLeast }) => {
+      const figure = ratioOf(of(results, scenario, count, 'ours'), of(results, other, count, 'ours'));
+      const target = `${scenarioOf(scenario).title}, ${count} connections: at least ${atLeast} of ${scenarioOf(other).title}`;
+      return figure === undefined ? [] : [{ target, figure, reached: figure >= atLeast }];
+    }),
+  );
+  return [...against, ...depth, ...between, memoryVerdict(results.filter(({ contender }) => contender === 'ours'))];
 }
 
 /** @param {readonly Result[]} results @returns {Verdict} */

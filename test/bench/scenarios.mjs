@@ -56,6 +56,18 @@ const pages = (rowsOf) => (/** @type {Material} */ material, /** @type {CursorOf
   return () => ({ method: 'GET', path: `${path}?limit=10&cursor=${any(cursors)}` });
 };
 
+/**
+ * Pages of one order, each from another moment. Not from the first tenth, so that every page is full.
+ *
+ * @param {(moment: Date) => string} pathOf
+ */
+const fromMoments =
+  (pathOf) =>
+  (/** @type {Material} */ { from, to }) => {
+    const span = to - from;
+    return () => ({ method: 'GET', path: pathOf(new Date(from + span / 10 + below((span * 9) / 10))) });
+  };
+
 let events = 0;
 
 /** A signed delivery for a session, which completes it. @param {Record<string, unknown>} session */
@@ -92,14 +104,27 @@ const scenarios = {
     title: 'list of 50, from a different moment each',
     contenders: ['bare', 'pg', 'prisma'],
     statuses: [200],
-    requests: ({ from, to }) => {
-      const span = to - from;
-      // Not from the first tenth, so that every page is full.
-      return () => {
-        const moment = new Date(from + span / 10 + below((span * 9) / 10)).toISOString();
-        return { method: 'GET', path: `${path}?created__lt=${moment}` };
-      };
-    },
+    requests: fromMoments((moment) => `${path}?created__lt=${moment.toISOString()}`),
+  },
+  'stripe-one': {
+    title: "one by id in Stripe's shape",
+    contenders: [],
+    statuses: [200],
+    requests:
+      ({ ids }) =>
+      () => ({ method: 'GET', path: `/v1/checkout/sessions/${any(ids)}` }),
+  },
+  'list-of-10': {
+    title: 'list of 10, from a different moment each',
+    contenders: [],
+    statuses: [200],
+    requests: fromMoments((moment) => `${path}?limit=10&created__lt=${moment.toISOString()}`),
+  },
+  'stripe-list': {
+    title: "list of 10 in Stripe's shape, from a different moment each",
+    contenders: [],
+    statuses: [200],
+    requests: fromMoments((moment) => `/v1/checkout/sessions?created[lt]=${Math.floor(moment.getTime() / 1000)}`),
   },
   customer: {
     title: 'list of a customer',

@@ -18,6 +18,12 @@ export const targets = [
   { scenario: 'webhook', connections: loaded, against: 'pg', atLeast: 0.9 },
 ];
 
+/** Of the answers per second of one scenario of ours to another. A list in Stripe's shape has four times the bytes. */
+export const betweenScenarios = [
+  { scenario: 'stripe-one', against: 'one', atLeast: 0.9 },
+  { scenario: 'stripe-list', against: 'list-of-10', atLeast: 0.5 },
+];
+
 /** How many times faster the first pages may be than those from the 10,000th on. */
 export const depthAtMost = 1.2;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rawSession } from '../support/stripe.js';
+import { fixtures, rawSession } from '../support/stripe.js';
 import { manySessions } from '../support/stripe-api.js';
 import { fullKey, startMirror } from './support.js';
 
@@ -113,4 +113,12 @@ test('the key of a request is echoed, as Stripe does', async () => {
     { idempotencyKey: 'key-1' },
   );
   expect(lastResponse.idempotencyKey).toBe('key-1');
+});
+
+test.each(fixtures('sessions'))('the real session $name comes back as it was sent', async ({ name, object }) => {
+  const { client_secret, line_items, ...sent } = object;
+  const id = `cs_test_fixture_${name.replace(/\W/g, '_')}`;
+  await mirror.put({ ...object, id } as Parameters<typeof mirror.put>[0]);
+  const { lastResponse, ...session } = await stripe.checkout.sessions.retrieve(id);
+  expect(session).toEqual({ ...sent, id, client_secret: null });
 });
