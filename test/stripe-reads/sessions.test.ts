@@ -120,5 +120,6 @@ test.each(fixtures('sessions'))('the real session $name comes back as it was sen
   const id = `cs_test_fixture_${name.replace(/\W/g, '_')}`;
   await mirror.put({ ...object, id } as Parameters<typeof mirror.put>[0]);
   const { lastResponse, ...session } = await stripe.checkout.sessions.retrieve(id);
-  expect(session).toEqual({ ...sent, id, client_secret: null });
+  // The SDK makes objects of decimal texts; as JSON they are texts again.
+  expect(JSON.parse(JSON.stringify(session))).toEqual({ ...sent, id, client_secret: null });
 });
