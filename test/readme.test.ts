@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
+import Stripe from 'stripe';
 import { expect, test } from 'vitest';
 import YAML from 'yaml';
 import { environmentVariables } from '../src/config.js';
 import { catalogue } from '../src/errors.js';
-import { readmeSnippets } from './clients/snippets.mjs';
+import { readmeSnippets, stripeSnippets } from './clients/snippets.mjs';
 import { contract, expectComponent } from './support/contract.js';
 import { readCurl } from './support/curl.js';
 import { type CodeBlock, codeBlocks, commands, pages } from './support/markdown.mjs';
@@ -33,7 +34,7 @@ await deliver(api, rawEvent(delayed, { type: 'checkout.session.async_payment_fai
 const base = 'http://127.0.0.1:3000';
 
 /** The blocks that `npm run clients` compiles and runs as printed: they need what node_modules does not have. */
-const ranByClients = readmeSnippets.map(({ code }) => code);
+const ranByClients = [...readmeSnippets.map(({ code }) => code), ...Object.values(stripeSnippets)];
 
 /** Programs that the commands of the documentation start and this test does not, with the reason. */
 const notRun: Readonly<Record<string, string>> = {
@@ -63,6 +64,15 @@ const checks: Readonly<Record<string, (block: CodeBlock) => Promise<void> | void
   console: async (block) => {
     for (const command of commands(block)) await tryCommand(command);
   },
+  javascript: async ({ text }) => {
+    await deliver(api, rawEvent(rawSession({ id: 'cs_test_1' }))).expect(200);
+    const pointed = text.replace('3000', new URL(url).port).replace('process.env.KEY', "'sk_test_of_the_reader'");
+    const body = pointed.replace("import Stripe from 'stripe';", '');
+    const run = new AsyncFunction('Stripe', `${body}; return session;`);
+    expect(await run(Stripe)).toMatchObject({ id: 'cs_test_1', object: 'checkout.session' });
+  },
+  // Stripe's SDKs for these come from registries that no test uses.
+  ...Object.fromEntries(['ruby', 'go', 'java'].map((language) => [language, () => {}])),
   // test/database/rights.test.ts runs it.
   sql: ({ text }) => expect(readme).toContain(text),
   ...Object.fromEntries(
@@ -96,6 +106,10 @@ async function send(command: string) {
   const text = await response.text();
   return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text };
 }
+
+const AsyncFunction = (async () => {}).constructor as new (
+  ...args: string[]
+) => (stripe: typeof Stripe) => Promise<unknown>;
 
 const blocks = pages.flatMap(codeBlocks);
 

@@ -25,10 +25,29 @@ export async function readmeSnippet(language, { BASE_URL, API_KEY }) {
     body: '{"mode":"payment","submit_type":"pay","billing_address_collection":"auto","payment_method_types":["card"]}',
   });
   ok(response.ok, `the session of the example is not stored: ${response.status}`);
-  const pointed = (/** @type {string} */ text) =>
-    text.replaceAll('http://127.0.0.1:3000', BASE_URL).replaceAll('KEY', API_KEY);
-  return { code: pointed(snippet.code), setup: snippet.setup.map(pointed) };
+  const here = (/** @type {string} */ text) => pointed(text, { BASE_URL, API_KEY });
+  return { code: here(snippet.code), setup: snippet.setup.map(here) };
 }
+
+/**
+ * Returns an example with this service and its key in place of those it prints.
+ *
+ * @param {string} text @param {{ BASE_URL: string, API_KEY: string }} service
+ */
+export function pointed(text, { BASE_URL, API_KEY }) {
+  return text.replaceAll('http://127.0.0.1:3000', BASE_URL).replaceAll('KEY', API_KEY);
+}
+
+/**
+ * The examples of Stripe's SDKs that their tests run, by language.
+ *
+ * @type {Record<string, string>}
+ */
+export const stripeSnippets = Object.fromEntries(
+  codeBlocks('docs/stripe-sdks.md').flatMap(({ language, text }) =>
+    ['python', 'rust'].includes(language) ? [[language, text]] : [],
+  ),
+);
 
 /** Fails unless an example wrote the session that it read. @param {string} output */
 export function showsSession(output) {

@@ -3,6 +3,7 @@ import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Stripe from 'stripe';
 import { startService } from './service.mjs';
+import { pointed, showsSession, stripeSnippets } from './snippets.mjs';
 import { cached, emptied, here, python, pythonEnvironment, run } from './toolchain.mjs';
 
 const pythonVersion = '16.1.0';
@@ -34,7 +35,7 @@ async function seed({ BASE_URL, WEBHOOK_SECRET }) {
   const data = Array.from({ length: 23 }, (_, index) => ({ ...item, id: `li_${index}` }));
   const line_items = { object: 'list', data, has_more: false, url: '/v1/checkout/sessions/cs_test_items/line_items' };
   const { webhooks } = new Stripe('sk_test_unused');
-  for (const object of [...paged, { ...session, id: 'cs_test_items', line_items }]) {
+  for (const object of [...paged, { ...session, id: 'cs_test_1' }, { ...session, id: 'cs_test_items', line_items }]) {
     const payload = JSON.stringify({
       ...{ id: `evt_${object.id}`, object: 'event', type: 'checkout.session.completed', created: 1_769_861_000 },
       ...{ livemode: false, api_version: '2026-07-29', data: { object } },
@@ -102,6 +103,8 @@ export const stripeSdks = [
     test: async (environment) => {
       const program = await pythonEnvironment(`stripe-${pythonVersion}`, [`stripe==${pythonVersion}`]);
       await readsAndFailures(environment, (env) => run(program('python'), [here('stripe/python.py')], { env }));
+      const example = pointed(stripeSnippets.python ?? '', environment);
+      showsSession(await run(program('python'), ['-c', `${example}\nprint(session.id)`]));
     },
   },
   {
@@ -111,6 +114,18 @@ export const stripeSdks = [
       await seed(environment);
       const crate = await emptied('stripe-rust');
       await cp(here('stripe/rust'), crate, { recursive: true });
+      const example = pointed(stripeSnippets.rust ?? '', environment);
+      await writeFile(
+        join(crate, 'src', 'example.rs'),
+        `use stripe_checkout::checkout_session::RetrieveCheckoutSession;
+
+pub async fn run() -> Result<(), stripe::StripeError> {
+    ${example}
+    assert_eq!(session.id.to_string(), "cs_test_1");
+    Ok(())
+}
+`,
+      );
       const CARGO_TARGET_DIR = await cached('stripe-rust-target', async () => {});
       await run('cargo', ['run', '--quiet'], { cwd: crate, env: { ...environment, CARGO_TARGET_DIR } });
     },

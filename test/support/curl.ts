@@ -19,7 +19,8 @@ function words(command: string): string[] {
   );
 }
 
-const options: Readonly<Record<string, 'method' | 'header' | 'body'>> = {
+const options: Readonly<Record<string, 'method' | 'header' | 'body' | 'user'>> = {
+  '-u': 'user',
   ...{ '-X': 'method', '--request': 'method', '-H': 'header', '--header': 'header', '-d': 'body', '--data': 'body' },
 };
 
@@ -38,6 +39,7 @@ export function readCurl(command: string): CurlCommand {
     const value = args.shift() ?? '';
     if (option === 'method') method = value;
     else if (option === 'body') body = value;
+    else if (option === 'user') headers.authorization = `Basic ${Buffer.from(value).toString('base64')}`;
     else headers[value.slice(0, value.indexOf(':')).toLowerCase()] = value.slice(value.indexOf(':') + 1).trim();
   }
   if (url === undefined) throw new Error('names no URL');

@@ -1,4 +1,6 @@
 //! async-stripe, unmodified, with the host of the service.
+mod example;
+
 use std::collections::HashSet;
 use std::env::var;
 
@@ -21,4 +23,6 @@ async fn main() {
 
     let missing = RetrieveCheckoutSession::new("cs_test_none").send(&client).await;
     assert!(matches!(missing, Err(StripeError::Stripe(_, 404))), "{missing:?}");
+
+    example::run().await.unwrap();
 }
