@@ -44,14 +44,20 @@ export function answerAsStripe(scope: FastifyInstance): void {
     });
     const key = request.headers['idempotency-key'];
     if (typeof key === 'string') reply.header('idempotency-key', key);
+    // Before anything else is asked of the request, as for every path.
+    if (request.is404) throw notServed(request);
     next();
   });
   scope.setNotFoundHandler((request) => {
-    const [path = ''] = request.url.split('?', 1);
-    if (!servedPath.test(path)) throw new StripeError(404, `Unrecognized request URL. ${mirrorsReads}`);
-    const headers = { allow: 'GET, HEAD', 'stripe-should-retry': 'false' };
-    throw new StripeError(405, `${request.method} is not served. ${mirrorsReads}`, { headers });
+    throw notServed(request);
   });
+}
+
+function notServed({ url, method }: FastifyRequest): StripeError {
+  const [path = ''] = url.split('?', 1);
+  if (!servedPath.test(path)) return new StripeError(404, `Unrecognized request URL. ${mirrorsReads}`);
+  const headers = { allow: 'GET, HEAD', 'stripe-should-retry': 'false' };
+  return new StripeError(405, `${method} is not served. ${mirrorsReads}`, { headers });
 }
 
 const response = (description: string) => ({

@@ -115,12 +115,11 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       const include = request.query.include as 'payment' | undefined;
       const stored = await sessions.find(request.params.id, include);
       if (!stored) throw new Problem('session-not-found');
-      // The tag does not cover the last event of the payment.
-      if (
-        !include &&
+      const isKnown =
         request.headers['if-none-match'] !== undefined &&
-        isNotModified(parsePrecondition(request.headers), stored.etag)
-      ) {
+        isNotModified(parsePrecondition(request.headers), stored.etag);
+      // The tag does not cover the last event of the payment.
+      if (isKnown && !include) {
         return reply.code(304).header('etag', stored.etag).send();
       }
       return sendSession(reply, stored);

@@ -110,3 +110,10 @@ test('a read key reads, no key reads nothing, not even whether a session exists 
     expect(refused.headers).not.toHaveProperty('etag');
   }
 });
+
+test('a malformed If-None-Match is a 400 beside include=payment too', async () => {
+  const { id } = sessionBody();
+  await api.put(`${sessionsPath}/${id}`).send(sessionBody({ id })).expect(201);
+  const response = await api.get(`${sessionsPath}/${id}?include=payment`).set('if-none-match', 'no tag');
+  expectProblem(response, 400, 'invalid-request');
+});

@@ -188,3 +188,11 @@ test('a query that takes too long is not tried again by the SDK', async () => {
   );
   expect([error.statusCode, queries]).toEqual([503, 1]);
 });
+
+test('a method that no path takes is 405 whatever it carries', async () => {
+  for (const method of ['QUERY', 'PROPFIND', 'OPTIONS']) {
+    const response = await mirror.app.inject({ method: method as 'GET', url: path });
+    expect([method, response.statusCode, response.json().error?.type]).toEqual([method, 405, 'invalid_request_error']);
+    expect(response.headers.allow).toBe('GET, HEAD');
+  }
+});

@@ -75,6 +75,9 @@ def before_call(context, case, kwargs):
     # A cursor is opaque: none can be made up.
     if "cursor" in (case.query or {}):
         del case.query["cursor"]
+    # So are those of Stripe's shape, of which one is taken at a time.
+    for name in ("starting_after", "ending_before"):
+        (case.query or {}).pop(name, None)
     # The values of metadata[key] are texts. Published as such, generated Rust clients do not compile.
     for name, value in list((case.query or {}).items()):
         if name.startswith("metadata") and not isinstance(value, str):
