@@ -33,6 +33,9 @@ export function stripeFaults(config: Config): string[] {
   if (isOrganization && config.CATCH_UP_INTERVAL_MINUTES > 0 && config.STRIPE_ACCOUNT_ID === undefined) {
     faults.push("CATCH_UP_INTERVAL_MINUTES with an organization's key needs STRIPE_ACCOUNT_ID");
   }
+  if (config.CATCH_UP_INTERVAL_MINUTES > 0 && keys.length === 0) {
+    faults.push('CATCH_UP_INTERVAL_MINUTES is set and there is no Stripe key: set STRIPE_API_KEYS');
+  }
   const { STRIPE_FETCH_LINE_ITEMS, STRIPE_READ_THROUGH = 'off' } = config;
   if (STRIPE_FETCH_LINE_ITEMS && keys.length === 0) {
     faults.push('STRIPE_FETCH_LINE_ITEMS is true and there is no Stripe key: set STRIPE_API_KEYS');

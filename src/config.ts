@@ -201,18 +201,25 @@ function parseEach(data: Readonly<Record<string, string | undefined>>, faults: s
       const value = envSchema<Record<string, unknown>>({ schema: one, data: { [name]: data[name] }, env: false })[name];
       return [name, Array.isArray(value) ? Object.freeze(value.map((entry) => entry.trim()).filter(Boolean)) : value];
     } catch (error) {
-      faults.push(`${name} ${faultOf(error)}`);
+      faults.push(`${name} ${faultOf(error, schema as { description?: string })}`);
       return [name, (schema as { default?: unknown }).default];
     }
   });
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
-function faultOf(error: unknown): string {
-  const { errors } = error as { errors?: { message?: string; params: { allowedValues?: string[] } }[] };
-  const [first] = errors ?? [];
+interface EnvironmentFault {
+  readonly keyword: string;
+  readonly message?: string;
+  readonly params: { readonly allowedValues?: string[]; readonly type?: string };
+}
+
+function faultOf(error: unknown, { description }: { description?: string }): string {
+  const [first] = (error as { errors?: EnvironmentFault[] }).errors ?? [];
   if (!first) throw error;
-  const { message, params } = first;
+  const { keyword, message, params } = first;
+  if (keyword === 'pattern') return `does not have the form it takes: ${description}`;
+  if (params.type === 'boolean') return 'must be true or false';
   return `${message}${params.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''}`;
 }
 
@@ -253,7 +260,7 @@ function contradictions(config: Environment): string[] {
   }
   if (!keys.every(isKeyEntry)) {
     faults.push(
-      'API_KEYS and API_READ_KEYS take keys of visible ASCII characters, each alone or after a name of up to 15 letters and digits and a space',
+      'API_KEYS and API_READ_KEYS take keys of visible ASCII characters, each alone or after a space and a name of up to 15 letters, digits, - and _',
     );
   }
   faults.push(...stripeFaults(config));

@@ -119,10 +119,16 @@ function openTo(config: Config): string {
   return config.API_KEYS.length + config.API_READ_KEYS.length > 0 ? 'keys' : 'this machine';
 }
 
+/**
+ * Signals by which the system ends a process that is broken. With a listener of ours such a process goes on, and meets its
+ * fault again at once: Node aborts when its terminal is gone, and then took a core for ever.
+ */
+const faultSignals = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'] as const;
+
 /** On a signal, or a failure that nothing caught, ends what was begun and then the process, in time. */
 function stopWithGrace(config: Config, log: pino.Logger, begun: End[]): void {
   const delay = config.SHUTDOWN_DRAIN_MS + config.SHUTDOWN_TIMEOUT_MS;
-  closeWithGrace({ delay, logger: log }, async ({ signal, err }) => {
+  closeWithGrace({ delay, logger: log, skip: [...faultSignals] }, async ({ signal, err }) => {
     stopping.abort();
     if (err) log.fatal({ err: loggable(err) }, 'the process failed');
     else log.info({ signal }, 'stopping');

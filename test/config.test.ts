@@ -131,6 +131,15 @@ test.each([
   expect(faults[0]).toContain(name);
 });
 
+test.each([
+  ['DATABASE_URL', 'mysql://db', /`postgresql:\/\/…`/],
+  ['STRIPE_FETCH_LINE_ITEMS', 'yes', /must be true or false/],
+])('what is wrong with %s=%s is said in words', (name, value, words) => {
+  const [fault] = faultsOf({ [name]: value, STRIPE_API_KEYS: 'sk_test_1' });
+  expect(fault).toMatch(words);
+  expect(fault).not.toMatch(/pattern|boolean/);
+});
+
 test.each(['sk_live_1,rk_test_1', 'sk_org_live_1,sk_org_test_1', 'sk_org_test_1,sk_live_1'])(
   'the Stripe keys %s are taken',
   (STRIPE_API_KEYS) => {
@@ -144,6 +153,8 @@ test.each([
   ['more than one test key', { STRIPE_API_KEYS: 'sk_org_test_1,rk_test_1' }],
   ['STRIPE_ACCOUNT_ID', { STRIPE_API_KEYS: 'sk_org_test_1', CATCH_UP_INTERVAL_MINUTES: '5' }],
   ['STRIPE_API_KEYS', { STRIPE_FETCH_LINE_ITEMS: 'true' }],
+  ['STRIPE_API_KEYS', { STRIPE_READ_THROUGH: 'missing' }],
+  ['STRIPE_API_KEYS', { CATCH_UP_INTERVAL_MINUTES: '5' }],
 ])('one line names %s of %j', (name, environment) => {
   expect(faultsOf(environment)).toEqual([expect.stringContaining(name)]);
 });

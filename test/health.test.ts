@@ -99,6 +99,27 @@ if (template.kind === 'postgres') {
     await Promise.all(slow);
   });
 
+  test('where the table is locked it says so, and not that a filter is slow', async () => {
+    let unlock = () => {};
+    const locked = new Promise<void>((resolve) => {
+      unlock = resolve;
+    });
+    let isLocked = () => {};
+    const begun = new Promise<void>((resolve) => {
+      isLocked = resolve;
+    });
+    const work = database.transaction(async (query) => {
+      await query({ text: 'LOCK TABLE checkout_session IN ACCESS EXCLUSIVE MODE', values: [] });
+      isLocked();
+      await locked;
+    });
+    await begun;
+    const { detail } = expectProblem(await api.get('/health/ready'), 503, 'database-unavailable');
+    expect(detail).toContain('locked');
+    unlock();
+    await work;
+  });
+
   test('many checks at once share one connection', async () => {
     await Promise.all(Array.from({ length: 20 }, () => api.get('/health/ready').expect(200)));
     const connections = `SELECT count(*)::int AS count FROM pg_stat_activity

@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import type { Database } from '../database/database.js';
 import { djstripeRows, NotDjstripe } from '../database/djstripe.js';
+import { databaseProblem } from '../database/failures.js';
 import { mirrorStore } from '../database/mirror.js';
 import { openPostgres } from '../database/postgres.js';
 import { restoringMirror, transferStore } from '../database/transfer.js';
+import { OperatorError } from '../errors.js';
 import { type DjstripeNotes, type DjstripeOptions, djstripeElements, newNotes } from '../stripe/djstripe.js';
 import { type ImportTotals, importElements, newTotals } from '../stripe/import.js';
 import { type Element, elementsOf } from '../stripe/import-elements.js';
@@ -72,6 +75,7 @@ async function* fileElements(name: string, djstripe: DjstripeOptions): AsyncGene
   const file = createReadStream(name);
   try {
     await once(file, 'open');
+    if ((await stat(name)).isDirectory()) throw new Error(`${name} is a folder`);
   } catch (error) {
     throw new UsageError(`The file cannot be read: ${(error as Error).message}`);
   }
@@ -90,9 +94,19 @@ function openDjstripe({ config }: ImportContext, url: string): Database {
   });
 }
 
+/** Reads the rows of a source; its failures name it, as those of this service's own database name DATABASE_URL. */
+async function* rowsOf(source: Database): ReturnType<typeof djstripeRows> {
+  try {
+    yield* djstripeRows(source);
+  } catch (error) {
+    if (!databaseProblem(error)) throw error;
+    throw new OperatorError(`--from-djstripe: ${source.description} cannot be read: ${(error as Error).message}.`);
+  }
+}
+
 async function fromDjstripe(context: ImportContext, source: Database): Promise<number> {
   try {
-    return await run(context, (djstripe) => djstripeElements(djstripeRows(source), djstripe));
+    return await run(context, (djstripe) => djstripeElements(rowsOf(source), djstripe));
   } catch (error) {
     if (error instanceof NotDjstripe) throw new UsageError(`${source.description}: ${error.message}`);
     throw error;

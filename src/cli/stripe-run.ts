@@ -41,6 +41,21 @@ export function runName({ client, account }: RunTarget): string {
   return account === undefined ? client.mode : `${client.mode} ${account}`;
 }
 
+/** Returns a failure of Stripe's in words, with its status, or with why Stripe could not be reached. */
+function failureOf({ message, statusCode, detail }: InstanceType<typeof Stripe.errors.StripeError>): string {
+  const cause = (detail as Error | undefined)?.message ?? (statusCode === undefined ? undefined : `HTTP ${statusCode}`);
+  return [message, cause && `(${cause})`].filter(Boolean).join(' ');
+}
+
+/** Returns what tells the person at the terminal that a run waits for Stripe. */
+export function waitTeller(name: string, progress: Progress): (error: Error, pause: number) => void {
+  return (error, pause) => {
+    progress.end();
+    const reason = error instanceof Stripe.errors.StripeError ? failureOf(error) : error.message;
+    process.stderr.write(`${name}: waits ${Math.ceil(pause / 1000)} s for Stripe: ${reason}\n`);
+  };
+}
+
 /**
  * Does a run and prints what came of it, also when it fails. What Stripe refuses ends this run alone.
  *
@@ -62,16 +77,15 @@ export async function attempt<Totals extends object>(
     return isDone;
   } catch (error) {
     progress.end();
-    print(`${name}: not finished: ${describe(last)}`);
+    print(last ? `${name}: not finished, after ${describe(last)}` : `${name}: not finished, nothing was read`);
     if (!(error instanceof Stripe.errors.StripeError)) throw error;
-    process.stderr.write(`${name}: Stripe: ${error.message}\nRun the same command again to go on.\n`);
+    process.stderr.write(`${name}: Stripe: ${failureOf(error)}\nRun the same command again to go on.\n`);
     return false;
   }
 }
 
 /** One line, such as `pages 3, seen 250, applied 250`. */
-function describe(totals: object | undefined): string {
-  if (!totals) return 'nothing';
+function describe(totals: object): string {
   return Object.entries(totals)
     .map(([name, count]) => `${name} ${count}`)
     .join(', ');

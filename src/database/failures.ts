@@ -19,6 +19,7 @@ export function databaseProblem(error: unknown): Problem | undefined {
 
 const problemBySqlState: Readonly<Record<string, ProblemCode>> = {
   '25006': 'database-unavailable', // read_only_sql_transaction: a standby, in the middle of a failover
+  '42501': 'database-unavailable', // insufficient_privilege: see "Roles" in README.md
   '55000': 'database-unavailable', // object_not_in_prerequisite_state: the database takes no connections
   '55P03': 'query-timeout', // lock_not_available, by lock_timeout
   '57014': 'query-timeout', // query_canceled, by statement_timeout

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { Problem } from '../errors.js';
 import { type Condition, type Database, ping } from './database.js';
+import { databaseProblem } from './failures.js';
 import { pendingMigrations } from './migrate.js';
 
 /** Milliseconds for all statements of a check: less than the three seconds that orchestrators are told to wait. */
@@ -26,7 +27,10 @@ export function healthCheck({ probe }: Database): () => Promise<Condition> {
       return condition;
     } catch (error) {
       isMigrated = false;
-      throw error;
+      // A timeout here is no query's fault: the table is locked, or the server does not come to it.
+      if (databaseProblem(error)?.code !== 'query-timeout') throw error;
+      const detail = 'The database did not answer in time: it is overloaded, or its tables are locked.';
+      throw new Problem('database-unavailable', { detail, cause: error });
     }
   }
 

@@ -54,8 +54,15 @@ const replacements: ReadonlyMap<string, string> = new Map([
   ['format', 'answers are JSON'],
 ]);
 
+/** Returns whether a name is a misspelling of `metadata[key]`, as is `metadata.key`. */
+function isNearMetadata(name: string): boolean {
+  const [, word = ''] = /^(\w+)(?:[.[]|$)/.exec(name) ?? [];
+  return suggestion(word, ['metadata']) !== '';
+}
+
 /** Ends the fault of an unknown parameter with what may have been meant. */
 export function hint(name: string, names: readonly string[]): string {
+  if (names.includes('metadata') && isNearMetadata(name)) return '; write metadata[key]=value';
   const replacement = replacements.get(name);
   if (replacement) return `; ${replacement}`;
   // Stripe's created[gte], and customer_id.

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import type { Problem } from '../errors.js';
+import { catalogue, type Problem, type ProblemCode } from '../errors.js';
 
 /**
  * Errors in Stripe's shape, for the paths that Stripe's SDKs call. The SDKs look for `error` in the body and ignore the
@@ -14,6 +14,8 @@ interface StripeErrorOptions {
   readonly param?: string;
   /** Response headers that go with the error. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** The problem that the error stands for, where a failure of ours or the database's is behind it. */
+  readonly problem?: ProblemCode;
   /** The failure behind the error, for the log alone. */
   readonly cause?: unknown;
 }
@@ -21,6 +23,8 @@ interface StripeErrorOptions {
 /** An answer other than success on a path of Stripe's. */
 export class StripeError extends Error {
   readonly headers: Readonly<Record<string, string>>;
+  /** The problem that the error stands for, by which the log is searched. */
+  readonly problem: ProblemCode | undefined;
   readonly #options: StripeErrorOptions;
 
   constructor(
@@ -32,6 +36,7 @@ export class StripeError extends Error {
     super(message, { cause: options.cause });
     this.name = 'StripeError';
     this.headers = options.headers ?? {};
+    this.problem = options.problem;
     this.#options = options;
   }
 
@@ -56,12 +61,15 @@ export function missingSession(id: string, { status = 404, param = 'session' } =
 
 /** Returns a problem of this service as Stripe would have said it. */
 export function asStripeError(problem: Problem): StripeError {
-  const { statusCode, code, message, cause } = problem;
+  const { statusCode, code, cause } = problem;
+  // The description of a failure is written for writes as well; its title says what is wrong.
+  const message = statusCode >= 500 ? `${catalogue[code].title}. ${problem.message}` : problem.message;
   // The query would time out again. Other 5xx may pass, and the SDKs repeat those by themselves.
   const isFutile = code === 'query-timeout';
   return new StripeError(statusCode, message, {
     ...(statusCode === 429 && { code: 'rate_limit' }),
     headers: { ...problem.headers, ...(isFutile && { 'stripe-should-retry': 'false' }) },
+    problem: code,
     cause: cause ?? problem,
   });
 }

@@ -1,7 +1,7 @@
-import { closest } from 'fastest-levenshtein';
 import { type TSchema, Type } from 'typebox';
 import { textFault } from './json.js';
 import { StripeError } from './stripe-errors.js';
+import { suggestion } from './suggestion.js';
 
 /**
  * The queries of Stripe's own reads, as its SDKs spell them: `expand[]=…` and `expand[0]=…`, `created[gte]=…`
@@ -144,8 +144,9 @@ function invalid(param: string, message: string): StripeError {
 }
 
 function unknownParameter(name: string, names: readonly string[]): StripeError {
-  const near = names.length > 0 ? `. Did you mean ${closest(name, names)}?` : '';
-  const message = `Received unknown parameter: ${name}${near}`;
+  const isEmail = name === 'email' && names.includes('customer_details[email]');
+  const meant = isEmail ? '; did you mean customer_details[email]?' : suggestion(name, names);
+  const message = `Received unknown parameter: ${name}${meant}`;
   return new StripeError(400, message, { code: 'parameter_unknown', param: name });
 }
 

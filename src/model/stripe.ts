@@ -114,7 +114,7 @@ const thinParts = {
     ),
   ),
   related_object: Type.Optional(
-    Type.Unsafe<{ readonly id?: unknown } | null>({
+    Type.Unsafe<{ readonly id?: unknown; readonly type?: unknown } | null>({
       type: 'object',
       nullable: true,
       additionalProperties: {},

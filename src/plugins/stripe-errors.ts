@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { loggable } from '../errors.js';
+import { catalogue, loggable } from '../errors.js';
 import { asStripeError, StripeError } from '../model/stripe-errors.js';
 import { asProblem } from './error-handler.js';
 
@@ -15,7 +15,11 @@ declare module 'fastify' {
 export function handleAsStripe(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const answer = error instanceof StripeError ? error : asStripeError(asProblem(error));
   if (answer.statusCode >= 500) {
-    request.log.error({ request_id: request.id, err: loggable(answer.cause ?? answer) }, answer.message);
+    const { problem } = answer;
+    request.log.error(
+      { request_id: request.id, err: loggable(answer.cause ?? answer), problem },
+      problem ? catalogue[problem].title : answer.message,
+    );
   }
   void reply
     .code(answer.statusCode)

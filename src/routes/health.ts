@@ -53,7 +53,7 @@ export async function healthRoutes(app: FastifyInstance, { database, lifecycle }
         security: [],
         response: {
           200: json('It can.', Readiness),
-          ...problems('internal', 'database-unavailable', 'query-timeout', 'draining'),
+          ...problems('internal', 'database-unavailable', 'draining'),
         },
       },
     },

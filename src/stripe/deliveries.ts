@@ -24,7 +24,8 @@ export function createDeliveries({ ingest, fetch, events, log }: Options): TakeD
     const { id, livemode, snapshot_event, related_object } = event;
     if (!ingest.takes(type, livemode)) return ingest.ignore();
     const session = related_object?.id;
-    if (!isSessionId(session)) {
+    const isSession = (related_object?.type ?? 'checkout.session') === 'checkout.session';
+    if (!isSession || !isSessionId(session)) {
       log.warn({ event: id, type }, 'ignored a thin event that names no Checkout Session');
       return ingest.ignore();
     }

@@ -19,6 +19,8 @@ export interface Reading {
   readonly retries: number;
   /** Ends the run: waiting at once, work after the step that it is in. */
   readonly signal?: AbortSignal;
+  /** Called before each repetition, with the failure and the milliseconds until the next call. */
+  readonly onWait?: (error: Error, pause: number) => void;
 }
 
 const baseDelay = 500;
@@ -29,7 +31,7 @@ const maxDelay = 32_000;
  * retries leave out 429 and never look at `Retry-After` (stripe-node 23.1, `RequestSender._shouldRetry`).
  */
 export async function patiently<Answer>(
-  { retries, signal }: Pick<Reading, 'retries' | 'signal'>,
+  { retries, signal, onWait }: Pick<Reading, 'retries' | 'signal' | 'onWait'>,
   call: () => Promise<Answer>,
 ): Promise<Answer> {
   for (let attempt = 0; ; attempt += 1) {
@@ -38,7 +40,9 @@ export async function patiently<Answer>(
       return await unlessAborted(call(), signal);
     } catch (error) {
       if (attempt >= retries || !isPassing(error)) throw error;
-      await setTimeout(delayAfter(error, attempt), undefined, signal ? { signal } : {});
+      const pause = delayAfter(error, attempt);
+      onWait?.(error, pause);
+      await setTimeout(pause, undefined, signal ? { signal } : {});
     }
   }
 }

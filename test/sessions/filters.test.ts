@@ -480,7 +480,6 @@ describe('a filter that does not exist is named, with the nearest one', () => {
     ['created__gtee=2024-01-01', 'created__gtee', 'created__gte'],
     ['odering=created', 'odering', 'ordering'],
     ['limt=5', 'limt', 'limit'],
-    ['metdata=5', 'metdata', 'metadata'],
     ['emial=a', 'emial', 'email'],
     ['mail=a', 'mail', 'email'],
     ['CUSTOMER_EMAIL=a', 'CUSTOMER_EMAIL', 'customer_email'],
@@ -493,6 +492,11 @@ describe('a filter that does not exist is named, with the nearest one', () => {
     const faults = await faultsOf(query);
     expect(faults).toMatchObject([{ in: 'query', pointer: `/${name}` }]);
     expect(faults[0]?.detail).toContain(`did you mean ${nearest}?`);
+  });
+
+  test.each(['metadata', 'metdata', 'metdata[a]', 'metadata.a'])('%s: how metadata is asked for', async (name) => {
+    const [fault] = await faultsOf(`${encodeURIComponent(name)}=1`);
+    expect(fault?.detail).toContain('; write metadata[key]=value');
   });
 
   test.each([

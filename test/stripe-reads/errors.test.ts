@@ -124,6 +124,16 @@ test.each([
   expect(response.headers['content-type']).toMatch(/^application\/json/);
 });
 
+test.each([
+  ['email=a', 'did you mean customer_details[email]?'],
+  ['custommer=a', 'did you mean customer?'],
+  ['page=2', undefined],
+])('the unknown parameter of %s suggests what is near', async (query, meant) => {
+  const { body } = await mirror.api.get(`${path}?${query}`).set({ authorization }).expect(400);
+  if (meant) expect(body.error.message).toContain(meant);
+  else expect(body.error.message).not.toContain('did you mean');
+});
+
 test('two credentials at once and a header for another kind of key are refused', async () => {
   for (const headers of [
     { authorization: `Basic ${Buffer.from('full-key-of-the-stripe-reads:another').toString('base64')}` },

@@ -135,6 +135,7 @@ describe('a thin event', () => {
       thinEvent('x'.repeat(256)),
       thinEvent(id, { related_object: null }),
       thinEvent(id, { related_object: { id: 5 } }),
+      thinEvent(id, { related_object: { id, type: 'customer' } }),
     ]) {
       await deliver(api, event).expect(200, { outcome: 'ignored' });
     }
