@@ -90,6 +90,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
     reads: stripeReadStore(database, config.STRIPE_ACCOUNT_ID, metrics.observeBatch),
     refresh,
     findAtStripe: createFindAtStripe(ingest, config),
+    log: app.log,
   });
   app.decorate('countRun', metrics.countRun);
   app.decorateRequest('keyHolder');

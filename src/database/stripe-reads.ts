@@ -25,17 +25,16 @@ export interface RawSession {
   readonly is_final: boolean;
   /** The API version that the object is shaped by. */
   readonly api_version: string | null;
-  readonly has_line_items: boolean;
 }
 
 const columnsOf = (document: string) => `${document} AS document, s.stripe_livemode AS livemode,
   s.djstripe_owner_account AS owner, s.stripe_progress = 2 AS is_final, s.stripe_api_version AS api_version`;
 
-const findSql = `SELECT s.id, ${columnsOf(rawDocument)}, false AS has_line_items
+const findSql = `SELECT s.id, ${columnsOf(rawDocument)}
   FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id
   WHERE s.stripe_document IS NOT NULL`;
 
-const findWithLineItemsSql = `SELECT ${columnsOf(rawDocumentWithLineItems)}, s.stripe_data ? 'line_items' AS has_line_items
+const findWithLineItemsSql = `SELECT ${columnsOf(rawDocumentWithLineItems)}
   FROM checkout_session AS s WHERE s.id = $1 AND s.stripe_data IS NOT NULL`;
 
 /** What decides whether a reader may see a session: SQL of the condition that {@link isVisible} states in JavaScript. */

@@ -47,6 +47,19 @@ export interface StripeListQuery extends StripePaging {
   readonly withLineItems: boolean;
 }
 
+/**
+ * Returns whether a raw object, or its JSON, has all its line items. An imported object may have the first ten, or null.
+ * Sessions in setup mode have none.
+ */
+export function hasLineItems(session: string | object): boolean {
+  const { mode, line_items } = (typeof session === 'string' ? JSON.parse(session) : session) as {
+    mode?: unknown;
+    line_items?: { data?: unknown; has_more?: unknown } | null;
+  };
+  if (line_items === null) return mode === 'setup';
+  return Array.isArray(line_items?.data) && line_items.has_more !== true;
+}
+
 const createdNames = ['created', ...['gt', 'gte', 'lt', 'lte'].map((bound) => `created[${bound}]`)];
 const pagingNames = ['limit', 'starting_after', 'ending_before'];
 const listNames = [...pagingNames, ...filterNames, ...createdNames];

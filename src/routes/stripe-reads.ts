@@ -96,9 +96,9 @@ export async function stripeReadRoutes(app: FastifyInstance, { readThrough }: { 
       const paging = parseStripeLineItems(request.query as Query);
       const session = JSON.parse(await retrieved(request, reply, true)) as {
         id: string;
-        line_items: { data: LineItem[] };
+        line_items: { data: LineItem[] } | null;
       };
-      const { items, hasMore } = pageOfItems(session.line_items.data, paging);
+      const { items, hasMore } = pageOfItems(session.line_items?.data ?? [], paging);
       const results = items.map((item) => JSON.stringify(item)).join(',');
       return reply.type('application/json').send(listOf(`${listUrl}/${session.id}/line_items`, hasMore, results));
     },

@@ -1,19 +1,19 @@
 import type Stripe from 'stripe';
 import { Problem } from '../errors.js';
 import type { StripeView } from '../model/stripe-reads.js';
-import { secondBeforeNow, stripeClients } from './client.js';
+import { type StripeClient, secondBeforeNow, stripeClients } from './client.js';
 import type { FetchConfig } from './fetch.js';
 import type { Ingest } from './ingest.js';
-import { callOptions, completeSession, patiently } from './reading.js';
+import { callOptions, completeSession, patiently, type Reading } from './reading.js';
 
 type Wanted = Pick<Stripe.Checkout.SessionListParams, 'payment_intent' | 'subscription'>;
 
 /**
  * Asks Stripe for the sessions of a payment or a subscription, of the modes that a reader sees, and takes them in.
  *
- * @returns whether there are any. It throws `stripe-unavailable`.
+ * @throws Problem `stripe-unavailable`. What the keys of other modes found is taken in nevertheless.
  */
-export type FindAtStripe = (wanted: Wanted, view: StripeView) => Promise<boolean>;
+export type FindAtStripe = (wanted: Wanted, view: StripeView) => Promise<void>;
 
 /** A client waits: a call that fails is repeated once. */
 const retries = 1;
@@ -22,31 +22,33 @@ const timeout = 10_000;
 
 export function createFindAtStripe(ingest: Ingest, config: FetchConfig): FindAtStripe {
   const clients = stripeClients(config);
-  return async (wanted, { livemode, account }) => {
+
+  async function takeIn(client: StripeClient, wanted: Wanted, account: string | undefined): Promise<void> {
     const connected = account === config.STRIPE_ACCOUNT_ID ? undefined : account;
+    const named = client.isOrganization ? (account ?? config.STRIPE_ACCOUNT_ID) : connected;
+    // Without an account an organization's key reads nothing.
+    if (client.isOrganization && named === undefined) return;
+    const second = secondBeforeNow();
+    const apiVersion = client.stripe.getApiField('version');
+    const objects = await sessionsOf({ client, account: named, retries }, wanted);
+    await ingest.snapshots(objects.map((object) => ({ object, account, apiVersion, second })));
+  }
+
+  return async (wanted, { livemode, account }) => {
     const asked = clients.filter(({ mode }) => livemode === undefined || livemode === (mode === 'live'));
-    let found = 0;
-    for (const client of asked) {
-      const named = client.isOrganization ? (account ?? config.STRIPE_ACCOUNT_ID) : connected;
-      // Without an account an organization's key reads nothing.
-      if (client.isOrganization && named === undefined) continue;
-      const reading = { client, account: named, retries };
-      const second = secondBeforeNow();
-      try {
-        const { data } = await patiently(reading, () =>
-          client.stripe.checkout.sessions.list(
-            { ...wanted, expand: ['data.line_items'] },
-            { ...callOptions(reading), timeout },
-          ),
-        );
-        const objects = await Promise.all(data.map((session) => completeSession(reading, session)));
-        const apiVersion = client.stripe.getApiField('version');
-        const taken = await ingest.snapshots(objects.map((object) => ({ object, account, apiVersion, second })));
-        found += taken.length;
-      } catch (error) {
-        throw new Problem('stripe-unavailable', { cause: error });
-      }
-    }
-    return found > 0;
+    const results = await Promise.allSettled(asked.map((client) => takeIn(client, wanted, account)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   };
+}
+
+/** Fetches the sessions, with all their line items. */
+async function sessionsOf(reading: Reading, wanted: Wanted): Promise<unknown[]> {
+  const query = { ...wanted, expand: ['data.line_items'] };
+  const options = { ...callOptions(reading), timeout };
+  try {
+    const { data } = await patiently(reading, () => reading.client.stripe.checkout.sessions.list(query, options));
+    return await Promise.all(data.map((session) => completeSession(reading, session)));
+  } catch (error) {
+    throw new Problem('stripe-unavailable', { cause: error });
+  }
 }

@@ -1,8 +1,10 @@
+import { setTimeout } from 'node:timers/promises';
+import type { FastifyBaseLogger } from 'fastify';
 import type { Config } from '../config.js';
 import type { RawPage, RawSession, StripeReadStore } from '../database/stripe-reads.js';
-import { Problem } from '../errors.js';
+import { loggable, Problem } from '../errors.js';
 import { asStripeError, missingSession, StripeError } from '../model/stripe-errors.js';
-import type { StripeListQuery, StripeView } from '../model/stripe-reads.js';
+import { hasLineItems, type StripeListQuery, type StripeView } from '../model/stripe-reads.js';
 import { type Absences, rememberAbsences } from './absences.js';
 import { modeOf } from './client.js';
 import type { FindAtStripe } from './find.js';
@@ -26,28 +28,44 @@ interface ReadThroughOptions {
   readonly reads: StripeReadStore;
   readonly refresh: Refresh;
   readonly findAtStripe: FindAtStripe;
+  readonly log: FastifyBaseLogger;
 }
 
 /** Sessions of one list that are fetched from Stripe at once. */
 const fetchesAtOnce = 8;
+/** Milliseconds. A snapshot is newer than an event once two seconds have passed since the event was created. */
+const settling = 2000;
 
 export type ReadThrough = ReturnType<typeof createReadThrough>;
 
-export function createReadThrough({ config, reads, refresh, findAtStripe }: ReadThroughOptions) {
+export function createReadThrough({ config, reads, refresh, findAtStripe, log }: ReadThroughOptions) {
   const setting = config.STRIPE_READ_THROUGH ?? (config.STRIPE_API_KEYS.length > 0 ? 'open' : 'off');
   const absences: Absences = rememberAbsences();
 
   /** Whether a stored session answers the request as it is. */
   function suffices(stored: RawSession, withLineItems: boolean): boolean {
-    if (withLineItems && !stored.has_line_items) return false;
+    if (withLineItems && !hasLineItems(stored.document)) return false;
     return setting !== 'open' || stored.is_final;
   }
 
   /** What answers the request when Stripe is not asked. */
   function withoutStripe(id: string, stored: RawSession | undefined, withLineItems: boolean): RawSession {
     if (!stored) throw missingSession(id);
-    if (withLineItems && !stored.has_line_items) throw lineItemsNotStored(id);
+    if (withLineItems && !hasLineItems(stored.document)) throw lineItemsNotStored(id);
     return stored;
+  }
+
+  /**
+   * Fetches a session from Stripe, and reads what is stored then. Where the event of the completion has just arrived, it
+   * counts as newer than the fetched object and has no line items: they are fetched again a little later.
+   */
+  async function fetched(id: string, account: string | undefined, withLineItems: boolean) {
+    await refresh(id, account);
+    const session = await reads.find(id, withLineItems);
+    if (!session || !withLineItems || hasLineItems(session.document)) return session;
+    await setTimeout(settling);
+    await refresh(id, account);
+    return reads.find(id, withLineItems);
   }
 
   /**
@@ -60,21 +78,22 @@ export function createReadThrough({ config, reads, refresh, findAtStripe }: Read
     if (stored ? !reads.isVisible(stored, view) : isOfOtherMode(id, view)) throw missingSession(id);
     if (stored && suffices(stored, withLineItems)) return { session: stored, source: 'stored' };
     const key = `${id} ${view.account ?? ''}`;
-    const isGone = !stored && (absences.has(key) || (await reads.isDeleted(id)));
+    // The second look is for a read that found the absence while this one waited for the database.
+    const isGone = !stored && (absences.has(key) || (await reads.isDeleted(id)) || absences.has(key));
     if (setting === 'off' || isGone) return { session: withoutStripe(id, stored, withLineItems), source: 'stored' };
-    const problem = await problemOf(refresh(id, view.account));
-    if (problem) {
-      const { code } = problem;
+    const result = await fetched(id, view.account, withLineItems).catch(problemOf);
+    if (result instanceof Problem) {
+      const { code } = result;
       if (code === 'session-not-found') absences.add(key);
       const isSilent = code === 'stripe-unavailable';
-      if (isSilent && !(stored && (!withLineItems || stored.has_line_items))) throw asStripeError(problem);
-      if (!isSilent && code !== 'session-not-found' && code !== 'stripe-not-configured') throw asStripeError(problem);
+      if (isSilent && !(stored && (!withLineItems || hasLineItems(stored.document)))) throw asStripeError(result);
+      if (!isSilent && code !== 'session-not-found' && code !== 'stripe-not-configured') throw asStripeError(result);
+      if (isSilent) log.warn({ session: id, err: loggable(result.cause ?? result) }, unanswered);
       return { session: withoutStripe(id, stored, withLineItems), source: isSilent ? 'stale' : 'stored' };
     }
-    const session = await reads.find(id, withLineItems);
-    if (!session || !reads.isVisible(session, view)) throw missingSession(id);
-    if (withLineItems && !session.has_line_items) throw supersededLineItems(id);
-    return { session, source: 'stripe' };
+    if (!result || !reads.isVisible(result, view)) throw missingSession(id);
+    if (withLineItems && !hasLineItems(result.document)) throw supersededLineItems(id);
+    return { session: result, source: 'stripe' };
   }
 
   /**
@@ -82,9 +101,9 @@ export function createReadThrough({ config, reads, refresh, findAtStripe }: Read
    * stored are fetched, and Stripe is asked once for the session of a payment or a subscription that is not here.
    */
   async function list(view: StripeView, query: StripeListQuery): Promise<RawPage> {
-    const page = await reads.list(view, query);
+    let page = await reads.list(view, query);
     if (setting === 'off') return query.withLineItems ? requireLineItems(page) : page;
-    if (page.results === '') return (await fetchFiltered(view, query)) ? reads.list(view, query) : page;
+    if (page.results === '') page = await fetchFiltered(view, query, page);
     if (!query.withLineItems) return page;
     const lacking = lackingLineItems(page);
     if (lacking.length === 0) return page;
@@ -92,20 +111,19 @@ export function createReadThrough({ config, reads, refresh, findAtStripe }: Read
     return requireLineItems(await reads.list(view, query));
   }
 
-  /** Whether Stripe had the session of a payment or a subscription, which is stored then. */
-  async function fetchFiltered(view: StripeView, { filters, cursor }: StripeListQuery): Promise<boolean> {
-    const { payment_intent, subscription } = filters;
-    if (cursor || (payment_intent === undefined && subscription === undefined)) return false;
+  /** Reads an empty page again once Stripe was asked for the sessions of the payment or the subscription. */
+  async function fetchFiltered(view: StripeView, query: StripeListQuery, empty: RawPage): Promise<RawPage> {
+    const { payment_intent, subscription } = query.filters;
+    if (query.cursor || (payment_intent === undefined && subscription === undefined)) return empty;
     const wanted = { ...(payment_intent && { payment_intent }), ...(subscription && { subscription }) };
     const key = `${JSON.stringify(wanted)} ${view.livemode} ${view.account ?? ''}`;
-    if (absences.has(key)) return false;
-    const found = await findAtStripe(wanted, view).catch((error: unknown) => {
-      // Stripe is not needed for what the mirror has: the page stays empty.
-      if (error instanceof Problem && error.code === 'stripe-unavailable') return false;
-      throw error;
-    });
-    if (!found) absences.add(key);
-    return found;
+    if (absences.has(key)) return empty;
+    const problem = await findAtStripe(wanted, view).catch(problemOf);
+    // Stripe is not needed for what the mirror has. The key of another mode may have found the session.
+    if (problem) log.warn({ err: loggable(problem.cause ?? problem) }, unanswered);
+    const page = await reads.list(view, query);
+    if (!problem && page.results === '') absences.add(key);
+    return page;
   }
 
   return { retrieve, list };
@@ -117,19 +135,17 @@ function isOfOtherMode(id: string, { livemode }: StripeView): boolean {
   return livemode !== undefined && mode !== undefined && (mode === 'live') !== livemode;
 }
 
-async function problemOf(work: Promise<unknown>): Promise<Problem | undefined> {
-  try {
-    await work;
-    return undefined;
-  } catch (error) {
-    if (error instanceof Problem) return error;
-    throw error;
-  }
+const unanswered = 'Stripe did not answer: the answer is what the mirror has';
+
+/** Returns the problem that was thrown. */
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  throw error;
 }
 
 function lackingLineItems({ results }: RawPage): string[] {
-  const sessions = JSON.parse(`[${results}]`) as { id: string; line_items?: unknown }[];
-  return sessions.flatMap(({ id, line_items }) => (line_items === undefined ? [id] : []));
+  const sessions = JSON.parse(`[${results}]`) as { id: string }[];
+  return sessions.flatMap((session) => (hasLineItems(session) ? [] : [session.id]));
 }
 
 function requireLineItems(page: RawPage): RawPage {
@@ -139,7 +155,7 @@ function requireLineItems(page: RawPage): RawPage {
 }
 
 function lineItemsNotStored(id: string): StripeError {
-  const message = `The mirror has no line items of ${id}. Set STRIPE_READ_THROUGH=open or missing, with a key in STRIPE_API_KEYS, to fetch them from Stripe.`;
+  const message = `The mirror has no line items of ${id}, and Stripe was not asked for them or does not have the session. They are fetched with STRIPE_READ_THROUGH=open or missing, and a key of the session's mode in STRIPE_API_KEYS.`;
   return new StripeError(400, message, { param: 'expand' });
 }
 

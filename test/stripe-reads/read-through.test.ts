@@ -1,3 +1,4 @@
+import pino from 'pino';
 import { expect, test } from 'vitest';
 import { rawSession } from '../support/stripe.js';
 import { keys, startStripeApi } from '../support/stripe-api.js';
@@ -83,6 +84,30 @@ test('line items are fetched where they are not stored, and paged', async () => 
   expect(await sessions.retrieve('cs_test_items')).not.toHaveProperty('line_items');
 });
 
+test('line items of a completion that has just arrived are answered', { timeout: 20_000 }, async () => {
+  const session = rawSession({ id: 'cs_test_just_completed', ...paid });
+  stripeApi.putSession(session, { lineItems: items(2) });
+  await mirror.put(session, { created: Math.floor(Date.now() / 1000) });
+  const { line_items } = await sessions.retrieve('cs_test_just_completed', { expand: ['line_items'] });
+  expect(line_items?.data).toHaveLength(2);
+});
+
+test('line items that are stored in part, or as null, are fetched', async () => {
+  const parts = { object: 'list', url: '/v1/line_items', data: items(10), has_more: true };
+  for (const [id, line_items] of Object.entries({ cs_test_parts: parts, cs_test_null: null })) {
+    await mirror.put(rawSession({ id, customer: id, ...paid, line_items }));
+    stripeApi.putSession(rawSession({ id, customer: id, ...paid }), { lineItems: items(12) });
+  }
+  expect((await sessions.listLineItems('cs_test_parts', { limit: 100 })).data).toHaveLength(12);
+  const { data } = await sessions.list({ customer: 'cs_test_null', expand: ['data.line_items'] });
+  expect(data[0]?.line_items?.data).toHaveLength(12);
+});
+
+test('a session in setup mode has no line items', async () => {
+  await mirror.put(rawSession({ id: 'cs_test_setup', mode: 'setup', ...paid, line_items: null }));
+  expect(await sessions.listLineItems('cs_test_setup')).toMatchObject({ data: [], has_more: false });
+});
+
 test('a list with line items fetches those that are not stored', async () => {
   const session = rawSession({ id: 'cs_test_listed_items', customer: 'cus_items', ...paid });
   await mirror.put(session);
@@ -100,6 +125,43 @@ test('the session of a payment that is not here is asked for once', async () => 
   const { length } = stripeApi.requests;
   expect((await sessions.list({ payment_intent: 'pi_none' })).data).toEqual([]);
   expect([length, stripeApi.requests.length]).toEqual([2, 2]);
+});
+
+test('a payment that Stripe failed to look up is asked for again, and the failure is logged', async () => {
+  const lines: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+  const { sdk } = await startMirror({ environment: stripeApi.environment, database: mirror.database, logger });
+  stripeApi.fail(500, { times: 2 });
+  const read = () => sdk().checkout.sessions.list({ payment_intent: 'pi_after_failure' });
+  expect((await read()).data).toEqual([]);
+  expect(lines.join()).toContain('Stripe did not answer');
+  expect(lines.join()).not.toMatch(/sk_test_of|rk_live_of/);
+  stripeApi.putSession(rawSession({ id: 'cs_test_after_failure', payment_intent: 'pi_after_failure', ...paid }));
+  expect((await read()).data).toHaveLength(1);
+});
+
+test('a key that Stripe refuses hides nothing that the key of the other mode finds', async () => {
+  const environment = { ...stripeApi.environment, STRIPE_API_KEYS: `sk_test_that_is_revoked,${keys.live}` };
+  const { sdk } = await startMirror({ environment, database: mirror.database });
+  const session = rawSession({ id: 'cs_live_of_payment', payment_intent: 'pi_live', livemode: true, ...paid });
+  stripeApi.putSession(session);
+  const { data } = await sdk().checkout.sessions.list({ payment_intent: 'pi_live' });
+  expect(data.map(({ id }) => id)).toEqual(['cs_live_of_payment']);
+});
+
+test('a payment whose session stays hidden here is asked for once', async () => {
+  const session = rawSession({ id: 'cs_test_hidden', payment_intent: 'pi_hidden', ...paid });
+  await mirror.put(session);
+  stripeApi.putSession(session);
+  await mirror.api
+    .delete('/api/checkout-sessions/cs_test_hidden')
+    .set('authorization', `Bearer ${fullKey}`)
+    .expect(204);
+  stripeApi.requests.length = 0;
+  for (let time = 0; time < 3; time += 1)
+    expect((await sessions.list({ payment_intent: 'pi_hidden' })).data).toEqual([]);
+  // One request with each key.
+  expect(stripeApi.requests).toHaveLength(2);
 });
 
 test('keys of a mode and accounts never see the sessions of others', async () => {
