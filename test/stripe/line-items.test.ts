@@ -119,6 +119,22 @@ describe('the schedule', () => {
     await expect.poll(() => itemsOf(session.id), soon).toEqual({ '0': items[0] });
   });
 
+  test('asks again for a session that had line items before it completed', async () => {
+    const session = completed({ status: 'open', payment_status: 'unpaid' }, [
+      { id: 'li_1', object: 'item', quantity: 1 },
+    ]);
+    await api.post(`${sessionsPath}/${session.id}/refresh`).expect(200);
+    const paid = { ...session, ...complete };
+    stripe.putSession(paid, { lineItems: items });
+    stripe.fail(500, { times: 2 });
+    await deliver(api, rawEvent(paid)).expect(200);
+    await expect.poll(() => asked(session.id), soon).toBe(3);
+    expect(await itemsOf(session.id)).toMatchObject({ '0': { quantity: 1 } });
+    await age(session.id, 60.5);
+    await app.lineItems?.pass();
+    await expect.poll(() => itemsOf(session.id), soon).toEqual({ '0': items[0] });
+  });
+
   test('asks for a session at some ages only, and at last no more', async () => {
     const session = completed({}, []);
     const plain = await startService({ database, environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
