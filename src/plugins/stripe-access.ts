@@ -36,7 +36,13 @@ export function stripeAccessCheck(config: Config): (request: FastifyRequest) => 
       return;
     }
     const holder = holderOf(request);
-    if (!holder) throw new Problem('unauthorized', { headers: { 'www-authenticate': 'Bearer' } });
+    if (!holder) {
+      throw new Problem('unauthorized', {
+        detail:
+          'Send a key of API_KEYS or STRIPE_API_KEYS as `Authorization: Bearer <key>`, or as the user name of Basic.',
+        headers: { 'www-authenticate': 'Bearer' },
+      });
+    }
     if (!holder.hasFullAccess) {
       throw new Problem('forbidden', {
         detail:

@@ -82,6 +82,12 @@ describe('every error throws in the SDK', () => {
     expect(error).toBeInstanceOf(StripeAuthenticationError);
     const response = await mirror.api.get(path);
     expect([response.status, response.body.error.type]).toEqual([401, 'invalid_request_error']);
+    expect(response.body.error.message).toMatch(/Bearer <key>.*Basic/);
+  });
+
+  test('an empty id, whose message names each fault', async () => {
+    const { body } = await mirror.api.get(`${path}//`).set('authorization', authorization).expect(400);
+    expect(body.error.message).toMatch(/^id: .*; id: /);
   });
 
   test('a key that only reads', async () => {
