@@ -77,7 +77,7 @@ export async function attempt<Totals extends object>(
     return isDone;
   } catch (error) {
     progress.end();
-    print(last ? `${name}: not finished, after ${describe(last)}` : `${name}: not finished, nothing was read`);
+    print(last ? `${name}: not finished: ${describe(last)}` : `${name}: not finished: nothing was read`);
     if (!(error instanceof Stripe.errors.StripeError)) throw error;
     process.stderr.write(`${name}: Stripe: ${failureOf(error)}\nRun the same command again to go on.\n`);
     return false;

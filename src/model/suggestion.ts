@@ -5,6 +5,7 @@ import { closest, distance } from 'fastest-levenshtein';
  * is near, so one letter in three may be wrong, and the first one only by itself.
  */
 export function suggestion(wrong: string, known: readonly string[]): string {
+  if (known.length === 0) return '';
   const word = wrong.toLowerCase();
   const nearest = closest(word, known);
   const most = word[0] === nearest[0] ? Math.ceil(word.length / 3) : 1;

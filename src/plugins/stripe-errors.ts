@@ -32,7 +32,8 @@ export function handleAsStripe(error: FastifyError, request: FastifyRequest, rep
 const mirrorsReads =
   'This is a read mirror of Checkout Sessions: it serves GET /v1/checkout/sessions, /v1/checkout/sessions/{id} and /v1/checkout/sessions/{id}/line_items. Send everything else to Stripe, with a client that keeps its host.';
 
-const servedPath = /^\/v1\/checkout\/sessions(\/[^/]+(\/line_items)?)?\/?$/;
+/** A path that is served, also in a target that is a whole URL, which servers must accept (RFC 9112, section 3.2.2). */
+const servedPath = /^(https?:\/\/[^/]*)?\/v1\/checkout\/sessions(\/[^/]+(\/line_items)?)?\/?$/;
 
 /** Gives a scope Stripe's errors, also for paths and methods that it does not have. Routes go into a scope within it. */
 export function answerAsStripe(scope: FastifyInstance): void {

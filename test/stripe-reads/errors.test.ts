@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import Stripe from 'stripe';
 import { describe, expect, test } from 'vitest';
 import { testDatabase } from '../support/database.js';
@@ -108,6 +109,16 @@ describe('every error throws in the SDK', () => {
       expect(error.message).toContain('read mirror');
     }
   });
+});
+
+test('a method that is not served is a 405 where the target is the whole URL', async () => {
+  const status = await new Promise((resolve, reject) => {
+    const options = { method: 'DELETE', path: `${mirror.url}${path}/cs_test_error`, headers: { authorization } };
+    request(mirror.url, options, (response) => resolve(response.resume().statusCode))
+      .on('error', reject)
+      .end();
+  });
+  expect(status).toBe(405);
 });
 
 test.each([
