@@ -1,7 +1,7 @@
 import { columns } from '../model/session.js';
 import { sqlTypes } from './conditions.js';
 import type { Database } from './database.js';
-import { ledgerTypes, privateTypes, progressTypes, sequence, tombstoneTypes } from './transfer.js';
+import { ledgerTypes, privateTypes, progressTypes, sequence, tombstoneTypes } from './transfer-types.js';
 
 /** Reads everything out, page by page, as lines of JSON that PostgreSQL writes. */
 

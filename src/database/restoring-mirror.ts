@@ -1,0 +1,38 @@
+import type { Database } from './database.js';
+import { retrying } from './failures.js';
+import { type MirrorStore, mirrorStore } from './mirror.js';
+import { lockSession } from './session-writes.js';
+
+/** Brings back sessions that were deleted. */
+
+/** The ledger goes too: what comes back may be a state that was applied before, or answered `deleted`. The locks are taken in one order, as every group of writes does. */
+const reviveSql = `WITH locked AS MATERIALIZED (
+    SELECT i.id, ${lockSession('i.id')} FROM (SELECT unnest($1::text[]) COLLATE "C" AS id ORDER BY 1) AS i
+  ), revived AS (
+    DELETE FROM checkout_session_tombstone AS t USING locked WHERE t.id = locked.id RETURNING t.id
+  )
+  DELETE FROM stripe_event AS e USING revived WHERE e.session_id = revived.id`;
+
+/**
+ * The mirror, in which a state of a session that was deleted here brings it back: its tombstone goes in the transaction
+ * that writes the state.
+ */
+export function restoringMirror(database: Database): MirrorStore {
+  function restoring<Result>(ids: readonly string[], work: (mirror: MirrorStore) => Promise<Result>): Promise<Result> {
+    return retrying(() =>
+      database.transaction(async (query) => {
+        await query({ text: reviveSql, values: [ids] });
+        return work(mirrorStore({ ...database, query }));
+      }),
+    );
+  }
+  return {
+    ...mirrorStore(database),
+    apply: (state, event) => restoring([state.id], (mirror) => mirror.apply(state, event)),
+    applyAll: (states) =>
+      restoring(
+        states.map(({ id }) => id),
+        (mirror) => mirror.applyAll(states),
+      ),
+  };
+}
