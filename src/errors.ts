@@ -54,7 +54,8 @@ export const catalogue = {
   'stripe-data-not-found': {
     status: 404,
     title: 'Nothing came from Stripe for this session',
-    description: 'The session was written through this API only; refresh it to fetch it from Stripe.',
+    description:
+      'The session was written through this API, or imported without its Stripe object. Refresh it to fetch the object from Stripe.',
   },
   'method-not-allowed': {
     status: 405,
