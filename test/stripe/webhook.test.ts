@@ -69,6 +69,16 @@ describe('an event', () => {
     expect(row).toMatchObject({ status: 'open', payment_status: 'unpaid' });
   });
 
+  test.each([null, 'test'])('is stored whatever its livemode is: %s', async (livemode) => {
+    const id = newId();
+    expect(await outcomeOf(rawEvent(rawSession({ id, livemode })))).toBe('applied');
+    const [row] = await database.query({
+      text: `SELECT stripe_livemode, stripe_data -> 'livemode' AS sent FROM checkout_session WHERE id = $1`,
+      values: [id],
+    });
+    expect(row).toEqual({ stripe_livemode: null, sent: livemode });
+  });
+
   test('delivered again is a duplicate and changes nothing, tag and time included', async () => {
     const event = rawEvent(rawSession({ id: newId() }));
     const path = `${sessionsPath}/${event.data.object.id}`;

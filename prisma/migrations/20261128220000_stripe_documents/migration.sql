@@ -15,7 +15,9 @@ BEGIN
         'ALTER TABLE "checkout_session"
             ADD COLUMN "stripe_document" TEXT %s
                 GENERATED ALWAYS AS ("checkout_session_stripe_document"("stripe_data")) STORED,
-            ADD COLUMN "stripe_livemode" BOOLEAN GENERATED ALWAYS AS (("stripe_data" -> ''livemode'')::BOOLEAN) STORED',
+            ADD COLUMN "stripe_livemode" BOOLEAN GENERATED ALWAYS AS (
+                CASE jsonb_typeof("stripe_data" -> ''livemode'') WHEN ''boolean'' THEN ("stripe_data" -> ''livemode'')::BOOLEAN END
+            ) STORED',
         CASE WHEN 'lz4' = ANY ((SELECT "enumvals" FROM "pg_settings" WHERE "name" = 'default_toast_compression')::TEXT[])
             THEN 'COMPRESSION lz4' ELSE '' END
     );
