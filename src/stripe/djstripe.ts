@@ -81,8 +81,10 @@ interface ReadRow {
  * Reads a row. Up to 2.7 dj-stripe keeps the contract's columns, in 2.8 those of the payment too, from 2.9
  * `stripe_data` beside its columns, of which few are left from 2.10. A column stands for itself, as the shop may have
  * changed it; Stripe's object fills in what has no column.
+ *
+ * @param isQueried whether PostgreSQL wrote the text of the object, without `client_secret`: it is stored as it is.
  */
-export function readDjstripeRow(row: DjstripeRow, defaultAccount?: string): ReadRow {
+export function readDjstripeRow(row: DjstripeRow, defaultAccount?: string, isQueried = false): ReadRow {
   let columns: Fields;
   let sent: ReturnType<typeof sentObjectOf>;
   try {
@@ -103,7 +105,7 @@ export function readDjstripeRow(row: DjstripeRow, defaultAccount?: string): Read
   if (!own) return { read: { fault: 'has no id that a session can have' }, projections: [] };
   const made = sent ? undefined : objectOfColumns(columns);
   const object = sent?.object ?? made;
-  const stripe = object && translate(object, origin, sent?.json);
+  const stripe = object && translate(object, origin, isQueried ? sent?.json : undefined);
   const base: SessionWrite = { ...(stripe ?? own).state.defaults, ...stripe?.state.carried };
   const session: SessionWrite = {
     ...base,
@@ -132,7 +134,11 @@ export interface DjstripeOptions {
 }
 
 /** Reads a row as an import takes it in, and notes what it had beside the session. */
-export function readNoted(given: DjstripeRow, { account, takesIn, onProjection, notes }: DjstripeOptions): Read {
+export function readNoted(
+  given: DjstripeRow,
+  { account, takesIn, onProjection, notes }: DjstripeOptions,
+  isQueried = false,
+): Read {
   if (typeof given.livemode === 'boolean' && !takesIn(given.livemode)) return { ignored: true };
   // A number says nothing to Stripe: where its object has the id, that stands.
   const unresolved = references.filter((name) => typeof given[name] === 'number');
@@ -141,7 +147,7 @@ export function readNoted(given: DjstripeRow, { account, takesIn, onProjection, 
     unresolved.length === 0
       ? given
       : (Object.fromEntries(Object.entries(given).filter(([name]) => !unresolved.includes(name))) as DjstripeRow);
-  const { read, projections, isEdited = false, hasPayment = true } = readDjstripeRow(row, account);
+  const { read, projections, isEdited = false, hasPayment = true } = readDjstripeRow(row, account, isQueried);
   if (projections.length > 0) onProjection(String(row.id), projections);
   if (isEdited) notes.edited += 1;
   if (!hasPayment) notes.withoutPayment += 1;
@@ -168,5 +174,5 @@ export async function* djstripeElements(
   rows: AsyncIterable<DjstripeRow>,
   options: DjstripeOptions,
 ): AsyncGenerator<Element> {
-  for await (const row of rows) yield { place: `djstripe_id ${row.djstripe_id}`, read: readNoted(row, options) };
+  for await (const row of rows) yield { place: `djstripe_id ${row.djstripe_id}`, read: readNoted(row, options, true) };
 }

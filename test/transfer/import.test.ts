@@ -243,6 +243,22 @@ test("a page of dj-stripe's API has empty enums, which are their defaults", asyn
   ]);
 });
 
+test('the text of a Stripe object in a row of a file is stored without client_secret', async () => {
+  const object = rawSession({ id: 'cs_test_text_1', livemode: null, metadata: { order: '1\0' } });
+  expect(object.client_secret).toBeDefined();
+  const row = {
+    ...{ djstripe_id: 90_001, id: 'cs_test_text_1', djstripe_updated: '2026-01-02T00:00:00Z' },
+    stripe_data: JSON.stringify(object, null, 2),
+  };
+  const path = await temporaryFile('text.ndjson', lines([row]));
+  const exit = await run('import', [path], environment);
+  expect(totalsOf(exit), exit.stderr).toMatchObject({ read: 1, applied: 1, bad: 0 });
+  const text = `SELECT stripe_data ? 'client_secret' AS secret, stripe_data #>> '{metadata,order}' AS "order" FROM checkout_session
+    WHERE id = 'cs_test_text_1'`;
+  expect(await use((database) => database.query({ text, values: [] }))).toEqual([{ secret: false, order: '1\uFFFD' }]);
+  expect(totalsOf(await run('import', [path], environment))).toMatchObject({ read: 1, unchanged: 1 });
+});
+
 test('a dumpdata of Django: references by number or id, objects of other models are ignored', async () => {
   const fields = {
     ...{ djstripe_created: '2026-01-01T00:00:00Z', djstripe_updated: '2026-01-02T00:00:00Z', livemode: false },
