@@ -71,7 +71,7 @@ function valueSql(name: string, type: string): string | undefined {
 }
 
 /**
- * Reads all sessions, page by page, in the order of djstripe_id.
+ * Reads all sessions, page by page, in the order of djstripe_id. Reads the next page while the caller works on this one.
  *
  * @throws NotDjstripe when the table is missing or another's.
  */
@@ -86,10 +86,12 @@ export async function* djstripeRows(database: Database): AsyncGenerator<Djstripe
   const values = [...columns].flatMap(([name, type]) => valueSql(name, type) ?? []);
   const text = `SELECT s.djstripe_id::text, ${values.join(', ')} FROM djstripe_session AS s
     WHERE s.djstripe_id > $1::bigint ORDER BY s.djstripe_id LIMIT $2::bigint`;
-  for (let last = '0'; ; ) {
-    const rows = await database.query<DjstripeRow>({ text, values: [last, pageSize] });
+  const pageAfter = (last: string) => database.query<DjstripeRow>({ text, values: [last, pageSize] });
+  for (let page: Promise<DjstripeRow[]> | undefined = pageAfter('0'); page; ) {
+    const rows: DjstripeRow[] = await page;
+    page = rows.length < pageSize ? undefined : pageAfter(String(rows.at(-1)?.djstripe_id));
+    // Awaited after this page; until then a failure is not unhandled.
+    page?.catch(() => {});
     yield* rows;
-    if (rows.length < pageSize) return;
-    last = String(rows.at(-1)?.djstripe_id);
   }
 }

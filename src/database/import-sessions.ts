@@ -51,13 +51,18 @@ const inserted: Readonly<Record<string, string>> = {
 };
 
 /**
- * `$2` brings back what was deleted, `$3` gives another number where another session has the row's. A tombstone goes in
- * the statement that writes its session, with the session's ledger: the events that were answered `deleted` or applied
- * before may be what comes back.
+ * `$2` brings back what was deleted, `$3` gives another number where another session has the row's. `$4` has the raw
+ * objects that the rows do not hold, a line for each row: inside the JSON of all rows each would be copied several times.
+ *
+ * A tombstone goes in the statement that writes its session, with the session's ledger: the events that were answered
+ * `deleted` or applied before may be what comes back.
  */
 export const importSessionsSql = `WITH input AS MATERIALIZED (
-    SELECT r.*, (SELECT o.id FROM checkout_session AS o WHERE o.djstripe_id = r.djstripe_id AND o.id <> r.id LIMIT 1) AS holder
-    FROM ${recordset(sessionTypes)}
+    SELECT ${names(sessionTypes)
+      .map((name) => (name === '"stripe_data"' ? 'coalesce(r.raw::jsonb, r.stripe_data) AS stripe_data' : `r.${name}`))
+      .join(', ')}, r.position,
+      (SELECT o.id FROM checkout_session AS o WHERE o.djstripe_id = r.djstripe_id AND o.id <> r.id LIMIT 1) AS holder
+    FROM ${recordset(sessionTypes, `unnest(string_to_array($4, E'\\n', ''))`, 'raw')}
   ), r AS MATERIALIZED (
     SELECT r.*, CASE
       WHEN s.id IS NULL AND t.id IS NOT NULL AND NOT $2::boolean THEN 'deleted'

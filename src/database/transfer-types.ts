@@ -25,8 +25,9 @@ export const sequence = 'checkout_session_djstripe_id_seq';
 export const names = (types: object) => Object.keys(types).map((name) => `"${name}"`);
 const definitions = (types: object) => Object.entries(types).map(([name, type]) => `"${name}" ${type}`);
 
-/** Returns the SQL of the rows `r` in the JSON `$1`, with their position. */
-export function recordset(types: object): string {
-  return `ROWS FROM (jsonb_to_recordset($1::jsonb) AS (${definitions(types).join(', ')})) WITH ORDINALITY
-    AS r (${names(types).join(', ')}, position)`;
+/** Returns the SQL of the rows `r` in the JSON `$1`, with their position, and with one more column from a function. */
+export function recordset(types: object, more?: string, name?: string): string {
+  const functions = [`jsonb_to_recordset($1::jsonb) AS (${definitions(types).join(', ')})`, ...(more ? [more] : [])];
+  return `ROWS FROM (${functions.join(', ')}) WITH ORDINALITY
+    AS r (${[...names(types), ...(name ? [name] : []), 'position'].join(', ')})`;
 }

@@ -8,6 +8,8 @@ import { sequence } from './transfer-types.js';
 /** A row to write: JSON text of its columns, which is passed through, so that no number loses a digit. */
 export interface ImportedRow {
   readonly json: string;
+  /** Of a session: the JSON text of its stripe_data, where `json` does not hold it. */
+  readonly raw?: string | undefined;
   /** Of a session: the djstripe_id to keep. */
   readonly djstripeId?: number | undefined;
 }
@@ -75,7 +77,7 @@ export function transferStore(database: Database) {
       return database.transaction(async (query) => {
         await query({ text: lockSql, values: [] });
         if (greatest > 0) await moveSequence(query, greatest);
-        return write(importSessionsSql, rows, query, restore, renumber);
+        return write(importSessionsSql, rows, query, restore, renumber, rows.map(({ raw = '' }) => raw).join('\n'));
       });
     },
 

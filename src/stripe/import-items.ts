@@ -14,7 +14,8 @@ import { type EventBody, eventFault } from './ingest.js';
 export type Item = (
   | { readonly kind: 'object'; readonly object: Readonly<Record<string, unknown>> }
   | { readonly kind: 'delivery'; readonly body: EventBody }
-  | { readonly kind: 'session' | 'tombstone' | 'event' | 'progress'; readonly json: string }
+  | { readonly kind: 'session'; readonly json: string; readonly raw?: string | undefined }
+  | { readonly kind: 'tombstone' | 'event' | 'progress'; readonly json: string }
   | { readonly kind: 'sequence' }
 ) & {
   readonly key: string;
@@ -167,8 +168,8 @@ export function keptRow(row: SessionWrite, kept: KeptFields, stripe?: StripeStat
     kind: 'session',
     key: row.id,
     djstripeId: (djstripe_id as number | null) ?? undefined,
-    // Its text is passed on, as reading it and writing it again is most of the work.
-    json: stripe?.raw ? `{"stripe_data":${stripe.raw},${json.slice(1)}` : json,
+    json,
+    raw: stripe?.raw ?? undefined,
   };
 }
 
