@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import Stripe from 'stripe';
 import { describe, expect, test } from 'vitest';
 import { testDatabase } from '../support/database.js';
@@ -222,4 +223,29 @@ test('a method that no path takes is 405 whatever it carries', async () => {
     expect([method, response.statusCode, response.json().error?.type]).toEqual([method, 405, 'invalid_request_error']);
     expect(response.headers.allow).toBe('GET, HEAD');
   }
+});
+
+test('a Host that is missing, doubled or none is answered before the handler', async () => {
+  const { port } = new URL(mirror.url);
+  const target = `GET ${path} HTTP/1.1\r\nConnection: close\r\nAuthorization: ${authorization}\r\n`;
+  for (const hosts of ['', `Host: 127.0.0.1:${port}\r\nHost: evil.example\r\n`]) {
+    const socket = connect({ port: Number(port), host: '127.0.0.1' });
+    socket.end(`${target}${hosts}\r\n`);
+    const answer = (await socket.setEncoding('utf8').toArray()).join('');
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toEqual({
+      error: { type: 'invalid_request_error', message: expect.any(String) },
+    });
+  }
+});
+
+test('a failure of ours is a 500 that says nothing of the inside', async () => {
+  const database = await testDatabase();
+  const broken = await startMirror({
+    database: { ...database, query: () => Promise.reject(new Error('an index out of range')) },
+  });
+  const error = await thrownBy(broken.sdk().checkout.sessions.list());
+  expect(error).toBeInstanceOf(Stripe.errors.StripeAPIError);
+  expect(error.statusCode).toBe(500);
+  expect(error.message).not.toContain('index');
 });
