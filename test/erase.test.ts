@@ -5,7 +5,7 @@ import { eraseSessions, type Person } from '../src/database/erase.js';
 import { mirrorStore } from '../src/database/mirror.js';
 import { createIngest } from '../src/stripe/ingest.js';
 import { testDatabase } from './support/database.js';
-import { runCommandLine } from './support/process.js';
+import { runCommandLine, runWarmCommand } from './support/process.js';
 import { type RawSession, rawEvent, rawSession } from './support/stripe.js';
 import { commandDatabase } from './support/stripe-api.js';
 
@@ -57,7 +57,7 @@ async function idsOf(database: Database, table: string): Promise<string[]> {
 }
 
 const people = await commandDatabase();
-const erase = (...args: string[]) => runCommandLine('erase', args, people.environment);
+const erase = (...args: string[]) => runWarmCommand('erase', args, people.environment);
 const sorted = (sessions: object) => Object.keys(sessions).sort();
 /** Progress may be reported before. */
 const lastLine = (stderr: string) => stderr.trim().split('\n').at(-1);
@@ -88,7 +88,7 @@ test('a dry run prints what would be erased and changes nothing', async () => {
 });
 
 test('a customer is erased, wherever the id stands', async () => {
-  const { code, stdout, stderr } = await erase('--customer', customer);
+  const { code, stdout, stderr } = await runCommandLine('erase', ['--customer', customer], people.environment);
   expect(stdout).toBe(linesOf(sorted(byCustomer)));
   expect(lastLine(stderr)).toBe('Erased 6 of 18 sessions read.');
   expect(code).toBe(0);
@@ -106,7 +106,7 @@ test('nothing of the person is left, and everything of others', async () => {
     expect(await idsOf(database, 'checkout_session')).toEqual(sorted(ofOthers));
     expect(await idsOf(database, 'checkout_session_tombstone')).toEqual(sorted({ ...byCustomer, ...byEmail }));
   });
-  const { stdout } = await runCommandLine('export', ['--full'], people.environment);
+  const { stdout } = await runWarmCommand('export', ['--full'], people.environment);
   const lines = stdout.split('\n');
   expect(lines.filter((line) => line.includes('"kind":"event"'))).toHaveLength(18);
   const traces = lines.filter((line) => /jenny/i.test(line) && !line.includes('"cs_test_other_'));

@@ -6,7 +6,7 @@ import { type BackfillTotals, backfill, compare, type Difference } from '../../s
 import { type StripeClient, stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { expectSession } from '../support/contract.js';
-import { runCommandLine } from '../support/process.js';
+import { runCommandLine, runWarmCommand } from '../support/process.js';
 import { sessionsPath, startService } from '../support/service.js';
 import { deliver, type RawSession, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
 import { commandDatabase, keys, manySessions, startStripeApi } from '../support/stripe-api.js';
@@ -343,7 +343,7 @@ describe('compared with Stripe, the mirror', () => {
 // Each command opens the database, which takes the embedded one seconds.
 describe('npm run backfill', () => {
   const command = (args: string[] = [], environment: Record<string, string> = {}) =>
-    runCommandLine('backfill', args, { ...commands.environment, ...stripe.environment, ...environment });
+    runWarmCommand('backfill', args, { ...commands.environment, ...stripe.environment, ...environment });
 
   const sessionCount = () =>
     commands.use(async (mirror) => {
@@ -360,7 +360,7 @@ describe('npm run backfill', () => {
       '\ntest: pages 3, seen 250, same 0, missing 250, differs 0, deleted 0, ignored 0\n',
     );
     expect(await sessionCount()).toBe(0);
-    const filled = await command();
+    const filled = await runCommandLine('backfill', [], { ...commands.environment, ...stripe.environment });
     expect(filled.stdout).toBe('test: pages 3, seen 250, applied 250, stale 0, deleted 0, ignored 0\n');
     expect(filled.code).toBe(0);
     expect(await sessionCount()).toBe(250);

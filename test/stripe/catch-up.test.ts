@@ -6,7 +6,7 @@ import { type CatchUpTotals, catchUp } from '../../src/stripe/catch-up.js';
 import { type StripeClient, stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { expectSession } from '../support/contract.js';
-import { runCommandLine } from '../support/process.js';
+import { runCommandLine, runWarmCommand } from '../support/process.js';
 import { sessionsPath, startService } from '../support/service.js';
 import { deliver, type RawEvent, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
 import { commandDatabase, keys, manySessions, startStripeApi } from '../support/stripe-api.js';
@@ -203,12 +203,12 @@ describe('a catch-up that fails', () => {
 // Each command opens the database, which takes the embedded one seconds.
 describe('npm run catch-up', () => {
   const command = (args: string[] = [], environment: Record<string, string> = {}) =>
-    runCommandLine('catch-up', args, { ...commands.environment, ...stripe.environment, ...environment });
+    runWarmCommand('catch-up', args, { ...commands.environment, ...stripe.environment, ...environment });
 
   test('that fails ends with 1; run again it takes in all, and ends with 0 and the totals', async () => {
     put(events('command', 120));
     stripe.fail(401, { after: 1 });
-    const failed = await command();
+    const failed = await runCommandLine('catch-up', [], { ...commands.environment, ...stripe.environment });
     expect(failed.code).toBe(1);
     expect(failed.stdout).toBe(
       'test: not finished: pages 1, seen 100, applied 100, stale 0, duplicate 0, deleted 0, ignored 0\n',

@@ -6,7 +6,7 @@ import { backfill } from '../../src/stripe/backfill.js';
 import { catchUp } from '../../src/stripe/catch-up.js';
 import { type StripeClient, stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
-import { runCommandLine } from '../support/process.js';
+import { runWarmCommand } from '../support/process.js';
 import { expectProblem, sessionsPath, startService } from '../support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
 import { commandDatabase, keys, startStripeApi } from '../support/stripe-api.js';
@@ -108,7 +108,7 @@ describe("with an organization's key", () => {
 describe('the commands', { timeout: 120_000 }, async () => {
   const commands = await commandDatabase();
   const command = (name: string, args: string[], more: Record<string, string> = {}) =>
-    runCommandLine(name, args, { ...commands.environment, ...organization, ...more });
+    runWarmCommand(name, args, { ...commands.environment, ...organization, ...more });
 
   test.each(['backfill', 'catch-up'])('%s without an account ends with one line that says so', async (name) => {
     const { code, stderr } = await command(name, []);

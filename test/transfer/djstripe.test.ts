@@ -7,7 +7,7 @@ import { djstripeElements, newNotes } from '../../src/stripe/djstripe.js';
 import type { Element } from '../../src/stripe/import-elements.js';
 import { expectSession } from '../support/contract.js';
 import { postgresDatabase, testDatabase } from '../support/database.js';
-import { runCommandLine as run } from '../support/process.js';
+import { runWarmCommand as run } from '../support/process.js';
 import { rawSession } from '../support/stripe.js';
 import { commandDatabase } from '../support/stripe-api.js';
 import { totalsOf } from './run.js';

@@ -10,7 +10,7 @@ import { mirrorStore } from '../../src/database/mirror.js';
 import { sessionStore } from '../../src/database/sessions.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { expectSession } from '../support/contract.js';
-import { runCommandLine as run } from '../support/process.js';
+import { runWarmCommand as run, runCommandLine } from '../support/process.js';
 import { rawEvent, rawSession } from '../support/stripe.js';
 import { commandDatabase } from '../support/stripe-api.js';
 import { totalsOf } from './run.js';
@@ -81,7 +81,7 @@ test('an export has every column of every table', async () => {
 });
 
 test('a full export, imported into an empty database, is exported to the same bytes', async () => {
-  const first = await run('export', ['--full'], source.environment);
+  const first = await runCommandLine('export', ['--full'], source.environment);
   expect(first).toMatchObject({
     code: 0,
     stderr: expect.stringMatching(/^Exported 9 sessions, 4 tombstones, 12 events\.$/m),

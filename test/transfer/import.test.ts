@@ -5,7 +5,7 @@ import type { Database } from '../../src/database/database.js';
 import { sessionStore } from '../../src/database/sessions.js';
 import { parseSession } from '../../src/model/session-request.js';
 import { expectSession } from '../support/contract.js';
-import { runCommandLine as run } from '../support/process.js';
+import { runWarmCommand as run, runCommandLine } from '../support/process.js';
 import { sessionBody } from '../support/service.js';
 import { rawEvent, rawSession } from '../support/stripe.js';
 import { commandDatabase } from '../support/stripe-api.js';
@@ -38,7 +38,7 @@ const everything = () =>
   );
 
 test('every kind is taken in, what is bad is reported with its line, and again it changes nothing', async () => {
-  const exit = await run('import', [fixture('mixed.ndjson')], environment);
+  const exit = await runCommandLine('import', [fixture('mixed.ndjson')], environment);
   expect(exit.code).toBe(1);
   expect(totalsOf(exit)).toEqual({ read: 11, applied: 5, unchanged: 0, deleted: 0, ignored: 1, bad: 5 });
   const reported = exit.stderr.split('\n').filter((line) => line.startsWith('line '));
