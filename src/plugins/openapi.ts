@@ -113,7 +113,7 @@ export function problems(...codes: ProblemCode[]): Record<number, ProblemRespons
 }
 
 /** No operation answers with these: the path has none, or the request was not read as far as it. */
-const beforeOperations: readonly string[] = ['method-not-allowed', 'headers-too-large'];
+const beforeOperations: readonly string[] = ['method-not-allowed', 'headers-too-large', 'expectation-failed'];
 
 /** What each problem of an operation looks like, by its code. */
 function problemExamples(): Record<string, OpenAPIV3.ExampleObject> {
