@@ -91,16 +91,21 @@ function digest(key: string): string {
   return hash('sha256', key);
 }
 
+/** Returns how often a request sends a header. Node keeps the first of several that may stand only once. */
+export function timesSent({ raw: { rawHeaders } }: FastifyRequest, name: string): number {
+  let times = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.length === name.length && rawHeaders[index]?.toLowerCase() === name) times += 1;
+  }
+  return times;
+}
+
 /**
  * Refuses a request that names two hosts (RFC 9112, section 3.2): Node takes the first, a proxy before it may have taken
  * the other.
  */
-export function refuseTwoHosts({ raw: { rawHeaders } }: FastifyRequest): void {
-  let hosts = 0;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    if (rawHeaders[index]?.length === 4 && rawHeaders[index]?.toLowerCase() === 'host') hosts += 1;
-  }
-  if (hosts > 1) throw new Problem('malformed-request', { detail: 'There are two Host headers.' });
+export function refuseTwoHosts(request: FastifyRequest): void {
+  if (timesSent(request, 'host') > 1) throw new Problem('malformed-request', { detail: 'There are two Host headers.' });
 }
 
 /** Refuses a Host that is none, as servers must (RFC 9112, section 3.2): the URLs in answers are made of it. */

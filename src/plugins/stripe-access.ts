@@ -4,7 +4,7 @@ import { Problem } from '../errors.js';
 import { isAccountId } from '../model/stripe.js';
 import { StripeError } from '../model/stripe-errors.js';
 import type { StripeView } from '../model/stripe-reads.js';
-import { accessCheck, type KeyHolder, keyHolder } from './access.js';
+import { accessCheck, type KeyHolder, keyHolder, timesSent } from './access.js';
 
 /** Who may read Stripe's objects, and which of them: as with Stripe, the key and `Stripe-Account` say so. */
 
@@ -13,11 +13,12 @@ import { accessCheck, type KeyHolder, keyHolder } from './access.js';
  *
  * @throws StripeError for two credentials at once.
  */
-function credentialOf({ headers, raw: { rawHeaders } }: FastifyRequest): string | undefined {
-  // Node keeps the first of two.
-  const given = rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'authorization');
-  if (given.length > 1) throw new StripeError(400, 'There are two Authorization headers: send one key.');
-  const [, scheme = '', credential = ''] = /^(Bearer|Basic) +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
+function credentialOf(request: FastifyRequest): string | undefined {
+  if (timesSent(request, 'authorization') > 1) {
+    throw new StripeError(400, 'There are two Authorization headers: send one key.');
+  }
+  const { authorization = '' } = request.headers;
+  const [, scheme = '', credential = ''] = /^(Bearer|Basic) +(\S+) *$/i.exec(authorization) ?? [];
   if (scheme.toLowerCase() !== 'basic') return credential || undefined;
   const [name, password] = Buffer.from(credential, 'base64').toString().split(/:(.*)/s);
   if (password) throw new StripeError(400, 'Send the key as the user name of Basic, with an empty password.');

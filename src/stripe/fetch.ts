@@ -22,10 +22,10 @@ export type Fetch = (id: string, options?: FetchOptions) => Promise<Snapshot>;
 
 export type FetchConfig = Pick<Config, 'STRIPE_API_KEYS' | 'STRIPE_API_BASE' | 'STRIPE_LIVEMODE' | 'STRIPE_ACCOUNT_ID'>;
 
-/** A customer or a delivery waits for it: one repetition, and then the answer that Stripe is not there. */
-const retries = 1;
-/** Milliseconds. */
-const timeout = 10_000;
+/** Repetitions of a call that a customer or a delivery waits for. After them the answer is that Stripe is not there. */
+export const retries = 1;
+/** Milliseconds that such a call may take. */
+export const timeout = 10_000;
 
 interface Call {
   /** The whole second before the call began. */

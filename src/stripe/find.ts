@@ -2,7 +2,7 @@ import type Stripe from 'stripe';
 import { Problem } from '../errors.js';
 import type { StripeView } from '../model/stripe-reads.js';
 import { type StripeClient, secondBeforeNow, stripeClients } from './client.js';
-import type { FetchConfig } from './fetch.js';
+import { type FetchConfig, retries, timeout } from './fetch.js';
 import type { Ingest } from './ingest.js';
 import { callOptions, completeSession, patiently, type Reading } from './reading.js';
 
@@ -14,11 +14,6 @@ type Wanted = Pick<Stripe.Checkout.SessionListParams, 'payment_intent' | 'subscr
  * @throws Problem `stripe-unavailable`. What the keys of other modes found is taken in nevertheless.
  */
 export type FindAtStripe = (wanted: Wanted, view: StripeView) => Promise<void>;
-
-/** A client waits: a call that fails is repeated once. */
-const retries = 1;
-/** Milliseconds. */
-const timeout = 10_000;
 
 export function createFindAtStripe(ingest: Ingest, config: FetchConfig): FindAtStripe {
   const clients = stripeClients(config);

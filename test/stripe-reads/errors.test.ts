@@ -225,12 +225,13 @@ test('a method that no path takes is 405 whatever it carries', async () => {
   }
 });
 
-test('a Host that is missing, doubled or none is answered before the handler', async () => {
+test('a missing or second Host and a second Authorization are answered before the handler', async () => {
   const { port } = new URL(mirror.url);
   const target = `GET ${path} HTTP/1.1\r\nConnection: close\r\nAuthorization: ${authorization}\r\n`;
-  for (const hosts of ['', `Host: 127.0.0.1:${port}\r\nHost: evil.example\r\n`]) {
+  const host = `Host: 127.0.0.1:${port}\r\n`;
+  for (const headers of ['', `${host}Host: evil.example\r\n`, `${host}authorization: Bearer another-key\r\n`]) {
     const socket = connect({ port: Number(port), host: '127.0.0.1' });
-    socket.end(`${target}${hosts}\r\n`);
+    socket.end(`${target}${headers}\r\n`);
     const answer = (await socket.setEncoding('utf8').toArray()).join('');
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toEqual({
