@@ -14,5 +14,4 @@ SELECT create_reference_table('stripe_progress');
 
 -- By the session's id: all that one write touches is on one node.
 SELECT create_distributed_table('checkout_session', 'id');
-SELECT create_distributed_table('checkout_session_tombstone', 'id', colocate_with => 'checkout_session');
 SELECT create_distributed_table('stripe_event', 'session_id', colocate_with => 'checkout_session');

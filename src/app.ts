@@ -9,8 +9,8 @@ import Fastify, {
 import type { Config } from './config.js';
 import type { Database } from './database/database.js';
 import { enumStore } from './database/enums.js';
-import { mirrorStore } from './database/mirror.js';
-import { sessionStore } from './database/sessions.js';
+import { mirrorStore } from './database/sessions/mirror.js';
+import { sessionStore } from './database/sessions/store.js';
 import { stripeEventStore } from './database/stripe-events.js';
 import { stripeReadStore } from './database/stripe-reads.js';
 import { examples } from './model/examples.js';

@@ -1,4 +1,4 @@
-import { mirrorStore } from '../database/mirror.js';
+import { mirrorStore } from '../database/sessions/mirror.js';
 import { backfill, compare, type Difference } from '../stripe/backfill.js';
 import { createIngest } from '../stripe/ingest.js';
 import { type Context, runCommand, secondsOf, UsageError } from './command.js';

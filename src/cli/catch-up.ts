@@ -1,4 +1,4 @@
-import { mirrorStore } from '../database/mirror.js';
+import { mirrorStore } from '../database/sessions/mirror.js';
 import { catchUp } from '../stripe/catch-up.js';
 import { createIngest } from '../stripe/ingest.js';
 import { type Context, runCommand } from './command.js';

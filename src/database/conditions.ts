@@ -1,16 +1,7 @@
 import type { Condition } from '../model/filters.js';
 import type { ColumnKind } from '../model/session.js';
+import { sqlTypes } from './columns.js';
 import { Prisma } from './generated/client.js';
-
-/** PostgreSQL's type for each kind of column, for the casts of parameters. */
-export const sqlTypes: Readonly<Record<ColumnKind, string>> = {
-  integer: 'bigint',
-  enum: 'text',
-  timestamp: 'timestamptz',
-  text: 'text',
-  boolean: 'boolean',
-  map: 'jsonb',
-};
 
 /** The name of a column, quoted: never a client's word. */
 export function identifier(column: string): Prisma.Sql {

@@ -1,7 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
 import { isAbsence } from './failures.js';
-import type { PrismaClient } from './generated/client.js';
 
 /** One SQL statement with its parameters; with a name it is prepared once per connection. */
 export interface Statement {
@@ -10,11 +9,8 @@ export interface Statement {
   readonly values: readonly unknown[];
   /** Milliseconds to wait for a lock, on PostgreSQL. Without it the statement timeout bounds the wait. */
   readonly lockTimeout?: number | undefined;
-}
-
-/** Returns a query whose statements have the lock timeout. */
-export function withLockTimeout({ query }: Database, lockTimeout: number | undefined): Database['query'] {
-  return lockTimeout === undefined ? query : (statement) => query({ ...statement, lockTimeout });
+  /** The ids of the sessions that it is about. Citus reads their shards alone. */
+  readonly ids?: readonly string[];
 }
 
 /** What the database can do at this moment. */
@@ -77,8 +73,6 @@ export interface Pool {
 export interface Database {
   /** For people: where the data is, without credentials. */
   readonly description: string;
-  /** For what is not hot: the enum tables. */
-  readonly prisma: PrismaClient;
   /** Runs one statement and commits it. What fails carries PostgreSQL's SQLSTATE or the driver's code. */
   query<Row>(statement: Statement): Promise<Row[]>;
   /**

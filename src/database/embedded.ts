@@ -5,7 +5,6 @@ import { PGlite, type PGliteOptions } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import type { Database, Statement } from './database.js';
 import { lockDirectory } from './directory-lock.js';
-import { PrismaClient } from './generated/client.js';
 
 /** Returns whether a folder holds an embedded database. */
 export function isEmbeddedDatabase(directory: string): boolean {
@@ -45,7 +44,6 @@ export async function openPGlite(options: PGliteOptions): Promise<Database> {
     };
   return {
     description: 'an embedded database in memory',
-    prisma: new PrismaClient({ adapter }),
     query: queryOn(pglite),
     probe: queryOn(pglite),
     transaction: (work) => pglite.transaction((transaction) => work(queryOn(transaction as unknown as PGlite))),

@@ -1,6 +1,6 @@
 import type { Database } from './database.js';
 import { retrying } from './failures.js';
-import { lockSession } from './session-writes.js';
+import { emptied } from './sessions/remove.js';
 
 /** Erases what is stored of a person: the sessions, by which alone this database knows them. */
 
@@ -42,7 +42,7 @@ const isOfPerson = `($1::text IS NOT NULL AND (s.customer = $1 OR ${hasCustomer}
     OR ${hasAddress('s.stripe_data')} OR ${hasAddress('s.metadata')}))`;
 
 const findSql = `SELECT count(*)::int AS read, max(s.id) AS last, array_agg(s.id) FILTER (WHERE ${isOfPerson}) AS ids
-  FROM (SELECT * FROM checkout_session WHERE id > $3 ORDER BY id LIMIT $4::bigint) AS s`;
+  FROM (SELECT * FROM checkout_session WHERE id > $3 AND version <> 0 ORDER BY id LIMIT $4::bigint) AS s`;
 
 interface FoundPage {
   read: number;
@@ -51,14 +51,10 @@ interface FoundPage {
   ids: string[] | null;
 }
 
-/** The locks are taken in one order, as every group of writes does. Who has changed hands meanwhile is let be. */
-const eraseSql = `WITH locked AS MATERIALIZED (
-    SELECT r.id, ${lockSession('r.id')} FROM (SELECT unnest($3::text[]) COLLATE "C" AS id ORDER BY 1) AS r
-  ), gone AS (
-    DELETE FROM checkout_session AS s USING locked WHERE s.id = locked.id AND ${isOfPerson} RETURNING s.id
-  )
-  INSERT INTO checkout_session_tombstone AS t (id) SELECT gone.id FROM gone
-  ON CONFLICT (id) DO UPDATE SET deleted_at = now() RETURNING t.id`;
+/** Ordered by id, the lock order of every group. Skips sessions that no longer match this person. */
+const eraseSql = `WITH input AS MATERIALIZED (SELECT unnest($3::text[]) COLLATE "C" AS id ORDER BY 1)
+  UPDATE checkout_session AS s SET ${emptied} FROM input AS r
+  WHERE s.id = r.id AND s.version <> 0 AND ${isOfPerson} RETURNING s.id`;
 
 /**
  * Deletes a person's sessions and leaves their tombstones, so that nothing from Stripe brings them back. A page at a

@@ -1,7 +1,5 @@
-import { columns } from '../model/session.js';
-import { sqlTypes } from './conditions.js';
+import { type ColumnTypes, eventTypes, progressTypes, sequence, sessionTypes, tombstoneTypes } from './columns.js';
 import type { Database } from './database.js';
-import { ledgerTypes, privateTypes, progressTypes, sequence, tombstoneTypes } from './transfer-types.js';
 
 /** Reads everything out, page by page, as lines of JSON that PostgreSQL writes. */
 
@@ -16,46 +14,59 @@ export interface LinePage {
 
 const pageSize = 500;
 
-/** A table as an export reads it: by its primary key, whose text is unique and whose order is the index's. */
+/** Rows as an export reads them: by their primary key, whose text is unique and whose order is the index's. */
 interface Source {
   readonly kind: LineKind;
   readonly from: string;
   readonly key: readonly string[];
-  /** The SQL of a line. */
+  /** The condition of the rows `s`. */
+  readonly where: string;
+  /** The SQL of the columns of a line, from a row `s`. */
+  readonly columns: string;
+  /** The SQL of a line, from those columns. */
   readonly line: string;
 }
 
 /** In UTC and with all microseconds, whatever the connection's time zone. */
 const timestamp = (name: string) => `to_char(s."${name}" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
-function wholeLine(kind: LineKind, types: Readonly<Record<string, string>>): string {
-  const values = Object.entries(types).map(([name, type]) =>
+/** Whole rows of a table: a line has the kind and all columns. */
+function whole(kind: LineKind, types: ColumnTypes, source: Pick<Source, 'from' | 'key'> & Partial<Source>): Source {
+  const columns = Object.entries(types).map(([name, type]) =>
     type === 'timestamptz' ? `${timestamp(name)} AS "${name}"` : `s."${name}"`,
   );
-  return `(SELECT row_to_json(line)::text FROM (SELECT '${kind}' AS kind, ${values.join(', ')}) AS line)`;
+  return {
+    kind,
+    where: 'true',
+    columns: `'${kind}' AS kind, ${columns.join(', ')}`,
+    line: 'row_to_json(line)::text',
+    ...source,
+  };
 }
 
-const publishedTypes = Object.fromEntries(columns.map(({ name, kind }) => [name, sqlTypes[kind]]));
+const sessions = { from: 'checkout_session', key: ['id'] };
+const published: Source = {
+  ...sessions,
+  kind: 'session',
+  where: 's.version <> 0',
+  columns: 's.id, s.document',
+  line: 'line.document',
+};
 
-const published: Source = { kind: 'session', from: 'checkout_session', key: ['id'], line: 's.document' };
-
-const whole: readonly Source[] = [
-  { ...published, line: wholeLine('session', { ...publishedTypes, ...privateTypes }) },
-  {
-    kind: 'tombstone',
-    from: 'checkout_session_tombstone',
-    key: ['id'],
-    line: wholeLine('tombstone', tombstoneTypes),
-  },
-  { kind: 'event', from: 'stripe_event', key: ['session_id', 'id'], line: wholeLine('event', ledgerTypes) },
-  { kind: 'progress', from: 'stripe_progress', key: ['task'], line: wholeLine('progress', progressTypes) },
+const everything: readonly Source[] = [
+  whole('session', sessionTypes, { ...sessions, where: 's.version <> 0' }),
+  whole('tombstone', tombstoneTypes, { ...sessions, where: 's.version = 0' }),
+  whole('event', eventTypes, { from: 'stripe_event', key: ['session_id', 'id'] }),
+  whole('progress', progressTypes, { from: 'stripe_progress', key: ['task'] }),
 ];
 
-function pageSql({ from, key, line }: Source, first: boolean): string {
-  const names = key.map((name) => `s."${name}"`).join(', ');
+function pageSql({ from, key, where, columns, line }: Source, first: boolean): string {
+  const keyOf = (row: string) => key.map((name) => `${row}."${name}"`).join(', ');
   const after = key.map((_, index) => `$${index + 2}::text`).join(', ');
-  return `SELECT ${line} AS line, ARRAY[${names}]::text[] AS key FROM ${from} AS s
-    ${first ? '' : `WHERE (${names}) > (${after})`} ORDER BY ${names} LIMIT $1::bigint`;
+  return `SELECT ${line} AS line, ARRAY[${keyOf('line')}]::text[] AS key FROM (
+      SELECT ${columns} FROM ${from} AS s WHERE ${where}${first ? '' : ` AND (${keyOf('s')}) > (${after})`}
+      ORDER BY ${keyOf('s')} LIMIT $1::bigint
+    ) AS line ORDER BY ${keyOf('line')}`;
 }
 
 async function* pagesOf(query: Database['query'], source: Source): AsyncGenerator<LinePage> {
@@ -92,6 +103,7 @@ export function exportLines(
   return database.transaction(async (query) => {
     await query({ text: 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY', values: [] });
     if (full) for await (const page of lastNumber(query)) await write(page);
-    for (const source of full ? whole : [published]) for await (const page of pagesOf(query, source)) await write(page);
+    for (const source of full ? everything : [published])
+      for await (const page of pagesOf(query, source)) await write(page);
   });
 }

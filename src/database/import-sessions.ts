@@ -1,14 +1,9 @@
-import { columns, writableColumns } from '../model/session.js';
-import { sqlTypes } from './conditions.js';
-import { stampOf } from './mirror.js';
-import { names, privateTypes, recordset, sequence } from './transfer-types.js';
+import { quoted, sequence, sessionTypes, writtenTypes } from './columns.js';
+import { assigned } from './sessions/statement.js';
+import { stampOf } from './sessions/upsert.js';
+import { recordset } from './transfer-types.js';
 
 /** The statement that imports sessions. */
-
-const sessionTypes = {
-  ...Object.fromEntries(columns.map(({ name, kind }) => [name, sqlTypes[kind]])),
-  ...privateTypes,
-};
 
 const rawColumns = ['stripe_data', 'status', 'payment_status', 'stripe_api_version'];
 /** The gaps go with the stamp: what Stripe sent before a row was imported must not fill its columns. */
@@ -16,8 +11,10 @@ const stampColumns = ['stripe_progress', 'stripe_second', 'stripe_event_id', 'st
 
 /** What a stored session `s` has after an imported row `r` took its place; a row without a raw object leaves it. */
 const replaced: readonly (readonly [name: string, value: string])[] = [
-  ...writableColumns.filter(({ name }) => name !== 'id').map(({ name }) => [name, `r."${name}"`] as const),
-  ['djstripe_id', 'coalesce(CASE WHEN r.holder IS NULL THEN r.djstripe_id END, s.djstripe_id)'],
+  ...Object.keys(writtenTypes)
+    .filter((name) => name !== 'id')
+    .map((name) => [name, `r."${name}"`] as const),
+  ['djstripe_id', 'coalesce(CASE WHEN f.holder IS NULL THEN r.djstripe_id END, s.djstripe_id)'],
   ['djstripe_created', 'coalesce(r.djstripe_created, s.djstripe_created)'],
   ['djstripe_updated', 'r.djstripe_updated'],
   ...rawColumns.map((name) => [name, `CASE WHEN r.stripe_data IS NULL THEN s.${name} ELSE r.${name} END`] as const),
@@ -43,54 +40,59 @@ const replaces = `r.djstripe_updated >= s.djstripe_updated
 
 /** What a new row has where the import leaves a choice. */
 const inserted: Readonly<Record<string, string>> = {
-  djstripe_id: `coalesce(CASE WHEN r.holder IS NULL THEN r.djstripe_id END, nextval('${sequence}'))`,
+  djstripe_id: `coalesce(CASE WHEN f.holder IS NULL THEN r.djstripe_id END, nextval('${sequence}'))`,
   djstripe_created: 'coalesce(r.djstripe_created, now())',
   djstripe_updated: 'coalesce(r.djstripe_updated, now())',
   // A djstripe_id that is kept had other states elsewhere, or here before it was deleted: their tags stay theirs.
   version: `coalesce(r.version, CASE WHEN r.djstripe_id IS NULL THEN 1 ELSE 1 + floor(random() * (2 ^ 30))::integer END)`,
 };
 
+const storedNames = Object.keys(sessionTypes);
+const rows = quoted(sessionTypes).map((name) =>
+  name === '"stripe_data"' ? 'coalesce(r.raw::jsonb, r.stripe_data) AS stripe_data' : `r.${name}`,
+);
+
 /**
  * `$2` brings back what was deleted, `$3` gives another number where another session has the row's. `$4` has the raw
  * objects that the rows do not hold, a line for each row: inside the JSON of all rows each would be copied several times.
  *
- * A tombstone goes in the statement that writes its session, with the session's ledger: the events that were answered
- * `deleted` or applied before may be what comes back.
+ * The ledger of a session that comes back goes in the statement that writes it: the events that were answered `deleted` or
+ * applied before may be what comes back.
  */
 export const importSessionsSql = `WITH input AS MATERIALIZED (
-    SELECT ${names(sessionTypes)
-      .map((name) => (name === '"stripe_data"' ? 'coalesce(r.raw::jsonb, r.stripe_data) AS stripe_data' : `r.${name}`))
-      .join(', ')}, r.position,
-      (SELECT o.id FROM checkout_session AS o WHERE o.djstripe_id = r.djstripe_id AND o.id <> r.id LIMIT 1) AS holder
+    SELECT ${rows.join(', ')}, r.position
     FROM ${recordset(sessionTypes, `unnest(string_to_array($4, E'\\n', ''))`, 'raw')}
-  ), r AS MATERIALIZED (
-    SELECT r.*, CASE
-      WHEN s.id IS NULL AND t.id IS NOT NULL AND NOT $2::boolean THEN 'deleted'
-      WHEN s.id IS NOT NULL AND (${replaces}) IS NOT TRUE THEN 'unchanged'
-      WHEN r.holder IS NOT NULL AND (r.version IS NOT NULL OR NOT $3::boolean) THEN 'taken'
-      WHEN s.id IS NULL THEN 'insert'
+  ), stored AS MATERIALIZED (
+    SELECT s.id, s.version = 0 AS is_deleted, (${replaces}) IS TRUE AS is_older
+    FROM input AS r JOIN checkout_session AS s ON s.id = r.id
+  ), holders AS MATERIALIZED (
+    SELECT r.id, min(o.id) AS holder FROM input AS r JOIN checkout_session AS o ON o.djstripe_id = r.djstripe_id
+    WHERE o.id <> r.id AND o.version <> 0 GROUP BY r.id
+  ), fates AS MATERIALIZED (
+    SELECT r.id, r.position, h.holder, s.is_deleted, CASE
+      WHEN s.is_deleted AND NOT $2::boolean THEN 'deleted'
+      WHEN NOT s.is_deleted AND NOT s.is_older THEN 'unchanged'
+      WHEN h.holder IS NOT NULL AND (r.version IS NOT NULL OR NOT $3::boolean) THEN 'taken'
+      WHEN s.id IS NULL OR s.is_deleted THEN 'insert'
       ELSE 'update'
     END AS fate
-    FROM input AS r
-      LEFT JOIN checkout_session AS s ON s.id = r.id
-      LEFT JOIN checkout_session_tombstone AS t ON t.id = r.id
+    FROM input AS r LEFT JOIN stored AS s ON s.id = r.id LEFT JOIN holders AS h ON h.id = r.id
   ), updated AS (
-    UPDATE checkout_session AS s
-    SET ${replaced.map(([name, value]) => `"${name}" = ${value}`).join(', ')}, version = greatest(s.version + 1, r.version)
-    FROM r WHERE s.id = r.id AND r.fate = 'update' RETURNING s.id, s.djstripe_id
+    UPDATE checkout_session AS s SET ${assigned(replaced)}, version = greatest(s.version + 1, r.version)
+    FROM input AS r JOIN fates AS f ON f.id = r.id AND f.fate = 'update'
+    WHERE s.id = r.id RETURNING s.id, s.djstripe_id
   ), inserted AS (
-    INSERT INTO checkout_session (${names(sessionTypes).join(', ')})
-    SELECT ${Object.keys(sessionTypes)
-      .map((name) => inserted[name] ?? `r."${name}"`)
-      .join(', ')}
-    FROM r WHERE r.fate = 'insert' ORDER BY r.position RETURNING id, djstripe_id
-  ), revived AS (
-    DELETE FROM checkout_session_tombstone AS t USING r WHERE t.id = r.id AND r.fate = 'insert' RETURNING t.id
+    INSERT INTO checkout_session AS s (${quoted(sessionTypes).join(', ')})
+    SELECT ${storedNames.map((name) => inserted[name] ?? `r."${name}"`).join(', ')}
+    FROM input AS r JOIN fates AS f ON f.id = r.id AND f.fate = 'insert' ORDER BY r.position
+    ON CONFLICT (id) DO UPDATE SET
+      ${assigned([...storedNames.filter((name) => name !== 'id').map((name) => [name, `excluded."${name}"`] as const), ['deleted_at', 'NULL']])}
+    WHERE s.version = 0 RETURNING s.id, s.djstripe_id
   ), forgotten AS (
-    DELETE FROM stripe_event AS e USING revived WHERE e.session_id = revived.id
+    DELETE FROM stripe_event AS e USING fates AS f WHERE e.session_id = f.id AND f.fate = 'insert' AND f.is_deleted
   ), written AS (
     SELECT id, djstripe_id FROM updated UNION ALL SELECT id, djstripe_id FROM inserted
   )
-  SELECT CASE WHEN r.fate IN ('insert', 'update') THEN 'applied' ELSE r.fate END AS outcome, r.holder,
-    CASE WHEN r.holder IS NOT NULL THEN (SELECT w.djstripe_id::text FROM written AS w WHERE w.id = r.id) END AS number
-  FROM r ORDER BY r.position`;
+  SELECT CASE WHEN f.fate IN ('insert', 'update') THEN 'applied' ELSE f.fate END AS outcome, f.holder,
+    CASE WHEN f.holder IS NOT NULL THEN w.djstripe_id::text END AS number
+  FROM fates AS f LEFT JOIN written AS w ON w.id = f.id ORDER BY f.position`;

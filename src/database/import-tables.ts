@@ -1,25 +1,26 @@
-import { ledgerTypes, names, progressTypes, recordset, tombstoneTypes } from './transfer-types.js';
+import { eventTypes, progressTypes, quoted, tombstoneTypes, tombstoneValues } from './columns.js';
+import { assigned } from './sessions/statement.js';
+import { recordset } from './transfer-types.js';
 
 /** The statements that import the tables beside the sessions. */
 
-/** A tombstone is as old as its deletion: a session that was written after it stays. */
-export const importTombstonesSql = `WITH r AS MATERIALIZED (
-    SELECT r.*, EXISTS (
-      SELECT FROM checkout_session AS s WHERE s.id = r.id AND s.djstripe_updated > r.deleted_at
-    ) OR EXISTS (
-      SELECT FROM checkout_session_tombstone AS t WHERE t.id = r.id AND t.deleted_at >= r.deleted_at
-    ) AS stale
-    FROM ${recordset(tombstoneTypes)}
-  ), gone AS (
-    DELETE FROM checkout_session AS s USING r WHERE s.id = r.id AND NOT r.stale
-  ), written AS (
-    INSERT INTO checkout_session_tombstone (id, deleted_at) SELECT r.id, r.deleted_at FROM r WHERE NOT r.stale
-    ON CONFLICT (id) DO UPDATE SET deleted_at = EXCLUDED.deleted_at
-  )
-  SELECT CASE WHEN stale THEN 'unchanged' ELSE 'applied' END AS outcome FROM r ORDER BY position`;
+const tombstoneNames = ['"id"', ...tombstoneValues.map(([name]) => `"${name}"`), '"deleted_at"'].join(', ');
 
-export const importLedgerSql = `WITH r AS MATERIALIZED (SELECT * FROM ${recordset(ledgerTypes)}), written AS (
-    INSERT INTO stripe_event (${names(ledgerTypes).join(', ')}) SELECT ${names(ledgerTypes).join(', ')} FROM r
+/** A tombstone is as old as its deletion: a session that was written after it stays. */
+export const importTombstonesSql = `WITH input AS MATERIALIZED (SELECT * FROM ${recordset(tombstoneTypes)}), stale AS MATERIALIZED (
+    SELECT s.id FROM input AS r JOIN checkout_session AS s ON s.id = r.id
+    WHERE coalesce(s.deleted_at >= r.deleted_at, s.djstripe_updated > r.deleted_at)
+  ), written AS (
+    INSERT INTO checkout_session AS s (${tombstoneNames})
+    SELECT r.id, ${tombstoneValues.map(([, value]) => value).join(', ')}, r.deleted_at
+    FROM input AS r WHERE r.id NOT IN (SELECT id FROM stale)
+    ON CONFLICT (id) DO UPDATE SET ${assigned([...tombstoneValues, ['deleted_at', 'excluded."deleted_at"']])}
+  )
+  SELECT CASE WHEN r.id IN (SELECT id FROM stale) THEN 'unchanged' ELSE 'applied' END AS outcome
+  FROM input AS r ORDER BY r.position`;
+
+export const importLedgerSql = `WITH r AS MATERIALIZED (SELECT * FROM ${recordset(eventTypes)}), written AS (
+    INSERT INTO stripe_event (${quoted(eventTypes).join(', ')}) SELECT ${quoted(eventTypes).join(', ')} FROM r
     ON CONFLICT (session_id, id) DO NOTHING RETURNING session_id, id
   )
   SELECT CASE WHEN w.id IS NULL THEN 'unchanged' ELSE 'applied' END AS outcome

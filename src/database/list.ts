@@ -13,6 +13,10 @@ export interface ListTable {
   readonly name: string;
   /** The ordering columns that may be null. */
   readonly nullable: readonly string[];
+  /** The condition of the rows that are listed, of the table `s`. */
+  readonly where?: string;
+  /** What the other rows have in the ordering columns, as SQL: less than every row that is listed. An index skips them as a range. */
+  readonly unlisted?: Readonly<Record<string, string>>;
   /** What the ordering columns hold. */
   readonly kinds: Readonly<Record<string, ColumnKind>>;
   /** The SQL of a row's JSON, of the table `s`. */
@@ -118,7 +122,7 @@ function first({ count, text }: Pick<Documents, 'count' | 'text'>, wanted: numbe
 
 async function countOf(database: Database, table: ListTable, { count, conditions }: ListQuery): Promise<number | null> {
   if (!count) return null;
-  const matching = Prisma.sql`FROM ${Prisma.raw(table.name)} AS s WHERE ${all(conditions.map(conditionSql))}`;
+  const matching = Prisma.sql`FROM ${Prisma.raw(table.name)} AS s WHERE ${all([...listed(table), ...conditions.map(conditionSql)])}`;
   if (count === 'exact') {
     const [row] = await database.query<{ count: string }>(Prisma.sql`SELECT count(*)::text AS count ${matching}`);
     return Number(row?.count);
@@ -127,6 +131,10 @@ async function countOf(database: Database, table: ListTable, { count, conditions
     Prisma.sql`EXPLAIN (FORMAT JSON) SELECT ${matching}`,
   );
   return row?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? null;
+}
+
+function listed({ where }: ListTable): Prisma.Sql[] {
+  return where === undefined ? [] : [Prisma.raw(where)];
 }
 
 function all(conditions: readonly Prisma.Sql[]): Prisma.Sql {
@@ -156,12 +164,15 @@ export function pageStatements(
   const direction = Prisma.raw(descending ? 'DESC' : 'ASC');
   const beyond = Prisma.raw(descending ? '<' : '>');
   const filters = [
+    ...listed(table),
     ...conditions.flatMap((condition) => [conditionSql(condition), indexPredicate(condition) ?? []].flat()),
     ...further,
   ];
 
+  const unlisted = conditions.some(compares) ? undefined : table.unlisted?.[ordering.column];
   const values = (position: Cursor | undefined): Prisma.Sql[] => [
-    ...(nullable ? [Prisma.sql`${name} IS NOT NULL`] : []),
+    ...(unlisted ? [Prisma.sql`${name} > ${Prisma.raw(unlisted)}`] : []),
+    ...(nullable && !unlisted ? [Prisma.sql`${name} IS NOT NULL`] : []),
     ...(position
       ? [Prisma.sql`(${name}, id) ${beyond} (${parameter(kind, position.value)}, ${position.id}::text)`]
       : []),

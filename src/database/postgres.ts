@@ -1,9 +1,7 @@
 import type { Socket } from 'node:net';
-import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Database, Statement } from './database.js';
 import { endsConnection, isReadOnlyRefusal, isStalePlan } from './failures.js';
-import { PrismaClient } from './generated/client.js';
 import { migrating } from './postgres-migration.js';
 import { runPrepared } from './prepared.js';
 
@@ -139,7 +137,6 @@ export function openPostgres(options: PostgresOptions): Database {
 
   return {
     description: describe(options.url),
-    prisma: new PrismaClient({ adapter: new PrismaPg(pool) }),
     async query<Row>(statement: Statement) {
       if (statement.lockTimeout !== undefined) {
         return transaction((query) => query<Row>(statement), `SET LOCAL lock_timeout = ${statement.lockTimeout}`);

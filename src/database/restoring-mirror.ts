@@ -1,15 +1,12 @@
 import type { Database } from './database.js';
 import { retrying } from './failures.js';
-import { type MirrorStore, mirrorStore } from './mirror.js';
-import { lockSession } from './session-writes.js';
+import { type MirrorStore, mirrorStore } from './sessions/mirror.js';
 
 /** Brings back sessions that were deleted. */
 
-/** The ledger goes too: what comes back may be a state that was applied before, or answered `deleted`. The locks are taken in one order, as every group of writes does. */
-const reviveSql = `WITH locked AS MATERIALIZED (
-    SELECT i.id, ${lockSession('i.id')} FROM (SELECT unnest($1::text[]) COLLATE "C" AS id ORDER BY 1) AS i
-  ), revived AS (
-    DELETE FROM checkout_session_tombstone AS t USING locked WHERE t.id = locked.id RETURNING t.id
+/** The ledger goes too: what comes back may be a state that was applied before, or answered `deleted`. */
+const reviveSql = `WITH revived AS (
+    DELETE FROM checkout_session WHERE id = ANY($1::text[]) AND version = 0 RETURNING id
   )
   DELETE FROM stripe_event AS e USING revived WHERE e.session_id = revived.id`;
 

@@ -2,11 +2,19 @@ import { eventColumns } from '../model/stripe.js';
 import type { Database } from './database.js';
 import { type ListTable, listReader } from './list.js';
 
+/** The SQL of a time as JSON, in UTC whatever the connection's time zone. */
+const utc = (time: string) => `left(to_json(${time} AT TIME ZONE 'UTC')::text, -1), '+00:00"'`;
+
 const eventTable: ListTable = {
   name: 'stripe_event',
   nullable: [],
   kinds: Object.fromEntries(eventColumns.map(({ name, kind }) => [name, kind])),
-  document: () => 'stripe_event_document(s)',
+  // No function of the row: on a distributed table a shard has another row type.
+  document: () => `concat('{"id":', to_json(s.id), ',"type":', to_json(s.type),
+    ',"account":', coalesce(to_json(s.account), 'null'), ',"livemode":', coalesce(to_json(s.livemode), 'null'),
+    ',"api_version":', coalesce(to_json(s.api_version), 'null'), ',"created":', ${utc('s.created')},
+    ',"received_at":', ${utc('s.received_at')}, ',"session_id":', to_json(s.session_id),
+    ',"outcome":', to_json(s.outcome), '}')`,
 };
 
 /**

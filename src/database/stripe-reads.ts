@@ -151,7 +151,7 @@ export function stripeReadStore(database: Database, ownAccount?: string, onBatch
 
     /** Whether a session was deleted here. */
     async isDeleted(id: string): Promise<boolean> {
-      const text = 'SELECT checkout_session_is_deleted($1::text) AS is_deleted';
+      const text = 'SELECT version = 0 AS is_deleted FROM checkout_session WHERE id = $1';
       const [row] = await database.query<{ is_deleted: boolean }>({ name: 'stripe-deleted', text, values: [id] });
       return row?.is_deleted ?? false;
     },

@@ -1,7 +1,7 @@
+import { sequence } from './columns.js';
 import type { Database } from './database.js';
 import { importSessionsSql } from './import-sessions.js';
 import { importLedgerSql, importProgressSql, importTombstonesSql } from './import-tables.js';
-import { sequence } from './transfer-types.js';
 
 /** Writes whole rows that were made elsewhere: their djstripe_id, times, versions and stamps are kept. */
 

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { StoredPage } from '../database/list.js';
-import type { StoredSession } from '../database/sessions.js';
+import type { StoredSession } from '../database/sessions/read.js';
 import { invalid } from '../errors.js';
 import { encodeCursor } from '../model/cursor.js';
 import type { Parsed } from '../model/session-request.js';

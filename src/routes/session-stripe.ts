@@ -1,7 +1,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import type { SessionStore } from '../database/sessions.js';
+import type { SessionStore } from '../database/sessions/store.js';
 import { Problem } from '../errors.js';
 import { SessionId } from '../model/session.js';
 import { accountPathPattern, isAccountPath } from '../model/stripe.js';

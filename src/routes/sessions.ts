@@ -1,7 +1,8 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type TSchema, Type } from 'typebox';
-import type { SessionStore, StoredSession } from '../database/sessions.js';
+import type { StoredSession } from '../database/sessions/read.js';
+import type { SessionStore } from '../database/sessions/store.js';
 import { Problem } from '../errors.js';
 import { isNotModified, parsePrecondition, tagsPattern } from '../model/etag.js';
 import { type ListQuery, lookupFamilies } from '../model/list.js';

@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import Stripe from 'stripe';
 import type { Database } from '../database/database.js';
+import { progressOf } from '../database/progress.js';
+import { storedStates } from '../database/sessions/read.js';
 import { type ColumnName, columns } from '../model/session.js';
 import { accountOfPath, type SessionState } from '../model/stripe.js';
 import { secondBeforeNow } from './client.js';
 import type { Ingest } from './ingest.js';
-import { callOptions, completeSession, pageSize, patiently, progressOf, type Reading } from './reading.js';
+import { callOptions, completeSession, pageSize, patiently, type Reading } from './reading.js';
 import { translate } from './translate.js';
 
 /** Which sessions, by when they were created: epoch seconds, the first in it and the last not. */
@@ -167,15 +169,13 @@ export async function compare(run: Comparison): Promise<ComparisonTotals> {
   return totals;
 }
 
-async function differencesOf({ prisma }: Database, states: readonly SessionState[]): Promise<Difference[]> {
-  const where = { id: { in: states.map(({ id }) => id) } };
-  const select = { id: true, document: true, status: true, payment_status: true } as const;
-  const rows = new Map((await prisma.checkout_session.findMany({ where, select })).map((row) => [row.id, row]));
-  const tombstones = await prisma.checkout_session_tombstone.findMany({ where });
-  const deleted = new Set(tombstones.map(({ id }) => id));
+async function differencesOf(database: Database, states: readonly SessionState[]): Promise<Difference[]> {
+  const ids = states.map(({ id }) => id);
+  const rows = new Map((await storedStates(database, ids)).map((row) => [row.id, row]));
   return states.flatMap(({ id, carried, status, paymentStatus }): Difference[] => {
     const row = rows.get(id);
-    if (!row) return [{ id, kind: deleted.has(id) ? 'deleted' : 'missing', columns: [] }];
+    if (!row) return [{ id, kind: 'missing', columns: [] }];
+    if (row.is_deleted) return [{ id, kind: 'deleted', columns: [] }];
     const stored = { ...JSON.parse(row.document), status: row.status, payment_status: row.payment_status };
     const expected = { ...carried, status, payment_status: paymentStatus };
     const differing = Object.entries(expected).filter(([name, value]) => !isSame(name, value, stored[name]));

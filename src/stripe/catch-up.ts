@@ -1,9 +1,10 @@
 import type Stripe from 'stripe';
 import type { Database } from '../database/database.js';
+import { progressOf } from '../database/progress.js';
 import { accountOfPath } from '../model/stripe.js';
 import { secondBeforeNow } from './client.js';
 import { accountOf, eventFault, type Ingest, type Ingested, sessionEventTypes } from './ingest.js';
-import { callOptions, pageSize, patiently, progressOf, type Reading } from './reading.js';
+import { callOptions, pageSize, patiently, type Reading } from './reading.js';
 
 /** Seconds by which runs overlap, as Stripe may list an event later than it says that it was created. */
 const overlap = 3600;

@@ -1,5 +1,5 @@
 import { type TSchema, Type } from 'typebox';
-import { privateTypes } from '../database/transfer-types.js';
+import { privateTypes } from '../database/columns.js';
 import type { Fault } from '../errors.js';
 import { columns, isSessionId, type ReadOnlyColumn, SessionId, type SessionWrite } from '../model/session.js';
 import { parseSession } from '../model/session-request.js';

@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Static } from 'typebox';
 import type { Config } from '../config.js';
-import type { MirrorStore, Outcome } from '../database/mirror.js';
+import type { MirrorStore } from '../database/sessions/mirror.js';
+import type { Outcome } from '../database/sessions/upsert.js';
 import { isTooDeep, textFault } from '../model/json.js';
 import { accountOfPath, isAccountPath, type SessionState, SnapshotEvent, type StripeEvent } from '../model/stripe.js';
 import { validator } from '../model/validator.js';

@@ -1,6 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
 import Stripe from 'stripe';
-import type { Database } from '../database/database.js';
 import { OperatorError } from '../errors.js';
 import { accountOfPath } from '../model/stripe.js';
 import type { StripeClient } from './client.js';
@@ -96,26 +95,6 @@ export function accountToRead({ isOrganization }: StripeClient, given?: string, 
   const account = given ?? (isOrganization ? own : undefined);
   if (account !== undefined || !isOrganization) return account;
   throw new OperatorError(`${accountNeeded}: name one with --account, or set STRIPE_ACCOUNT_ID.`);
-}
-
-/** What a task keeps between its runs. */
-export function progressOf<State extends object>({ prisma }: Database, task: string) {
-  const where = { task };
-  return {
-    async load(): Promise<State | undefined> {
-      return (await prisma.stripe_progress.findUnique({ where }))?.state as State | undefined;
-    },
-    async save(state: State): Promise<void> {
-      await prisma.stripe_progress.upsert({
-        where,
-        create: { task, state },
-        update: { state, updated_at: new Date() },
-      });
-    },
-    async remove(): Promise<void> {
-      await prisma.stripe_progress.deleteMany({ where });
-    },
-  };
 }
 
 /** A session as Stripe's JSON has it, with all its line items: the expansion ends after ten. */

@@ -136,7 +136,7 @@ export async function seed(client, rows, report) {
  */
 export async function clean(client, rows) {
   await client.query('DELETE FROM checkout_session WHERE id >= $1 AND id < $2', [createdPrefix, `${createdPrefix}z`]);
-  await client.query('TRUNCATE stripe_event, checkout_session_tombstone');
+  await client.query('TRUNCATE stripe_event');
   const { rows: counted } = await client.query('SELECT count(*)::int AS count FROM checkout_session');
   if (counted[0].count !== rows) {
     throw new Error(`the database has ${counted[0].count} sessions instead of ${rows}: begin anew with --drop`);

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, expect, inject, test } from 'vitest';
 import type { Database } from '../../src/database/database.js';
 import { openPostgres } from '../../src/database/postgres.js';
-import { sessionStore } from '../../src/database/sessions.js';
+import { sessionStore } from '../../src/database/sessions/store.js';
 import { columns } from '../../src/model/session.js';
 import { parseSession } from '../../src/model/session-request.js';
 import { postgresDatabase, testDatabase } from '../support/database.js';

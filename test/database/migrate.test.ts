@@ -13,7 +13,6 @@ import {
   readMigrations,
   withSchemaEngine,
 } from '../../src/database/migrate.js';
-import { sessionStore } from '../../src/database/sessions.js';
 import { columns } from '../../src/model/session.js';
 import { onPostgres, testDatabase } from '../support/database.js';
 
@@ -22,8 +21,6 @@ const empty = await testDatabase('empty');
 const failing = await testDatabase('empty');
 const repeated = await testDatabase('empty');
 const connected = await testDatabase('empty');
-const written = await testDatabase('empty');
-const filled = await testDatabase('empty');
 const migrated = await testDatabase();
 const rows = <Row>(database: typeof empty, text: string, values: unknown[] = []) =>
   database.query<Row>({ text, values });
@@ -95,82 +92,6 @@ test('a document can be written where nothing is on the search path, as in a res
   expect(written.id).toBe('cs_test_restored');
 });
 
-if (onPostgres)
-  test.each(['20261125010000_raw_objects_in_lz4', '20261127200100_larger_indexes_dropped'])(
-    'an export or a backup that runs does not hold up %s',
-    async (name) => {
-      const sql = await readFile(join(prismaDirectory, 'migrations', name, 'migration.sql'), 'utf8');
-      await migrated.transaction(async (query) => {
-        await query({ text: 'SELECT FROM checkout_session', values: [] });
-        await rows(migrated, sql);
-      });
-    },
-  );
-
-const indexesOf = async (database: typeof empty) =>
-  (
-    await rows<{ name: string }>(
-      database,
-      `SELECT indexname AS name FROM pg_indexes WHERE tablename = 'checkout_session'`,
-    )
-  )
-    .map(({ name }) => name)
-    .sort();
-
-test('indexes are exchanged while sessions are read and written', async () => {
-  await migrate(written, await before('20261127200000_smaller_indexes'));
-  await rows(
-    written,
-    `INSERT INTO checkout_session (id, mode, submit_type, billing_address_collection, payment_method_types, payment_intent)
-      SELECT 'cs_test_' || n, 'payment', 'pay', 'auto', '{}', 'pi_' || n FROM generate_series(1, 10000) AS n`,
-  );
-  const sessions = sessionStore(written);
-  const column = columns.find(({ name }) => name === 'customer') as (typeof columns)[number];
-  const none = { match: undefined, noneMatch: undefined };
-  let isMigrated = false;
-  const writing = [1, 2, 3, 4].map(async (n) => {
-    let count = 0;
-    for (; !isMigrated; count += 1) {
-      await sessions.patch(`cs_test_${n}`, [{ column, value: `cus_${count}`, merge: false }], none);
-      expect(JSON.parse((await sessions.find(`cs_test_${n}`))?.document ?? '').customer).toBe(`cus_${count}`);
-    }
-    return count;
-  });
-  try {
-    expect(await migrate(written)).toEqual(names.slice(names.indexOf('20261127200000_smaller_indexes')));
-  } finally {
-    isMigrated = true;
-  }
-  for (const count of await Promise.all(writing)) expect(count).toBeGreaterThan(0);
-  expect(await indexesOf(written)).toEqual(await indexesOf(migrated));
-});
-
-test('sessions that are stored already are found by what stands in their raw objects', async () => {
-  const name = '20261128100000_email_and_stripe_references';
-  await migrate(filled, await before(name));
-  const raws = [
-    { customer_details: { email: 'Guest@Example.com' }, customer_account: 'acct_1', payment_link: { id: 'plink_1' } },
-    { customer_details: null, customer_account: { id: 'acct_2' }, invoice: { id: 'in_1', object: 'invoice' } },
-    { customer_details: 'x', payment_link: null, invoice: 'in_2' },
-    null,
-  ];
-  await rows(
-    filled,
-    `INSERT INTO checkout_session (id, mode, submit_type, billing_address_collection, payment_method_types, stripe_data)
-      SELECT 'cs_test_' || n, 'payment', 'pay', 'auto', '{}', nullif(raw, 'null')
-      FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS r (raw, n)`,
-    [JSON.stringify(raws)],
-  );
-  expect(await migrate(filled)).toContain(name);
-  const columns = 'checkout_email, customer_account, payment_link, invoice';
-  expect(await rows(filled, `SELECT ${columns} FROM checkout_session ORDER BY id`)).toEqual([
-    { checkout_email: 'guest@example.com', customer_account: 'acct_1', payment_link: 'plink_1', invoice: null },
-    { checkout_email: null, customer_account: 'acct_2', payment_link: null, invoice: 'in_1' },
-    { checkout_email: null, customer_account: null, payment_link: null, invoice: 'in_2' },
-    { checkout_email: null, customer_account: null, payment_link: null, invoice: null },
-  ]);
-});
-
 test('raw objects are compressed with lz4 where the server has it', async () => {
   const [column] = await rows<{ compression: string; has_lz4: boolean }>(
     migrated,
@@ -202,14 +123,6 @@ async function copied(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'checkout-session-migrations-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   await cp(join(prismaDirectory, 'migrations'), join(directory, 'migrations'), { recursive: true });
-  return directory;
-}
-
-/** The real migrations up to one. */
-async function before(name: string): Promise<string> {
-  const directory = await copied();
-  const later = names.slice(names.indexOf(name));
-  for (const one of later) await rm(join(directory, 'migrations', one), { recursive: true });
   return directory;
 }
 

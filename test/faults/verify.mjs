@@ -19,11 +19,12 @@ const argumentsText = `SELECT string_agg(format('s.%I', name), ', ' ORDER BY pla
 /** @param {string} columns */
 const storedText = (columns) => `
   SELECT w.id, s.document, s.stripe_data ->> 'client_reference_id' AS raw, s.stripe_event_id AS event,
-    '"' || s.djstripe_id || '-' || s.version || '"' AS etag, t.id IS NOT NULL AS deleted,
+    '"' || s.djstripe_id || '-' || s.version || '"' AS etag, d.id IS NOT NULL AS deleted,
     s.id IS NULL OR s.document = checkout_session_document(${columns}) AS agrees,
     (SELECT coalesce(json_object_agg(e.id, e.outcome), '{}') FROM stripe_event AS e WHERE e.session_id = w.id) AS events
   FROM unnest($1::text[]) AS w (id)
-    LEFT JOIN checkout_session AS s ON s.id = w.id LEFT JOIN checkout_session_tombstone AS t ON t.id = w.id`;
+    LEFT JOIN checkout_session AS s ON s.id = w.id AND s.version <> 0
+    LEFT JOIN checkout_session AS d ON d.id = w.id AND d.version = 0`;
 
 /** @param {Query} query @param {readonly Session[]} sessions @returns {Promise<Map<string, Stored>>} */
 async function read(query, sessions) {

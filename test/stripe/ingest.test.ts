@@ -1,6 +1,6 @@
 import pino from 'pino';
 import { expect, test } from 'vitest';
-import { mirrorStore } from '../../src/database/mirror.js';
+import { mirrorStore } from '../../src/database/sessions/mirror.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { testDatabase } from '../support/database.js';
 import { rawEvent, rawSession } from '../support/stripe.js';

@@ -1,7 +1,7 @@
 import pino from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config.js';
-import { mirrorStore } from '../../src/database/mirror.js';
+import { mirrorStore } from '../../src/database/sessions/mirror.js';
 import { backfill } from '../../src/stripe/backfill.js';
 import { catchUp } from '../../src/stripe/catch-up.js';
 import { type StripeClient, stripeClients } from '../../src/stripe/client.js';

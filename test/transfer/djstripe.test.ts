@@ -1,7 +1,7 @@
 import { describe, expect, inject, test } from 'vitest';
 import type { Database } from '../../src/database/database.js';
 import { djstripeRows, NotDjstripe } from '../../src/database/djstripe.js';
-import { sessionStore } from '../../src/database/sessions.js';
+import { sessionStore } from '../../src/database/sessions/store.js';
 import { type ImportedRow, transferStore } from '../../src/database/transfer.js';
 import { djstripeElements, newNotes } from '../../src/stripe/djstripe.js';
 import type { Element } from '../../src/stripe/import-elements.js';

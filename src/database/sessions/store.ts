@@ -1,48 +1,20 @@
-import { Problem } from '../errors.js';
-import { isNotModified, type Precondition } from '../model/etag.js';
-import { columns, type SessionWrite } from '../model/session.js';
-import type { Change } from '../model/session-request.js';
-import { type BatchObserver, batching, decided, type LockLimit, writeBatch } from './batch.js';
-import { type Database, withLockTimeout } from './database.js';
-import { retrying } from './failures.js';
-import { type ListTable, listReader } from './list.js';
-import { paymentSql } from './payment.js';
-import { createSessions, etagOf, patchSessions, removeSession, replaceSessions } from './session-writes.js';
-
-/** A session as it is stored: its response, ready to send, and its tag. */
-export type StoredSession = Stored<string>;
-
-interface Stored<Document> {
-  /** JSON made by PostgreSQL. */
-  readonly document: Document;
-  /** The strong entity tag, with its quotes. */
-  readonly etag: string;
-}
-
-/** The document with the property `payment` added. */
-const documentWithPayment = `left(s.document, -1) || ',"payment":' || coalesce(${paymentSql}, 'null') || '}'`;
-
-const oneOf = (document: string) =>
-  `SELECT ${document} AS document, ${etagOf('s')} AS etag FROM checkout_session AS s WHERE s.id = $1`;
-const findAlone = oneOf('s.document');
-// Not ANY($1): PostgreSQL takes a plan for the ids at hand for cheaper than the one it keeps, and plans each time.
-const find = `SELECT s.id, s.document, ${etagOf('s')} AS etag
-  FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id`;
-const findWithPayment = oneOf(documentWithPayment);
-// What Stripe knows of a session; null where nothing came from Stripe.
-const findPayment = oneOf(paymentSql);
-const findStripeData = oneOf('s.stripe_data::text');
-
-/** How the list reads: from which table, and what it passes through. */
-export const sessionTable: ListTable = {
-  name: 'checkout_session',
-  nullable: ['created'],
-  kinds: Object.fromEntries(columns.map(({ name, kind }) => [name, kind])),
-  document: (include) => (include === 'payment' ? documentWithPayment : 's.document'),
-};
+import { Problem } from '../../errors.js';
+import { isNotModified, type Precondition } from '../../model/etag.js';
+import type { SessionWrite } from '../../model/session.js';
+import type { Change } from '../../model/session-request.js';
+import { type BatchObserver, batching, decided, type LockLimit, writeBatch } from '../batch.js';
+import type { Database } from '../database.js';
+import { retrying } from '../failures.js';
+import { listReader } from '../list.js';
+import { createSessions } from './create.js';
+import { patchSessions } from './patch.js';
+import { findSessions, type StoredSession, sessionReads, sessionTable } from './read.js';
+import { removeSession } from './remove.js';
+import { replaceSessions } from './replace.js';
+import { byId, type Tags, type WrittenRow } from './statement.js';
 
 /** The tags of a precondition as the statements take them; If-Match: * asks for no tag, only for a row. */
-function tagsOf({ match, noneMatch }: Precondition) {
+function tagsOf({ match, noneMatch }: Precondition): Tags {
   return { match: listed(match), noneMatch: listed(noneMatch) };
 }
 
@@ -60,51 +32,31 @@ export type SessionStore = ReturnType<typeof sessionStore>;
 
 /** Reads and writes of the sessions. Each write is committed when its promise resolves, or changes nothing. */
 export function sessionStore(database: Database, onBatch?: BatchObserver) {
+  const reads = sessionReads(database);
   const observed = (kind: string) => onBatch && ((size: number) => onBatch(kind, size));
 
   const findOne = batching<string, StoredSession | undefined>({
     ...readBatch,
     onBatch: observed('read'),
-    async run(ids, limit) {
-      // What takes many at once costs one by itself a twentieth of its time.
-      if (ids.length === 1) return [await one('find-alone', findAlone, ids[0] as string, limit)];
-      const rows = await database.query<StoredSession & { id: string }>({
-        name: 'find',
-        text: find,
-        values: [JSON.stringify(ids)],
-        ...limit,
-      });
-      const byId = new Map(rows.map((row) => [row.id, row]));
-      return ids.map((id) => byId.get(id));
-    },
+    run: (ids, limit) => findSessions(database.query, ids, limit),
   });
   const create = writing('create', createSessions, ({ id }) => id);
   const replace = writing('replace', replaceSessions, ({ write }) => write.id);
   const patch = writing('patch', patchSessions, ({ id }) => id);
 
   /** Gathers the writes of a kind. */
-  function writing<Input, Result>(
+  function writing<Input>(
     kind: string,
-    run: (query: Database['query'], inputs: readonly Input[]) => Promise<readonly Result[]>,
+    run: (query: Database['query'], inputs: readonly Input[], limit: LockLimit) => Promise<WrittenRow[]>,
     keyOf: (input: Input) => string,
   ) {
-    return batching<Input, Result>({
+    return batching<Input, WrittenRow | undefined>({
       ...writeBatch,
       sendsFirst: true,
       onBatch: observed(kind),
       keyOf,
-      run: (inputs, { lockTimeout }) => retrying(() => run(withLockTimeout(database, lockTimeout), inputs)),
+      run: async (inputs, limit) => byId(await retrying(() => run(database.query, inputs, limit)), inputs.map(keyOf)),
     });
-  }
-
-  async function one<Document extends string | null = string>(
-    name: string,
-    text: string,
-    id: string,
-    limit: LockLimit = {},
-  ) {
-    const [row] = await database.query<Stored<Document>>({ name, text, values: [id], ...limit });
-    return row;
   }
 
   /** The session where it satisfies a precondition. */
@@ -134,21 +86,10 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
   }
 
   return {
+    ...reads,
+
     /** The session with an id, or undefined; with `payment` added when asked for. */
-    find: (id: string, include?: 'payment') => (include ? one('find-payment', findWithPayment, id) : findOne(id)),
-
-    /** Whether a session is paid, how much, and its last event; null where nothing came from Stripe. */
-    payment: (id: string) => one<string | null>('payment', findPayment, id),
-
-    /** The raw Stripe object of a session's newest state, null where there is none. */
-    stripeData: (id: string) => one<string | null>('stripe-data', findStripeData, id),
-
-    /** The account that owns a session, as far as it is known. */
-    async accountOf(id: string): Promise<string | undefined> {
-      const text = 'SELECT djstripe_owner_account AS account FROM checkout_session WHERE id = $1';
-      const [row] = await database.query<{ account: string | null }>({ name: 'account', text, values: [id] });
-      return row?.account ?? undefined;
-    },
+    find: (id: string, include?: 'payment') => (include ? reads.withPayment(id) : findOne(id)),
 
     /** Stores a new session; undefined when its id exists. */
     create,
@@ -192,12 +133,8 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
      * @throws `session-not-found`, `precondition-failed`
      */
     async remove(id: string, precondition: Precondition): Promise<void> {
-      const { match, noneMatch } = tagsOf(precondition);
-      await changed(
-        id,
-        precondition,
-        async () => (await retrying(() => removeSession(database.query, id, match, noneMatch))) || undefined,
-      );
+      const remove = () => removeSession(database.query, id, tagsOf(precondition));
+      await changed(id, precondition, async () => (await retrying(remove)) || undefined);
     },
 
     /** A page of the sessions that a query asks for. */

@@ -1,0 +1,21 @@
+import type { Database } from './database.js';
+
+const saveSql = `INSERT INTO stripe_progress (task, state, updated_at) VALUES ($1, $2::jsonb, now())
+  ON CONFLICT (task) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at`;
+
+/** Keeps where a task left off between its runs. */
+export function progressOf<State extends object>({ query }: Pick<Database, 'query'>, task: string) {
+  return {
+    async load(): Promise<State | undefined> {
+      const text = 'SELECT state FROM stripe_progress WHERE task = $1';
+      const [row] = await query<{ state: State }>({ text, values: [task] });
+      return row?.state;
+    },
+    async save(state: State): Promise<void> {
+      await query({ text: saveSql, values: [task, JSON.stringify(state)] });
+    },
+    async remove(): Promise<void> {
+      await query({ text: 'DELETE FROM stripe_progress WHERE task = $1', values: [task] });
+    },
+  };
+}

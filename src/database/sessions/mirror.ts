@@ -1,0 +1,45 @@
+import type { SessionState, StripeEvent } from '../../model/stripe.js';
+import { type BatchObserver, batching, decided, type LockLimit, writeBatch } from '../batch.js';
+import type { Database } from '../database.js';
+import { retrying } from '../failures.js';
+import { byId } from './statement.js';
+import { applyStates, type Delivery, type Outcome } from './upsert.js';
+
+export type MirrorStore = ReturnType<typeof mirrorStore>;
+
+/** The one guarded upsert in which every path from Stripe ends. */
+export function mirrorStore(database: Database, onBatch?: BatchObserver) {
+  /** What became of each, in their order; undefined for what must be tried again. */
+  function applyOnce(deliveries: readonly Delivery[], limit: LockLimit = {}): Promise<(Outcome | undefined)[]> {
+    return retrying(async () => {
+      const rows = await applyStates(database.query, deliveries, limit);
+      const ids = deliveries.map(({ state }) => state.id);
+      return byId(rows, ids).map((row) => row?.outcome ?? undefined);
+    });
+  }
+
+  const applyOne = batching({
+    ...writeBatch,
+    run: applyOnce,
+    keyOf: ({ state }) => state.id,
+    onBatch: onBatch && ((size) => onBatch('apply', size)),
+  });
+
+  return {
+    /**
+     * Stores a state where it is newer than what is stored, and the event that brought it in the ledger, in one
+     * transaction. Any order and any repetition of a session's states ends in the same row.
+     */
+    apply: (state: SessionState, event?: StripeEvent): Promise<Outcome> => decided(() => applyOne({ state, event })),
+
+    /**
+     * Stores many snapshots, each as {@link apply} would, in one transaction. No two may be of the same session.
+     *
+     * @returns what became of each, in their order.
+     */
+    async applyAll(states: readonly SessionState[]): Promise<Outcome[]> {
+      const outcomes = await applyOnce(states.map((state) => ({ state })));
+      return Promise.all(states.map((state, index) => outcomes[index] ?? decided(() => applyOne({ state }))));
+    },
+  };
+}

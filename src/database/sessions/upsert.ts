@@ -1,0 +1,172 @@
+import type { SessionState, StripeEvent } from '../../model/stripe.js';
+import { type ColumnTypes, stripeTypes, writtenTypes } from '../columns.js';
+import { inputStatement, namesOf, onShardsOf } from './statement.js';
+
+/** The guarded upsert in which every path from Stripe ends. */
+
+/** What became of a state: stored; older than what is stored; delivered before; of a session that was deleted. */
+export type Outcome = 'applied' | 'stale' | 'duplicate' | 'deleted';
+
+/** A state, and the event that brought it. */
+export interface Delivery {
+  readonly state: SessionState;
+  readonly event?: StripeEvent | undefined;
+}
+
+export interface AppliedRow {
+  readonly id: string;
+  /** Null after a race with another write: the statement did nothing yet. */
+  readonly outcome: Outcome | null;
+}
+
+const storedTypes: ColumnTypes = { ...writtenTypes, ...stripeTypes };
+/** The columns of the event that the state does not have. */
+const deliveryTypes: ColumnTypes = {
+  type: 'text',
+  account: 'text',
+  event_livemode: 'boolean',
+  event_created: 'bigint',
+};
+const stripeNames = Object.keys(stripeTypes);
+/** The columns that a state may carry. Stripe's sessions have no description. */
+const carriable = Object.keys(writtenTypes).filter((name) => name !== 'id' && name !== 'description');
+
+/** Orders Stripe's states of a session: the stamp of a row. */
+export const stampOf = (row: string) => `(${row}.stripe_progress, ${row}.stripe_second,
+  ${row}.stripe_event_id COLLATE "C", coalesce(${row}.stripe_api_version, '') COLLATE "C")`;
+
+/**
+ * Holds where a state is newer than the one stored. Two snapshots of one second may have the same stamp: the later to arrive
+ * counts as newer.
+ */
+const isNewer = `(s.stripe_progress IS NULL OR ${stampOf('s')} < ${stampOf('r')}
+  OR ${stampOf('s')} = ${stampOf('r')} AND s.stripe_data IS DISTINCT FROM r.stripe_data)`;
+
+/** The arguments of the functions in the migration: the stamp of a row. */
+const stampArguments = (row: string) =>
+  ['progress', 'second', 'event_id', 'api_version'].map((part) => `${row}.stripe_${part}`).join(', ');
+
+/** The gaps that an older state fills; null where it fills none. A state that lacks the same columns fills none. */
+const filledGaps = `CASE WHEN s.stripe_gaps <> r.stripe_gaps
+  THEN stripe_gaps_filled(s.stripe_gaps, r.carried, ${stampArguments('r')}) END`;
+
+/** Holds where a state changes what is stored: it is newer, or carries a column that newer states lack. */
+const applies = `(${isNewer} OR ${filledGaps} IS NOT NULL)`;
+
+/** The gaps after a state. Nearly always the newer state lacks what the one before lacked. */
+const gapsAfter = `CASE
+  WHEN NOT m.is_newer THEN s.stripe_gaps || m.taken
+  WHEN s.stripe_gaps = r.stripe_gaps THEN s.stripe_gaps
+  ELSE stripe_gaps_after_newer(s.stripe_gaps, r.stripe_gaps, ${stampArguments('s')})
+END`;
+
+/** The value of each column after a state that takes the columns `m.taken`. */
+const merged: readonly (readonly [name: string, value: string])[] = [
+  ...carriable.map((name) => [name, `CASE WHEN m.taken ? '${name}' THEN r."${name}" ELSE s."${name}" END`] as const),
+  ...stripeNames.map((name) => {
+    return [
+      name,
+      name === 'stripe_gaps' ? gapsAfter : `CASE WHEN m.is_newer THEN r.${name} ELSE s.${name} END`,
+    ] as const;
+  }),
+];
+const mergedNames = merged.map(([name]) => `"${name}"`);
+
+/** The columns whose change is a change of the session. A new stamp alone is none. */
+const visible = (row: string) => ['stripe_data', ...carriable].map((name) => `${row}."${name}"`).join(', ');
+
+/** Merges the state `r` into the session `s`. OFFSET 0 evaluates each level once, rather than once for each column. */
+const merge = `(${mergedNames.join(', ')}, version, djstripe_updated) = (
+    SELECT ${mergedNames.map((name) => `n.${name}`).join(', ')}, s.version + n.is_changed::integer,
+      CASE WHEN n.is_changed THEN greatest(r.at, s.djstripe_updated) ELSE s.djstripe_updated END
+    FROM (
+      SELECT n.*, (${visible('n')}) IS DISTINCT FROM (${visible('s')}) AS is_changed
+      FROM (
+        SELECT ${merged.map(([name, value]) => `${value} AS "${name}"`).join(', ')}
+        FROM (
+          SELECT m.is_newer, CASE WHEN m.is_newer THEN r.carried ELSE ${filledGaps} END AS taken
+          FROM (SELECT ${isNewer} AS is_newer OFFSET 0) AS m OFFSET 0
+        ) AS m OFFSET 0
+      ) AS n OFFSET 0
+    ) AS n
+  )`;
+
+/**
+ * Stores states of different sessions, and the ledger, in one statement. `stored` has the sessions of the snapshot, each with
+ * the outcome of a state that changes nothing. Sessions in it are updated, others inserted. An outcome of null means that the
+ * session came, went or changed since the snapshot, and the statement did nothing for it yet.
+ *
+ * A value of the sequence is taken only for a row that is to be inserted: djstripe_id must stay below 2^31.
+ *
+ * An event that the ledger has in another API version is merged too: a second endpoint may deliver it in the shape of its own
+ * version. The ledger keeps one entry, with the greatest version.
+ */
+export const applyStates = inputStatement<Delivery, AppliedRow>({
+  name: 'apply',
+  types: { ...storedTypes, ...deliveryTypes, carried: 'jsonb' },
+  sql: `, stored AS MATERIALIZED (
+    SELECT s.id, e.id IS NOT NULL AS is_logged, CASE
+      WHEN e.id IS NOT NULL AND e.api_version IS NOT DISTINCT FROM r.stripe_api_version THEN 'duplicate'
+      WHEN s.version = 0 THEN 'deleted'
+      WHEN NOT ${applies} THEN 'stale'
+    END AS outcome
+    FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${onShardsOf('s.id')}
+      LEFT JOIN stripe_event AS e ON e.session_id = s.id AND e.id = r.stripe_event_id
+  ), updated AS (
+    UPDATE checkout_session AS s SET ${merge}
+    FROM (SELECT r.*, now() AS at FROM input AS r) AS r
+    WHERE s.id = r.id ${onShardsOf('s.id')} AND s.version <> 0 AND ${applies}
+      AND r.id NOT IN (SELECT id FROM stored WHERE outcome = 'duplicate') RETURNING s.id
+  ), inserted AS (
+    INSERT INTO checkout_session AS s (${namesOf(storedTypes)})
+    SELECT ${namesOf(storedTypes)} FROM input AS r WHERE r.id NOT IN (SELECT id FROM stored)
+    ON CONFLICT (id) DO NOTHING RETURNING s.id
+  ), result AS MATERIALIZED (
+    SELECT r.*, s.is_logged, CASE
+      WHEN r.id IN (SELECT id FROM updated UNION ALL SELECT id FROM inserted) THEN 'applied' ELSE s.outcome
+    END AS outcome FROM input AS r LEFT JOIN stored AS s ON s.id = r.id
+  ), logged AS (
+    INSERT INTO stripe_event AS e (session_id, id, type, account, livemode, api_version, created, outcome)
+    SELECT id, stripe_event_id, type, account, event_livemode, stripe_api_version, to_timestamp(event_created), outcome
+    FROM result WHERE type IS NOT NULL AND outcome <> 'duplicate'
+    ON CONFLICT (session_id, id) DO UPDATE SET
+      api_version = greatest(e.api_version COLLATE "C", excluded.api_version COLLATE "C"),
+      outcome = CASE WHEN excluded.outcome = 'applied' THEN 'applied' ELSE e.outcome END
+    WHERE coalesce(e.api_version, '') COLLATE "C" < coalesce(excluded.api_version, '') COLLATE "C"
+      OR excluded.outcome = 'applied'
+    RETURNING session_id
+  )
+  SELECT id, CASE
+    WHEN outcome <> 'applied' AND (is_logged OR type IS NOT NULL AND id NOT IN (SELECT session_id FROM logged))
+      THEN 'duplicate'
+    ELSE outcome
+  END AS outcome FROM result`,
+  rowOf({ state, event }) {
+    const { raw, status, paymentStatus, apiVersion, stamp, defaults, carried } = state;
+    // The columns last: V8 adds what follows a spread one by one.
+    return {
+      carried: Object.keys(carried),
+      stripe_data: raw,
+      status,
+      payment_status: paymentStatus,
+      stripe_progress: stamp.progress,
+      stripe_second: stamp.second,
+      stripe_event_id: stamp.eventId,
+      stripe_api_version: apiVersion,
+      stripe_gaps: gapsOf(carried),
+      type: event?.type,
+      account: event?.account,
+      event_livemode: event?.livemode,
+      event_created: event?.created,
+      ...defaults,
+      ...carried,
+    };
+  },
+});
+
+/** Returns the gaps of a state: the columns that it does not carry, none of them filled. */
+function gapsOf(carried: SessionState['carried']): Record<string, null> {
+  const gaps: Record<string, null> = {};
+  for (const name of carriable) if (carried[name as keyof typeof carried] === undefined) gaps[name] = null;
+  return gaps;
+}
