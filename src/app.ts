@@ -7,12 +7,12 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { Config } from './config.js';
-import type { Database } from './database/database.js';
+import type { Database } from './database/engine/database.js';
 import { enumStore } from './database/enums.js';
+import { stripeEventStore } from './database/events.js';
 import { mirrorStore } from './database/sessions/mirror.js';
 import { sessionStore } from './database/sessions/store.js';
-import { stripeEventStore } from './database/stripe-events.js';
-import { stripeReadStore } from './database/stripe-reads.js';
+import { stripeReadStore } from './database/sessions/stripe-reads.js';
 import { examples } from './model/examples.js';
 import { accessCheck, refuseNoHost, refuseTwoHosts } from './plugins/access.js';
 import { allowOrigins } from './plugins/cors.js';

@@ -1,9 +1,9 @@
 import pino from 'pino';
 import { beforeAll, expect, test } from 'vitest';
-import type { Database } from '../src/database/database.js';
-import { eraseSessions, type Person } from '../src/database/erase.js';
+import type { Database } from '../src/database/engine/database.js';
 import { mirrorStore } from '../src/database/sessions/mirror.js';
 import { createIngest } from '../src/stripe/ingest.js';
+import { eraseSessions, type Person } from '../src/transfer/erase.js';
 import { testDatabase } from './support/database.js';
 import { runCommandLine, runWarmCommand } from './support/process.js';
 import { type RawSession, rawEvent, rawSession } from './support/stripe.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, expect, inject, test } from 'vitest';
-import { openPostgres } from '../src/database/postgres.js';
+import { openPostgres } from '../src/database/engine/postgres.js';
 import { postgresDatabase } from './support/database.js';
 import { administrate, databaseUrl } from './support/postgres.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from './support/service.js';

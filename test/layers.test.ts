@@ -31,6 +31,7 @@ const layers = [
   'app.ts',
   'routes/',
   'plugins/',
+  'transfer/',
   'stripe/',
   'database/',
   'model/',
@@ -38,7 +39,16 @@ const layers = [
   'version.ts',
 ];
 const tops = ['server.ts', 'cli/'];
-const mayImportConfig = ['server.ts', 'app.ts', 'cli/', 'routes/', 'plugins/', 'stripe/', 'database/open.ts'];
+const mayImportConfig = [
+  'server.ts',
+  'app.ts',
+  'cli/',
+  'routes/',
+  'plugins/',
+  'transfer/',
+  'stripe/',
+  'database/engine/open.ts',
+];
 
 /** Whether a file is `config.ts` or a part of it. */
 const isConfiguration = (path: string) => /^config(-\w+)?\.ts$/.test(path);
@@ -78,23 +88,24 @@ import pg from 'pg';
 });
 
 test.each([
-  ['model/session.ts', 'database/database.ts'],
+  ['model/session.ts', 'database/engine/database.ts'],
+  ['stripe/ingest.ts', 'transfer/import.ts'],
   ['errors.ts', 'model/enums.ts'],
-  ['database/sessions.ts', 'plugins/access.ts'],
+  ['database/sessions/store.ts', 'plugins/access.ts'],
   ['plugins/openapi.ts', 'routes/enums.ts'],
   ['routes/enums.ts', 'app.ts'],
   ['app.ts', 'server.ts'],
   ['cli/migrate.ts', 'server.ts'],
   ['server.ts', 'cli/migrate.ts'],
   ['model/session.ts', 'config.ts'],
-  ['database/postgres.ts', 'config.ts'],
-  ['config.ts', 'database/open.ts'],
+  ['database/engine/postgres.ts', 'config.ts'],
+  ['config.ts', 'database/engine/open.ts'],
   ['app.ts', 'helpers/anything.ts'],
 ])('%s importing %s would be noticed', (from, to) => {
   expect(breach(from, to)).toEqual(expect.any(String));
 });
 
-test('imports point one way: server and cli, app, routes, plugins, stripe, database, model, errors', () => {
+test('imports point one way: server and cli, app, routes, plugins, transfer, stripe, database, model, errors', () => {
   const imports = [...files].flatMap(([from, text]) =>
     importsOf(from, text)
       .filter((to) => /^[\w-]+(\/[\w-]+)*\.ts$/.test(to))
@@ -104,13 +115,13 @@ test('imports point one way: server and cli, app, routes, plugins, stripe, datab
   expect(imports.flatMap(({ from, to }) => breach(from, to) ?? [])).toEqual([]);
 });
 
-const routes = [...files].filter(([path]) => path.startsWith('routes/'));
+const withoutSql = [...files].filter(([path]) => /^(routes|plugins|stripe|model)\//.test(path));
 
-test.each(routes)('%s has no Prisma and no driver', (path, text) => {
+test.each(withoutSql)('%s has no Prisma and no driver', (path, text) => {
   for (const name of importsOf(path, text)) expect(name).not.toMatch(/generated|prisma|^pg$|pglite/i);
 });
 
-test.each(routes)('%s has no SQL', (_, text) => {
+test.each(withoutSql)('%s has no SQL', (_, text) => {
   expect(text.match(/\b(SELECT|INSERT INTO|UPDATE \w+ SET|DELETE FROM|EXPLAIN)\b.*/g) ?? []).toEqual([]);
 });
 

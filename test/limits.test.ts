@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { openPostgres } from '../src/database/postgres.js';
+import { openPostgres } from '../src/database/engine/postgres.js';
 import { onPostgres, testDatabase } from './support/database.js';
 import { expectProblem, type Service, sessionBody, sessionsPath, startService } from './support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from './support/stripe.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { prismaDirectory } from '../src/database/migrate.js';
+import { prismaDirectory } from '../src/database/engine/migrate.js';
 import { enumNames, valuesOf } from '../src/model/enums.js';
 import {
   type ColumnKind,

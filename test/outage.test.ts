@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, describe, expect, inject, test } from 'vitest';
-import { openPostgres } from '../src/database/postgres.js';
+import { openPostgres } from '../src/database/engine/postgres.js';
 import { postgresDatabase } from './support/database.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from './support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from './support/stripe.js';

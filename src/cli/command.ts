@@ -1,10 +1,10 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import pino from 'pino';
 import { type Config, nameWarnings, parseConfig } from '../config.js';
-import type { Database } from '../database/database.js';
-import { operatorMessage } from '../database/failures.js';
-import { migrate, requireMigrations } from '../database/migrate.js';
-import { openDatabase } from '../database/open.js';
+import type { Database } from '../database/engine/database.js';
+import { migrate, requireMigrations } from '../database/engine/migrate.js';
+import { openDatabase } from '../database/engine/open.js';
+import { operatorMessage } from '../database/engine/sqlstate.js';
 import { logSerializers, OperatorError } from '../errors.js';
 import { parseLenientTimestamp } from '../model/timestamp.js';
 

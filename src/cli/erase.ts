@@ -1,4 +1,4 @@
-import { eraseSessions } from '../database/erase.js';
+import { eraseSessions } from '../transfer/erase.js';
 import { runCommand, UsageError } from './command.js';
 
 const help = `Erases what is stored of a customer: deletes their Checkout Sessions, with Stripe's raw objects.

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { exportLines, type LineKind } from '../database/export.js';
+import { exportLines, type LineKind } from '../transfer/export.js';
 import { runCommand, UsageError } from './command.js';
 
 const help = `Writes all Checkout Sessions as NDJSON, one on each line, as of one moment.

@@ -1,18 +1,18 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { Database } from '../database/database.js';
-import { djstripeRows, NotDjstripe } from '../database/djstripe.js';
-import { databaseProblem } from '../database/failures.js';
-import { openPostgres } from '../database/postgres.js';
-import { restoringMirror } from '../database/restoring-mirror.js';
+import type { Database } from '../database/engine/database.js';
+import { openPostgres } from '../database/engine/postgres.js';
+import { databaseProblem } from '../database/engine/sqlstate.js';
 import { mirrorStore } from '../database/sessions/mirror.js';
-import { transferStore } from '../database/transfer.js';
 import { OperatorError } from '../errors.js';
-import { type DjstripeNotes, type DjstripeOptions, djstripeElements, newNotes } from '../stripe/djstripe.js';
-import { type ImportTotals, importElements, newTotals } from '../stripe/import.js';
-import { type Element, elementsOf } from '../stripe/import-elements.js';
 import { createIngest } from '../stripe/ingest.js';
+import { type DjstripeNotes, type DjstripeOptions, djstripeElements, newNotes } from '../transfer/djstripe.js';
+import { djstripeRows, NotDjstripe } from '../transfer/djstripe-tables.js';
+import { type ImportTotals, importElements, newTotals } from '../transfer/import.js';
+import { type Element, elementsOf } from '../transfer/ndjson.js';
+import { restoringMirror } from '../transfer/restore.js';
+import { transferStore } from '../transfer/store.js';
 import { type Context, runCommand, UsageError } from './command.js';
 
 const help = `Takes in Checkout Sessions from a file, or those of dj-stripe.

@@ -1,4 +1,4 @@
-import { migrate } from '../database/migrate.js';
+import { migrate } from '../database/engine/migrate.js';
 import { runCommand } from './command.js';
 
 const help = `Usage: npm run migrate

@@ -1,5 +1,5 @@
-import type { Statement } from './database.js';
-import { isLockTimeout, isRefusal, isTimeout } from './failures.js';
+import type { Statement } from './engine/database.js';
+import { isLockTimeout, isRefusal, isTimeout } from './engine/sqlstate.js';
 
 /** Several requests in one statement: one round trip, one plan, one commit. */
 

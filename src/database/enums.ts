@@ -1,5 +1,5 @@
 import type { Enumeration, EnumName } from '../model/enums.js';
-import type { Database } from './database.js';
+import type { Database } from './engine/database.js';
 
 const tables: Readonly<Record<EnumName, string>> = {
   billing_address_collection: 'stripe_session_billing_address_collection',

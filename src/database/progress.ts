@@ -1,4 +1,4 @@
-import type { Database } from './database.js';
+import type { Database } from './engine/database.js';
 
 const saveSql = `INSERT INTO stripe_progress (task, state, updated_at) VALUES ($1, $2::jsonb, now())
   ON CONFLICT (task) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at`;

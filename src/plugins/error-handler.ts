@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
-import { databaseProblem } from '../database/failures.js';
+import { databaseProblem } from '../database/engine/sqlstate.js';
 import { catalogue, loggable, Problem, type ProblemCode } from '../errors.js';
 
 export const problemType = 'application/problem+json';

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import type { StoredPage } from '../database/list.js';
+import type { StoredPage } from '../database/list/page.js';
 import type { StoredSession } from '../database/sessions/read.js';
 import { invalid } from '../errors.js';
 import { encodeCursor } from '../model/cursor.js';

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import type { Database } from '../database/database.js';
-import { healthCheck } from '../database/health.js';
+import type { Database } from '../database/engine/database.js';
+import { healthCheck } from '../database/engine/health.js';
 import { Problem } from '../errors.js';
 import type { Lifecycle } from '../plugins/graceful-close.js';
 import { json, problems } from '../plugins/openapi.js';

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { StripeEventStore } from '../database/stripe-events.js';
+import type { StripeEventStore } from '../database/events.js';
 import { type ListQuery, lookupFamilies } from '../model/list.js';
 import { eventList } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi.js';

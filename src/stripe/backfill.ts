@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import Stripe from 'stripe';
-import type { Database } from '../database/database.js';
+import type { Database } from '../database/engine/database.js';
 import { progressOf } from '../database/progress.js';
 import { storedStates } from '../database/sessions/read.js';
 import { type ColumnName, columns } from '../model/session.js';

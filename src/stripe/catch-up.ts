@@ -1,5 +1,5 @@
 import type Stripe from 'stripe';
-import type { Database } from '../database/database.js';
+import type { Database } from '../database/engine/database.js';
 import { progressOf } from '../database/progress.js';
 import { accountOfPath } from '../model/stripe.js';
 import { secondBeforeNow } from './client.js';

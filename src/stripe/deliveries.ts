@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify';
-import type { StripeEventStore } from '../database/stripe-events.js';
+import type { StripeEventStore } from '../database/events.js';
 import { Problem } from '../errors.js';
 import { isSessionId } from '../model/session.js';
 import { parseTimestamp } from '../model/timestamp.js';

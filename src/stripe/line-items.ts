@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify';
-import type { Database } from '../database/database.js';
-import { sessionsWithoutItems } from '../database/line-items.js';
+import type { Database } from '../database/engine/database.js';
+import { sessionsWithoutItems } from '../database/sessions/line-items.js';
 import { loggable } from '../errors.js';
 import type { Ingested, OnBareCompletion } from './ingest.js';
 import { unlessAborted } from './reading.js';

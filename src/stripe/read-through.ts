@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Config } from '../config.js';
-import type { RawPage, RawSession, StripeReadStore } from '../database/stripe-reads.js';
+import type { RawPage, RawSession, StripeReadStore } from '../database/sessions/stripe-reads.js';
 import { loggable, Problem } from '../errors.js';
 import { asStripeError, missingSession, StripeError } from '../model/stripe-errors.js';
 import { hasLineItems, type StripeListQuery, type StripeView } from '../model/stripe-reads.js';

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
-import type { Database } from '../database/database.js';
-import { stripeEventStore } from '../database/stripe-events.js';
+import type { Database } from '../database/engine/database.js';
+import { stripeEventStore } from '../database/events.js';
 import { loggable } from '../errors.js';
 import { catchUp } from './catch-up.js';
 import type { StripeClient } from './client.js';

@@ -1,5 +1,5 @@
 import { expect, inject, test } from 'vitest';
-import { openPostgres } from '../../src/database/postgres.js';
+import { openPostgres } from '../../src/database/engine/postgres.js';
 import { postgresDatabase, testDatabase } from '../support/database.js';
 
 const template = inject('template');

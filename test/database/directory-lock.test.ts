@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, realpath, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { DirectoryInUse, lockDirectory } from '../../src/database/directory-lock.js';
+import { DirectoryInUse, lockDirectory } from '../../src/database/engine/directory-lock.js';
 
 async function temporaryDirectory(...below: string[]): Promise<string> {
   const root = await realpath(await mkdtemp(join(tmpdir(), 'lock-')));
@@ -16,7 +16,7 @@ async function temporaryDirectory(...below: string[]): Promise<string> {
 
 /** Another process that tries to lock a folder. It writes `locked` and stays, or the name of the error and ends. */
 async function otherProcess(directory: string, cwd = tmpdir()): Promise<{ child: ChildProcess; answer: string }> {
-  const module = new URL('../../dist/database/directory-lock.js', import.meta.url);
+  const module = new URL('../../dist/database/engine/directory-lock.js', import.meta.url);
   const script = `import { lockDirectory } from ${JSON.stringify(module.href)};
     try {
       await lockDirectory(${JSON.stringify(directory)});

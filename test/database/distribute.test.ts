@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import type { Database } from '../../src/database/database.js';
+import type { Database } from '../../src/database/engine/database.js';
 import { testDatabase } from '../support/database.js';
 
 const script = readFileSync(new URL('../../prisma/distribute.sql', import.meta.url), 'utf8');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Statement } from '../../src/database/database.js';
+import type { Statement } from '../../src/database/engine/database.js';
 import { mirrorStore } from '../../src/database/sessions/mirror.js';
 import { sessionStore } from '../../src/database/sessions/store.js';
 import { columns } from '../../src/model/session.js';

@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, expect, inject, test } from 'vitest';
-import type { Database } from '../../src/database/database.js';
-import { openPostgres } from '../../src/database/postgres.js';
+import type { Database } from '../../src/database/engine/database.js';
+import { openPostgres } from '../../src/database/engine/postgres.js';
 import { sessionStore } from '../../src/database/sessions/store.js';
 import { columns } from '../../src/model/session.js';
 import { parseSession } from '../../src/model/session-request.js';

@@ -12,7 +12,7 @@ import {
   prismaDirectory,
   readMigrations,
   withSchemaEngine,
-} from '../../src/database/migrate.js';
+} from '../../src/database/engine/migrate.js';
 import { columns } from '../../src/model/session.js';
 import { onPostgres, testDatabase } from '../support/database.js';
 

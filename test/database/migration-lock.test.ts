@@ -2,8 +2,8 @@ import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, inject, onTestFinished, test } from 'vitest';
-import { operatorMessage } from '../../src/database/failures.js';
-import { migrate, prismaDirectory } from '../../src/database/migrate.js';
+import { migrate, prismaDirectory } from '../../src/database/engine/migrate.js';
+import { operatorMessage } from '../../src/database/engine/sqlstate.js';
 import { testDatabase } from '../support/database.js';
 
 const template = inject('template');

@@ -1,7 +1,7 @@
 import { afterAll, expect, inject, test } from 'vitest';
-import type { Database } from '../../src/database/database.js';
-import { migrate, pendingMigrations } from '../../src/database/migrate.js';
-import { openPostgres } from '../../src/database/postgres.js';
+import type { Database } from '../../src/database/engine/database.js';
+import { migrate, pendingMigrations } from '../../src/database/engine/migrate.js';
+import { openPostgres } from '../../src/database/engine/postgres.js';
 import { postgresDatabase, testDatabase } from '../support/database.js';
 import { administrate } from '../support/postgres.js';
 

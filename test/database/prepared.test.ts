@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, expect, inject, test } from 'vitest';
-import type { Database, Statement } from '../../src/database/database.js';
-import { documentsReader } from '../../src/database/documents.js';
-import { openPostgres } from '../../src/database/postgres.js';
+import type { Database, Statement } from '../../src/database/engine/database.js';
+import { openPostgres } from '../../src/database/engine/postgres.js';
+import { documentsReader } from '../../src/database/list/batch.js';
 import { testDatabase } from '../support/database.js';
 import { administrate, databaseUrl } from '../support/postgres.js';
 

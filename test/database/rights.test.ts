@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { afterAll, expect, inject, onTestFinished, test } from 'vitest';
-import type { Database } from '../../src/database/database.js';
-import { migrate } from '../../src/database/migrate.js';
-import { openPostgres } from '../../src/database/postgres.js';
-import { assertMayMigrate, assertMayRun } from '../../src/database/rights.js';
+import type { Database } from '../../src/database/engine/database.js';
+import { migrate } from '../../src/database/engine/migrate.js';
+import { openPostgres } from '../../src/database/engine/postgres.js';
+import { assertMayMigrate, assertMayRun } from '../../src/database/engine/rights.js';
 import { postgresDatabase, testDatabase } from '../support/database.js';
 import { administrate } from '../support/postgres.js';
 import { runCommandLine, runToExit, startProcess } from '../support/process.js';

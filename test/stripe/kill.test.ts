@@ -1,5 +1,5 @@
 import { expect, inject, test } from 'vitest';
-import { openEmbedded } from '../../src/database/embedded.js';
+import { openEmbedded } from '../../src/database/engine/embedded.js';
 import { postgresDatabase } from '../support/database.js';
 import { dataDirectory, startProcess } from '../support/process.js';
 import { rawEvent, rawSession, signatureOf, webhookSecret } from '../support/stripe.js';

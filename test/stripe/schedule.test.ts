@@ -1,8 +1,8 @@
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config.js';
+import { stripeEventStore } from '../../src/database/events.js';
 import { mirrorStore } from '../../src/database/sessions/mirror.js';
-import { stripeEventStore } from '../../src/database/stripe-events.js';
 import { stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { type Schedule, startSchedule } from '../../src/stripe/schedule.js';

@@ -3,9 +3,9 @@ import { cp, mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, inject } from 'vitest';
-import type { Database } from '../../src/database/database.js';
-import { openPGlite } from '../../src/database/embedded.js';
-import { openPostgres } from '../../src/database/postgres.js';
+import type { Database } from '../../src/database/engine/database.js';
+import { openPGlite } from '../../src/database/engine/embedded.js';
+import { openPostgres } from '../../src/database/engine/postgres.js';
 import { administrate, databaseUrl } from './postgres.js';
 
 const template = inject('template');

@@ -4,7 +4,7 @@ import supertest from 'supertest';
 import { afterAll, expect } from 'vitest';
 import { buildApp } from '../../src/app.js';
 import { parseConfig } from '../../src/config.js';
-import type { Database } from '../../src/database/database.js';
+import type { Database } from '../../src/database/engine/database.js';
 import { testDatabase } from './database.js';
 
 export interface Service {

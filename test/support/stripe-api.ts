@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import { afterAll, inject } from 'vitest';
-import type { Database } from '../../src/database/database.js';
-import { openEmbedded } from '../../src/database/embedded.js';
+import type { Database } from '../../src/database/engine/database.js';
+import { openEmbedded } from '../../src/database/engine/embedded.js';
 import { postgresDatabase, seededDirectory } from './database.js';
 import { type RawEvent, type RawSession, rawSession } from './stripe.js';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import type { TestProject } from 'vitest/node';
-import { migrate, noFilters, readMigrations, withSchemaEngine } from '../../src/database/migrate.js';
-import { openPostgres } from '../../src/database/postgres.js';
+import { migrate, noFilters, readMigrations, withSchemaEngine } from '../../src/database/engine/migrate.js';
+import { openPostgres } from '../../src/database/engine/postgres.js';
 import { administrate, databaseUrl } from './postgres.js';
 
 /** What the tests copy their databases from, as making one anew takes seconds: files, or a name on PostgreSQL. */

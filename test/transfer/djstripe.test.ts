@@ -1,10 +1,10 @@
 import { describe, expect, inject, test } from 'vitest';
-import type { Database } from '../../src/database/database.js';
-import { djstripeRows, NotDjstripe } from '../../src/database/djstripe.js';
+import type { Database } from '../../src/database/engine/database.js';
 import { sessionStore } from '../../src/database/sessions/store.js';
-import { type ImportedRow, transferStore } from '../../src/database/transfer.js';
-import { djstripeElements, newNotes } from '../../src/stripe/djstripe.js';
-import type { Element } from '../../src/stripe/import-elements.js';
+import { djstripeElements, newNotes } from '../../src/transfer/djstripe.js';
+import { djstripeRows, NotDjstripe } from '../../src/transfer/djstripe-tables.js';
+import type { Element } from '../../src/transfer/ndjson.js';
+import { type ImportedRow, transferStore } from '../../src/transfer/store.js';
 import { expectSession } from '../support/contract.js';
 import { postgresDatabase, testDatabase } from '../support/database.js';
 import { runWarmCommand as run } from '../support/process.js';

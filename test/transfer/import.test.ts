@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import type { Database } from '../../src/database/database.js';
+import type { Database } from '../../src/database/engine/database.js';
 import { sessionStore } from '../../src/database/sessions/store.js';
 import { parseSession } from '../../src/model/session-request.js';
 import { expectSession } from '../support/contract.js';

@@ -1,7 +1,7 @@
 import type { SessionState, StripeEvent } from '../../model/stripe.js';
 import { type BatchObserver, batching, decided, type LockLimit, writeBatch } from '../batch.js';
-import type { Database } from '../database.js';
-import { retrying } from '../failures.js';
+import type { Database } from '../engine/database.js';
+import { retrying } from '../engine/sqlstate.js';
 import { byId } from './statement.js';
 import { applyStates, type Delivery, type Outcome } from './upsert.js';
 

@@ -1,8 +1,8 @@
 import { columns } from '../../model/session.js';
 import { tombstoneOrder } from '../columns.js';
-import type { Database, Statement } from '../database.js';
-import type { ListTable } from '../list.js';
-import { paymentSql } from '../payment.js';
+import type { Database, Statement } from '../engine/database.js';
+import type { ListTable } from '../list/page.js';
+import { paymentSql } from './payment.js';
 import { byId, etagOf, onShardsOf } from './statement.js';
 
 /** The statements that read one session, or many by their ids. */

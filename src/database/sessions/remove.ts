@@ -1,5 +1,5 @@
 import { tombstoneValues } from '../columns.js';
-import type { Database } from '../database.js';
+import type { Database } from '../engine/database.js';
 import { assigned, type Tags, tagsSatisfy } from './statement.js';
 
 /** What makes a session a tombstone: nothing of it stays but the id. */

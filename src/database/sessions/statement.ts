@@ -1,5 +1,5 @@
 import { type ColumnTypes, declared, quoted } from '../columns.js';
-import type { Database, Statement } from '../database.js';
+import type { Database, Statement } from '../engine/database.js';
 
 /** What the statements that change sessions have in common: each takes any number of inputs, of different ids. */
 

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { serialize } from 'pg-protocol';
 import type { Statement } from './database.js';
-import { isStalePlan } from './failures.js';
+import { isStalePlan } from './sqlstate.js';
 
 /** A statement with a name. Its values are texts, numbers, booleans, lists of texts, and null. */
 export type NamedStatement = Statement & { readonly name: string };

@@ -1,7 +1,7 @@
-import { OperatorError } from '../errors.js';
-import { sequence } from './columns.js';
+import { OperatorError } from '../../errors.js';
+import { sequence } from '../columns.js';
+import { Prisma } from '../generated/client.js';
 import type { Database } from './database.js';
-import { Prisma } from './generated/client.js';
 
 /** Asks for the rights of a database role before the first statement fails for want of one. */
 

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { DjstripeRow } from '../database/djstripe.js';
 import type { SessionWrite } from '../model/session.js';
-import type { Element } from './import-elements.js';
-import { keptRow, type Read } from './import-items.js';
-import { type Origin, type Translation, translate } from './translate.js';
+import { type Origin, type Translation, translate } from '../stripe/translate.js';
+import type { DjstripeRow } from './djstripe-tables.js';
+import type { Element } from './ndjson.js';
+import { keptRow, type Read } from './records.js';
 
 /** From dj-stripe's rows to what an import takes in. Pure. */
 

@@ -1,8 +1,8 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
-import { OperatorError } from '../errors.js';
-import { retrying } from './failures.js';
+import { OperatorError } from '../../errors.js';
 import { assertMayMigrate } from './rights.js';
+import { retrying } from './sqlstate.js';
 
 /** Migrations of a PostgreSQL: one process at a time, on connections that no request uses. */
 

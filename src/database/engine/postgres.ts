@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { Database, Statement } from './database.js';
-import { endsConnection, isReadOnlyRefusal, isStalePlan } from './failures.js';
 import { migrating } from './postgres-migration.js';
 import { runPrepared } from './prepared.js';
+import { endsConnection, isReadOnlyRefusal, isStalePlan } from './sqlstate.js';
 
 export interface PostgresOptions {
   /** `postgresql://…` */

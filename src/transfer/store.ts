@@ -1,5 +1,5 @@
-import { sequence } from './columns.js';
-import type { Database } from './database.js';
+import { sequence } from '../database/columns.js';
+import type { Database } from '../database/engine/database.js';
 import { importSessionsSql } from './import-sessions.js';
 import { importLedgerSql, importProgressSql, importTombstonesSql } from './import-tables.js';
 

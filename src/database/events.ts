@@ -1,6 +1,6 @@
 import { eventColumns } from '../model/stripe.js';
-import type { Database } from './database.js';
-import { type ListTable, listReader } from './list.js';
+import type { Database } from './engine/database.js';
+import { type ListTable, listReader } from './list/page.js';
 
 /** The SQL of a time as JSON, in UTC whatever the connection's time zone. */
 const utc = (time: string) => `left(to_json(${time} AT TIME ZONE 'UTC')::text, -1), '+00:00"'`;

@@ -1,6 +1,6 @@
-import type { DjstripeRow } from '../database/djstripe.js';
 import { type DjstripeOptions, readNoted } from './djstripe.js';
-import type { Element } from './import-elements.js';
+import type { DjstripeRow } from './djstripe-tables.js';
+import type { Element } from './ndjson.js';
 
 /** Reads dj-stripe's objects as `manage.py dumpdata` of Django writes them. Pure. */
 

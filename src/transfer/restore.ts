@@ -1,6 +1,6 @@
-import type { Database } from './database.js';
-import { retrying } from './failures.js';
-import { type MirrorStore, mirrorStore } from './sessions/mirror.js';
+import type { Database } from '../database/engine/database.js';
+import { retrying } from '../database/engine/sqlstate.js';
+import { type MirrorStore, mirrorStore } from '../database/sessions/mirror.js';
 
 /** Brings back sessions that were deleted. */
 

@@ -1,8 +1,8 @@
-import { databaseProblem } from '../database/failures.js';
-import type { RowResult, TransferStore } from '../database/transfer.js';
-import type { Element } from './import-elements.js';
-import type { Item } from './import-items.js';
-import type { Ingest, Ingested } from './ingest.js';
+import { databaseProblem } from '../database/engine/sqlstate.js';
+import type { Ingest, Ingested } from '../stripe/ingest.js';
+import type { Element } from './ndjson.js';
+import type { Item } from './records.js';
+import type { RowResult, TransferStore } from './store.js';
 
 /** What became of all that was read. The others add up to `read`. */
 export interface ImportTotals {

@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
-import { Problem } from '../errors.js';
+import { Problem } from '../../errors.js';
 import { type Condition, type Database, ping } from './database.js';
-import { databaseProblem } from './failures.js';
 import { pendingMigrations } from './migrate.js';
+import { databaseProblem } from './sqlstate.js';
 
 /** Milliseconds for all statements of a check: less than the three seconds that orchestrators are told to wait. */
 const limit = 2000;

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { OperatorError, Problem, type ProblemCode } from '../errors.js';
+import { OperatorError, Problem, type ProblemCode } from '../../errors.js';
 
 /** What failures of the database and of the system mean: to a client, to the person who started the service. */
 

@@ -1,4 +1,4 @@
-import type { Database } from './database.js';
+import type { Database } from '../engine/database.js';
 
 /** How long ago an event was received, in seconds: more than one bound, up to the other. */
 export interface AgeRange {

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
-import { isAbsence } from './failures.js';
+import { isAbsence } from './sqlstate.js';
 
 /** One SQL statement with its parameters; with a name it is prepared once per connection. */
 export interface Statement {

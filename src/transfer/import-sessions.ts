@@ -1,7 +1,7 @@
-import { quoted, sequence, sessionTypes, writtenTypes } from './columns.js';
-import { assigned } from './sessions/statement.js';
-import { stampOf } from './sessions/upsert.js';
-import { recordset } from './transfer-types.js';
+import { quoted, sequence, sessionTypes, writtenTypes } from '../database/columns.js';
+import { assigned } from '../database/sessions/statement.js';
+import { stampOf } from '../database/sessions/upsert.js';
+import { recordset } from './recordset.js';
 
 /** The statement that imports sessions. */
 

@@ -1,7 +1,7 @@
-import type { Condition } from '../model/filters.js';
-import type { ColumnKind } from '../model/session.js';
-import { sqlTypes } from './columns.js';
-import { Prisma } from './generated/client.js';
+import type { Condition } from '../../model/filters.js';
+import type { ColumnKind } from '../../model/session.js';
+import { sqlTypes } from '../columns.js';
+import { Prisma } from '../generated/client.js';
 
 /** The name of a column, quoted: never a client's word. */
 export function identifier(column: string): Prisma.Sql {

@@ -3,7 +3,7 @@ import { createGunzip } from 'node:zlib';
 import { OperatorError } from '../errors.js';
 import { type DjstripeOptions, isDjstripeRow, readNoted } from './djstripe.js';
 import { DjstripeDump, isDumped } from './djstripe-dump.js';
-import { type Read, readItem } from './import-items.js';
+import { type Read, readItem } from './records.js';
 
 /** Reads the elements of a file: NDJSON line by line, a JSON document whole. */
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type BatchObserver, batching } from './batch.js';
-import type { Database } from './database.js';
+import { type BatchObserver, batching } from '../batch.js';
+import type { Database } from '../engine/database.js';
 
 /** A statement whose rows are documents: JSON without a line break, as PostgreSQL writes it. */
 export interface PageStatement {

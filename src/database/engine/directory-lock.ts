@@ -4,7 +4,7 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { OperatorError } from '../errors.js';
+import { OperatorError } from '../../errors.js';
 
 /**
  * Takes a folder for this process alone, by listening on a local socket in it. The operating system lets go

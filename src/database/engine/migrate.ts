@@ -7,11 +7,11 @@ import {
   type SqlMigrationAwareDriverAdapterFactory,
 } from '@prisma/driver-adapter-utils';
 import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
-import { OperatorError } from '../errors.js';
+import { OperatorError } from '../../errors.js';
 import type { Database } from './database.js';
 
 /** `prisma/`, beside `src/` and `dist/` alike. */
-export const prismaDirectory = fileURLToPath(new URL('../../prisma/', import.meta.url));
+export const prismaDirectory = fileURLToPath(new URL('../../../prisma/', import.meta.url));
 
 /**
  * Brings the database up to the migrations of a folder, with Prisma's own engine and its own

@@ -1,4 +1,4 @@
-import type { Database } from './database.js';
+import type { Database } from '../database/engine/database.js';
 
 /** Reads the sessions of a dj-stripe database, whichever of its versions made it. */
 

@@ -1,12 +1,12 @@
-import { type Cursor, cursorAt } from '../model/cursor.js';
-import type { Condition } from '../model/filters.js';
-import type { ListQuery } from '../model/list.js';
-import type { ColumnKind } from '../model/session.js';
-import { type BatchObserver, sharing } from './batch.js';
-import { conditionSql, hasPartialIndex, identifier, indexPredicate, parameter } from './conditions.js';
-import type { Database } from './database.js';
-import { type Documents, type DocumentsReader, documentsReader, type PageStatement, separator } from './documents.js';
-import { Prisma } from './generated/client.js';
+import { type Cursor, cursorAt } from '../../model/cursor.js';
+import type { Condition } from '../../model/filters.js';
+import type { ListQuery } from '../../model/list.js';
+import type { ColumnKind } from '../../model/session.js';
+import { type BatchObserver, sharing } from '../batch.js';
+import type { Database } from '../engine/database.js';
+import { Prisma } from '../generated/client.js';
+import { type Documents, type DocumentsReader, documentsReader, type PageStatement, separator } from './batch.js';
+import { conditionSql, hasPartialIndex, identifier, indexPredicate, parameter } from './sql.js';
 
 /** A table that is listed. Its rows have a unique `id`, and are published as JSON text made by PostgreSQL. */
 export interface ListTable {

@@ -6,7 +6,7 @@ import { parseSession } from '../model/session-request.js';
 import type { SessionState } from '../model/stripe.js';
 import { parseTimestamp } from '../model/timestamp.js';
 import { validator } from '../model/validator.js';
-import { type EventBody, eventFault } from './ingest.js';
+import { type EventBody, eventFault } from '../stripe/ingest.js';
 
 /** Reads what a line or an element of an import is. Pure. */
 

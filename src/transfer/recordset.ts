@@ -1,4 +1,4 @@
-import { type ColumnTypes, declared, quoted } from './columns.js';
+import { type ColumnTypes, declared, quoted } from '../database/columns.js';
 
 /** Returns the SQL of the rows `r` in the JSON `$1`, with their position, and with one more column from a function. */
 export function recordset(types: ColumnTypes, more?: string, name?: string): string {

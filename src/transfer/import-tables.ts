@@ -1,6 +1,6 @@
-import { eventTypes, progressTypes, quoted, tombstoneTypes, tombstoneValues } from './columns.js';
-import { assigned } from './sessions/statement.js';
-import { recordset } from './transfer-types.js';
+import { eventTypes, progressTypes, quoted, tombstoneTypes, tombstoneValues } from '../database/columns.js';
+import { assigned } from '../database/sessions/statement.js';
+import { recordset } from './recordset.js';
 
 /** The statements that import the tables beside the sessions. */
 

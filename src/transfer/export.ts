@@ -1,5 +1,12 @@
-import { type ColumnTypes, eventTypes, progressTypes, sequence, sessionTypes, tombstoneTypes } from './columns.js';
-import type { Database } from './database.js';
+import {
+  type ColumnTypes,
+  eventTypes,
+  progressTypes,
+  sequence,
+  sessionTypes,
+  tombstoneTypes,
+} from '../database/columns.js';
+import type { Database } from '../database/engine/database.js';
 
 /** Reads everything out, page by page, as lines of JSON that PostgreSQL writes. */
 

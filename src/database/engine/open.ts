@@ -1,5 +1,5 @@
-import type { Config } from '../config.js';
-import { OperatorError } from '../errors.js';
+import type { Config } from '../../config.js';
+import { OperatorError } from '../../errors.js';
 import type { Database } from './database.js';
 
 interface OpenOptions {

@@ -1,12 +1,12 @@
-import type { Cursor } from '../model/cursor.js';
-import type { Condition } from '../model/filters.js';
-import { missingSession } from '../model/stripe-errors.js';
-import type { StripeFilterName, StripeListQuery, StripeView } from '../model/stripe-reads.js';
-import { type BatchObserver, batching } from './batch.js';
-import type { Database } from './database.js';
-import { documentsReader } from './documents.js';
-import { Prisma } from './generated/client.js';
-import { type ListTable, pageStatements, readPage } from './list.js';
+import type { Cursor } from '../../model/cursor.js';
+import type { Condition } from '../../model/filters.js';
+import { missingSession } from '../../model/stripe-errors.js';
+import type { StripeFilterName, StripeListQuery, StripeView } from '../../model/stripe-reads.js';
+import { type BatchObserver, batching } from '../batch.js';
+import type { Database } from '../engine/database.js';
+import { Prisma } from '../generated/client.js';
+import { documentsReader } from '../list/batch.js';
+import { type ListTable, pageStatements, readPage } from '../list/page.js';
 
 /** Reads Stripe's own objects: each session as Stripe sent it last, for Stripe's SDKs. */
 

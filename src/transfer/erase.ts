@@ -1,6 +1,6 @@
-import type { Database } from './database.js';
-import { retrying } from './failures.js';
-import { emptied } from './sessions/remove.js';
+import type { Database } from '../database/engine/database.js';
+import { retrying } from '../database/engine/sqlstate.js';
+import { emptied } from '../database/sessions/remove.js';
 
 /** Erases what is stored of a person: the sessions, by which alone this database knows them. */
 
