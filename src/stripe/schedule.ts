@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Database } from '../database/engine/database.js';
-import { stripeEventStore } from '../database/events.js';
+import { removeOldEvents } from '../database/retention.js';
 import { loggable } from '../errors.js';
 import { catchUp } from './catch-up.js';
 import type { StripeClient } from './client.js';
@@ -48,7 +48,6 @@ const maxInterval = 2 ** 31 - 1;
 /** Starts the periodic work: at once, and again an interval after it was done, so no two runs are at the same time. */
 export function startSchedule(options: ScheduleOptions): Schedule {
   const { database, ingest, log, clients, catchUpInterval, accountId, lineItems, eventRetentionDays, onRun } = options;
-  const events = stripeEventStore(database);
   const ending = new AbortController();
   const { signal } = ending;
 
@@ -86,7 +85,7 @@ export function startSchedule(options: ScheduleOptions): Schedule {
 
   const removeOld = () =>
     attempt('removing old events', async () => {
-      const removed = await events.removeOld(eventRetentionDays, signal);
+      const removed = await removeOldEvents(database, eventRetentionDays, signal);
       if (removed > 0) log.info({ removed }, 'removed old events');
     });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { tombstoneValues } from '../../src/database/columns.js';
 import { frequent, together } from '../../src/database/list/batch.js';
-import { pageStatements } from '../../src/database/list/page.js';
+import { pageStatements } from '../../src/database/list/plan.js';
 import { sessionTable } from '../../src/database/sessions/read.js';
 import { type Cursor, cursorAt, encodeCursor } from '../../src/model/cursor.js';
 import type { ListQuery } from '../../src/model/list.js';

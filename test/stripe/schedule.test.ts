@@ -1,7 +1,7 @@
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config.js';
-import { stripeEventStore } from '../../src/database/events.js';
+import { removeOldEvents } from '../../src/database/retention.js';
 import { mirrorStore } from '../../src/database/sessions/mirror.js';
 import { stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
@@ -21,7 +21,7 @@ const logged: { level: number; msg: string; err?: { message: string } }[] = [];
 const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
 const runs: string[] = [];
 const started: Schedule[] = [];
-const { removeOld } = stripeEventStore(database);
+const removeOld = (days: number) => removeOldEvents(database, days);
 
 function start(catchUpInterval: number, environment: Record<string, string> = stripe.environment): Schedule {
   const schedule = startSchedule({

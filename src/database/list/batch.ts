@@ -1,14 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type BatchObserver, batching } from '../batch.js';
 import type { Database } from '../engine/database.js';
-
-/** A statement whose rows are documents: JSON without a line break, as PostgreSQL writes it. */
-export interface PageStatement {
-  readonly text: string;
-  readonly values: readonly unknown[];
-  /** Whether the same plan is the best one whatever the values, so that it may be made once and kept. */
-  readonly hasOnePlan: boolean;
-}
+import type { PageStatement } from './plan.js';
 
 /** Documents in their order, as they stand in a JSON array: a line each, so that they can be told apart. */
 export interface Documents {

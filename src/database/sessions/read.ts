@@ -1,7 +1,7 @@
 import { columns } from '../../model/session.js';
 import { tombstoneOrder } from '../columns.js';
 import type { Database, Statement } from '../engine/database.js';
-import type { ListTable } from '../list/page.js';
+import type { ListTable } from '../list/plan.js';
 import { paymentSql } from './payment.js';
 import { byId, etagOf, onShardsOf } from './statement.js';
 

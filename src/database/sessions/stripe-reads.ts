@@ -6,7 +6,8 @@ import { type BatchObserver, batching } from '../batch.js';
 import type { Database } from '../engine/database.js';
 import { Prisma } from '../generated/client.js';
 import { documentsReader } from '../list/batch.js';
-import { type ListTable, pageStatements, readPage } from '../list/page.js';
+import { readPage } from '../list/page.js';
+import { type ListTable, pageStatements } from '../list/plan.js';
 
 /** Reads Stripe's own objects: each session as Stripe sent it last, for Stripe's SDKs. */
 
