@@ -3,7 +3,11 @@ import { type BatchObserver, batching, decided, type LockLimit, writeBatch } fro
 import type { Database } from '../engine/database.js';
 import { retrying } from '../engine/sqlstate.js';
 import { byId } from './statement.js';
-import { applyStates, type Delivery, type Outcome } from './upsert.js';
+import { type AppliedRow, applyStates, type Delivery, fillGaps, type Outcome } from './upsert.js';
+
+/** Returns an outcome; undefined for a state that must be tried again. */
+const outcomeOf = (outcome: AppliedRow['outcome'] | undefined): Outcome | undefined =>
+  outcome === 'fills' ? undefined : (outcome ?? undefined);
 
 export type MirrorStore = ReturnType<typeof mirrorStore>;
 
@@ -12,9 +16,12 @@ export function mirrorStore(database: Database, onBatch?: BatchObserver) {
   /** What became of each, in their order; undefined for what must be tried again. */
   function applyOnce(deliveries: readonly Delivery[], limit: LockLimit = {}): Promise<(Outcome | undefined)[]> {
     return retrying(async () => {
-      const rows = await applyStates(database.query, deliveries, limit);
       const ids = deliveries.map(({ state }) => state.id);
-      return byId(rows, ids).map((row) => row?.outcome ?? undefined);
+      const rows = byId(await applyStates(database.query, deliveries, limit), ids);
+      const filling = deliveries.filter((_, index) => rows[index]?.outcome === 'fills');
+      const filled = filling.length > 0 ? await fillGaps(database.query, filling, limit) : [];
+      const outcomes = new Map(filled.map(({ id, outcome }) => [id, outcome]));
+      return rows.map((row) => outcomeOf(row?.outcome === 'fills' ? outcomes.get(row.id) : row?.outcome));
     });
   }
 
