@@ -1,0 +1,54 @@
+/** What `monitoring/` holds, read once: for the tests, and for the run against a real Prometheus. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+
+/** The path of a file or folder in `monitoring/`. @param {string} name */
+export const monitoringPath = (name) => fileURLToPath(new URL(`../../monitoring/${name}`, import.meta.url));
+
+const read = (/** @type {string} */ name) => readFileSync(monitoringPath(name), 'utf8');
+
+/**
+ * @typedef {object} Alert
+ * @property {string} alert its name
+ * @property {string} expr
+ * @property {{ severity: string }} labels
+ * @property {{ summary: string, description: string }} annotations
+ *
+ * @typedef {object} AlertTest
+ * @property {string} name
+ * @property {{ series: string }[]} input_series
+ * @property {{ expr: string, exp_samples: { labels: string }[] }[]} promql_expr_test
+ */
+
+/** @type {Alert[]} */
+export const alerts = parse(read('alerts.yaml')).groups.flatMap((/** @type {{ rules: Alert[] }} */ { rules }) => rules);
+
+/** The tests of promtool. @type {AlertTest[]} */
+export const alertTests = parse(read('alerts.test.yaml')).tests;
+
+/**
+ * Returns the selectors of series in an expression, as they stand: `name{label="value"}`.
+ *
+ * @param {string} expression in which every metric has labels, as all of ours have
+ */
+export function selectorsOf(expression) {
+  return expression.match(/\b[a-zA-Z_:][\w:]*\{[^}]*\}/g) ?? [];
+}
+
+/** Returns the names of the metrics in an expression, each once. @param {string} expression */
+export function metricsOf(expression) {
+  return [...new Set(selectorsOf(expression).map((selector) => selector.slice(0, selector.indexOf('{'))))];
+}
+
+/**
+ * Returns the names in an expression that no label follows: words that are no function, keyword, label of `by`, `on` or
+ * `without`, and no duration.
+ *
+ * @param {string} expression
+ */
+export function bareNamesOf(expression) {
+  const bare = expression.replaceAll(/[\w:]+\{[^}]*\}|\[[^\]]*\]|\b(by|on|without) \([^)]*\)/g, ' ');
+  const words = bare.match(/\b[a-z_][a-z_0-9]*\b(?! *\()/g) ?? [];
+  return words.filter((word) => !['and', 'or', 'unless'].includes(word));
+}
