@@ -19,6 +19,18 @@ const read = (/** @type {string} */ name) => readFileSync(monitoringPath(name), 
  * @property {string} name
  * @property {{ series: string }[]} input_series
  * @property {{ expr: string, exp_samples: { labels: string }[] }[]} promql_expr_test
+ *
+ * @typedef {object} Panel
+ * @property {number} id
+ * @property {string} type
+ * @property {string} title
+ * @property {string} [description]
+ * @property {{ x: number, y: number, w: number, h: number }} gridPos
+ * @property {{ uid: string }} [datasource]
+ * @property {{ expr: string, datasource: { uid: string } }[]} [targets]
+ *
+ * @typedef {{ name: string, type: string, definition?: string }} Variable
+ * @typedef {{ title: string, uid: string, panels: Panel[], templating: { list: Variable[] } }} Dashboard
  */
 
 /** @type {Alert[]} */
@@ -26,6 +38,17 @@ export const alerts = parse(read('alerts.yaml')).groups.flatMap((/** @type {{ ru
 
 /** The tests of promtool. @type {AlertTest[]} */
 export const alertTests = parse(read('alerts.test.yaml')).tests;
+
+/** The configuration of Prometheus. */
+export const prometheusConfig = () => parse(read('prometheus.yaml'));
+
+/** @type {Dashboard} */
+export const dashboard = JSON.parse(read('dashboard.json'));
+
+/** Every query of the dashboard, with the panel that shows it. */
+export const dashboardQueries = dashboard.panels.flatMap(({ title, targets = [] }) =>
+  targets.map(({ expr }) => ({ title, expr })),
+);
 
 /**
  * Returns the selectors of series in an expression, as they stand: `name{label="value"}`.
