@@ -1,11 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { onPostgres } from './support/database.js';
-import { alerts, alertTests, bareNamesOf, metricsOf, selectorsOf } from './support/monitoring.mjs';
+import { alerts, alertTests, bareNamesOf, dashboard, metricsOf, selectorsOf } from './support/monitoring.mjs';
 import { startService } from './support/service.js';
 
 /** What can be known of the alerts without Prometheus; `npm run monitoring` runs them in one, and against series. */
 
 const { api } = await startService();
+const runbook = readFileSync(new URL('../docs/runbook.md', import.meta.url), 'utf8');
 
 /** The metrics that the service has, a histogram by its parts. */
 async function servedMetrics(): Promise<string[]> {
@@ -26,11 +28,33 @@ test('every alert has a name of its own', () => {
   expect(new Set(alerts.map(({ alert }) => alert)).size).toBe(alerts.length);
 });
 
-test.each(alerts)('$alert has a severity, a summary and what to do', (rule) => {
+test.each(alerts)('$alert has a severity, a summary, what to do and a place in the runbook', ({ alert, ...rule }) => {
   const { labels, annotations } = rule;
   expect(['critical', 'warning']).toContain(labels.severity);
   expect(annotations.summary).toMatch(/\.$/);
   expect(annotations.description).toMatch(/\.$/);
+  expect(annotations.runbook).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
+});
+
+test('the runbook has a section for each alert, in their order, and no other', () => {
+  const headings = [...runbook.matchAll(/^## (\S+)$/gm)].map(([, heading]) => heading);
+  expect(headings.length).toBeGreaterThan(10);
+  expect(headings).toEqual(alerts.map(({ alert }) => alert));
+});
+
+test.each(alerts)('the section of $alert says what it means, what to look at and what to do', ({ alert, labels }) => {
+  const [, section = ''] = new RegExp(`^## ${alert}\n(.*?)(?=^## |$(?![^]))`, 'ms').exec(runbook) ?? [];
+  expect(section).toContain(`\n_${labels.severity}._ `);
+  for (const part of ['**Look at**', '**Do**']) expect(section).toContain(part);
+});
+
+test('the runbook names panels that the dashboard has', () => {
+  const prose = runbook.replaceAll(/```.*?```|`[^`]*`/gs, '');
+  const named = [...prose.matchAll(/\b_([^_]+)_(?!\w)/g)].map(([, name]) => name?.replaceAll(/\s+/g, ' '));
+  const panels = named.filter((name) => !['critical.', 'warning.'].includes(name ?? ''));
+  expect(panels.length).toBeGreaterThan(10);
+  const titles = dashboard.panels.map(({ title }) => title);
+  expect(panels.filter((name) => !titles.includes(name ?? ''))).toEqual([]);
 });
 
 test.each(alerts)('$alert asks for metrics that the service has, of its job alone', async ({ expr }) => {

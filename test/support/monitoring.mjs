@@ -13,7 +13,7 @@ const read = (/** @type {string} */ name) => readFileSync(monitoringPath(name), 
  * @property {string} alert its name
  * @property {string} expr
  * @property {{ severity: string }} labels
- * @property {{ summary: string, description: string }} annotations
+ * @property {{ summary: string, description: string, runbook: string }} annotations
  *
  * @typedef {object} AlertTest
  * @property {string} name
