@@ -1,14 +1,16 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { environmentVariables, parseConfig, secretFileVariables } from '../src/config.js';
+import { contract } from './support/contract.js';
 
 /** What can be known of the image and the compose file without building them. */
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 const dockerfile = read('Dockerfile');
 const compose = parse(read('docker-compose.yml'));
-const { service, postgres } = compose.services;
+const { service, postgres, prometheus, grafana } = compose.services;
 const variables: Record<string, string> = service.environment;
 
 const ours = [...environmentVariables, ...secretFileVariables];
@@ -38,8 +40,8 @@ test('what the compose file passes on of an empty environment is a valid configu
 });
 
 test('no secret has a default, and the needed ones are asked for by name', () => {
-  const all: Record<string, string> = { ...postgres.environment, ...variables };
-  const secrets = Object.entries(all).filter(([name]) => /KEYS|SECRET|PASSWORD/.test(name));
+  const all: Record<string, string> = { ...prometheus.environment, ...postgres.environment, ...variables };
+  const secrets = Object.entries(all).filter(([name]) => /KEY|SECRET|PASSWORD/.test(name));
   expect(secrets.length).toBeGreaterThan(4);
   for (const [, value] of secrets) expect(value).toMatch(/^\$\{[A-Z_]+(:-|:\?.+)\}$/);
   const needed = secrets.filter(([, value]) => value.includes(':?')).map(([name]) => name);
@@ -66,6 +68,70 @@ test.each(Object.entries<Record<string, unknown>>(compose.services))(
     expect(one).toMatchObject({ read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
   },
 );
+
+test('what monitors the service is started by its profile alone', () => {
+  const profiles = Object.entries<{ profiles?: string[] }>(compose.services).map(([name, one]) => [name, one.profiles]);
+  expect(profiles).toEqual([
+    ['service', undefined],
+    ['postgres', undefined],
+    ['prometheus', ['monitoring']],
+    ['grafana', ['monitoring']],
+  ]);
+});
+
+test.each([prometheus, grafana])('$image is one version', ({ image }) => {
+  expect(image).toMatch(/^[a-z]+\/[a-z]+:v?\d+\.\d+\.\d+$/);
+});
+
+test.each(Object.entries<{ ports?: string[] }>(compose.services))(
+  '%s is published on loopback only',
+  (_, { ports }) => {
+    for (const port of ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:\$\{[A-Z_]+:-\d+\}:\d+$/);
+  },
+);
+
+/** The files of the repository that a service of the compose file sees, by their paths in it. */
+function mounted({ volumes }: { volumes: string[] }): Map<string, string> {
+  const files = volumes.map((volume) => volume.split(':')).filter(([from = '']) => from.startsWith('./'));
+  for (const [, , mode] of files) expect(mode).toBe('ro');
+  return new Map(files.map(([from = '', to = '']) => [to, from.slice(2)]));
+}
+
+test('Prometheus has its configuration and the alerts, and scrapes the service with a key', () => {
+  const files = mounted(prometheus);
+  const [script] = prometheus.command as string[];
+  const configPath = /--config\.file=(\S+)/.exec(script ?? '')?.[1] ?? '';
+  const { rule_files, scrape_configs } = parse(read(files.get(configPath) ?? ''));
+  const [job] = scrape_configs;
+  for (const rule of rule_files)
+    expect(read(files.get(posix.join(posix.dirname(configPath), rule)) ?? '')).toContain(job.job_name);
+
+  const port = /\bPORT=(\d+)/.exec(dockerfile)?.[1];
+  expect(job.static_configs).toEqual([{ targets: [`service:${port}`] }]);
+  expect(contract.paths).toHaveProperty([job.metrics_path ?? '/metrics']);
+  const keyPath = job.authorization.credentials_file;
+  expect(script).toContain(`printf %s "$$PROMETHEUS_KEY" > ${keyPath}\n`);
+  expect(prometheus.tmpfs).toContain(posix.dirname(keyPath));
+  expect(script).toContain(`--storage.tsdb.path=${prometheus.volumes.at(-1).split(':')[1]} `);
+});
+
+test('Grafana has Prometheus as its data source, and the dashboard', () => {
+  const files = mounted(grafana);
+  const provisioned = (kind: string) => {
+    const folder = `/etc/grafana/provisioning/${kind}/`;
+    const [path] = [...files.keys()].filter((one) => one.startsWith(folder));
+    return parse(read(files.get(path ?? '') ?? ''));
+  };
+  const [source] = provisioned('datasources').datasources;
+  expect(source).toMatchObject({ type: 'prometheus', isDefault: true, url: 'http://prometheus:9090' });
+  const { global } = parse(read('monitoring/prometheus.yaml'));
+  expect(source.jsonData.timeInterval).toBe(global.scrape_interval);
+
+  const [provider] = provisioned('dashboards').providers;
+  const home = grafana.environment.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH;
+  expect(posix.dirname(home)).toBe(provider.options.path);
+  expect(JSON.parse(read(files.get(home) ?? ''))).toMatchObject({ uid: 'checkout-sessions' });
+});
 
 test('what the image copies is there, and is not ignored', () => {
   const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, paths = '']) => paths.split(' '));
