@@ -65,6 +65,8 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
   try {
     const database = await openDatabase(config, {
       onIdleError: (error) => log.warn({ err: loggable(error) }, 'a database connection failed'),
+      onWorkerFailure: (error) =>
+        log.error({ err: loggable(error) }, 'a worker of Citus fails: the sessions on it are not served'),
     });
     begun.push(() => database.close());
     await prepareDatabase(config, database, log);

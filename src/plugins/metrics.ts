@@ -201,6 +201,10 @@ function measureConnections({ server }: FastifyInstance, metrics: Metrics): void
 function measureDatabase({ metrics, database }: MetricsOptions): void {
   const writable = () => inTime(ping(database).then((condition) => Number(condition.writable)));
   metrics.gauge('database_writable', 'Whether the database takes writes: 1, or 0 where it only reads.', writable);
+  if (database.workerFailures) {
+    const help = 'Statements that failed because a worker of Citus did.';
+    metrics.counter('database_worker_failures_total', help, database.workerFailures);
+  }
   // The embedded database has no connections.
   if (!database.pool) return;
   const { pool } = database;

@@ -19,11 +19,14 @@ export interface Condition {
   readonly writable: boolean;
 }
 
-/** Asks whether the database answers, has the tables, and takes writes. On a standby every transaction is read only. */
+/**
+ * Asks whether the database answers, has the tables, and takes writes. On a standby every transaction is read only. Reads no
+ * row: on Citus it asks no worker, as all sessions of the others are served while one is away.
+ */
 export async function ping({ probe }: Pick<Database, 'probe'>): Promise<Condition> {
   const [condition] = await probe<Condition>({
     text: `SELECT current_setting('transaction_read_only') = 'off' AS writable
-      FROM (SELECT) AS one LEFT JOIN (SELECT FROM checkout_session LIMIT 0) AS sessions ON true`,
+      WHERE NOT EXISTS (SELECT FROM checkout_session WHERE false)`,
     values: [],
   });
   return condition as Condition;
@@ -89,6 +92,8 @@ export interface Database {
   migrating<Result>(work: (adapter: SqlMigrationAwareDriverAdapterFactory) => Promise<Result>): Promise<Result>;
   /** Where there are connections, what they do. */
   readonly pool?: () => Pool;
+  /** Where there may be workers of Citus, the statements that failed with one. */
+  readonly workerFailures?: () => number;
   /** Waits for what is running, then lets go of every connection, file and lock. */
   close(): Promise<void>;
 }

@@ -4,12 +4,13 @@ import type { Database } from './database.js';
 
 interface OpenOptions {
   onIdleError?: (error: Error) => void;
+  onWorkerFailure?: (error: Error) => void;
   /** Whether to fail where there is no embedded database, rather than to create one. */
   mustExist?: boolean;
 }
 
 /** Opens the database that the configuration names. Each driver is loaded only when it is the one. */
-export async function openDatabase(config: Config, { onIdleError, mustExist }: OpenOptions = {}): Promise<Database> {
+export async function openDatabase(config: Config, { mustExist, ...listeners }: OpenOptions = {}): Promise<Database> {
   if (config.DATABASE_URL === undefined) {
     const { isEmbeddedDatabase, openEmbedded } = await import('./embedded.js');
     if (mustExist && !isEmbeddedDatabase(config.DATA_DIR)) {
@@ -24,6 +25,6 @@ export async function openDatabase(config: Config, { onIdleError, mustExist }: O
     poolSize: config.DATABASE_POOL_SIZE,
     statementTimeout: config.DATABASE_STATEMENT_TIMEOUT_MS,
     preparedStatements: config.DATABASE_PREPARED_STATEMENTS,
-    ...(onIdleError && { onIdleError }),
+    ...listeners,
   });
 }

@@ -11,8 +11,14 @@ const migrationLock = 2_024_110_722;
 const lockTimeout = 5000;
 /** After lock_not_available and deadlock_detected. */
 const lockRetries = { codes: ['55P03', '40P01'], attempts: 24, pause: 100 };
-/** Of the connections that migrate: the role may have a statement timeout, which is for requests. */
-const migrationSettings = { lock_timeout: lockTimeout, options: '-c statement_timeout=0' };
+/**
+ * Of the connections that migrate: the role may have a statement timeout, which is for requests. Citus takes a migration
+ * that changes several distributed tables on one connection to each worker; elsewhere nothing reads its setting.
+ */
+const migrationSettings = {
+  lock_timeout: lockTimeout,
+  options: '-c statement_timeout=0 -c citus.multi_shard_modify_mode=sequential',
+};
 
 type Work<Result> = (adapter: PrismaPg) => Promise<Result>;
 

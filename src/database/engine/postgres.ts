@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
+import { isCitus, onShards, watchWorkers } from './citus.js';
 import type { Database, Statement } from './database.js';
 import { migrating } from './postgres-migration.js';
 import { runPrepared } from './prepared.js';
@@ -21,6 +22,8 @@ export interface PostgresOptions {
   preparedStatements: boolean;
   /** Told of connections that fail while idle; the pool replaces them by itself. */
   onIdleError?: (error: Error) => void;
+  /** Told of a failing worker of a Citus cluster, once in a while. */
+  onWorkerFailure?: (error: Error) => void;
 }
 
 /** Milliseconds past its own timeout after which a server that says nothing is taken for gone. */
@@ -104,9 +107,23 @@ export function openPostgres(options: PostgresOptions): Database {
    */
   const mayBeDemoted = (client: pg.PoolClient, error: unknown) =>
     isReadOnlyRefusal(error) && Date.now() - (connectedAt.get(client) ?? 0) > readOnlyReconnect;
+  /** Whether the database is a Citus cluster; undefined until the first connection has asked. */
+  let isDistributed: boolean | undefined;
+  async function connect(): Promise<pg.PoolClient> {
+    const client = await pool.connect();
+    try {
+      isDistributed ??= await isCitus(queryOn(client));
+      return client;
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+  }
+  const workers = watchWorkers(options.onWorkerFailure);
   const queryOn =
     (client: pg.PoolClient): Database['query'] =>
-    async <Row>({ name, text, values }: Statement) => {
+    async <Row>(statement: Statement) => {
+      const { name, text, values } = isDistributed ? onShards(statement) : statement;
       if (name !== undefined && options.preparedStatements) return runPrepared<Row>(client, { name, text, values });
       const { rows } = await client.query({ text, values: values as unknown[] });
       return rows as Row[];
@@ -116,7 +133,7 @@ export function openPostgres(options: PostgresOptions): Database {
     work: (query: Database['query']) => Promise<Result>,
     setting = '',
   ): Promise<Result> {
-    const client = await pool.connect();
+    const client = await connect();
     let isLost = false;
     try {
       await client.query(`BEGIN; ${setting}`);
@@ -124,6 +141,7 @@ export function openPostgres(options: PostgresOptions): Database {
       await client.query('COMMIT');
       return result;
     } catch (error) {
+      workers.note(error);
       // The pool must not reuse a connection that cannot even roll back.
       isLost = await client.query('ROLLBACK').then(
         () => mayBeDemoted(client, error),
@@ -141,7 +159,7 @@ export function openPostgres(options: PostgresOptions): Database {
       if (statement.lockTimeout !== undefined) {
         return transaction((query) => query<Row>(statement), `SET LOCAL lock_timeout = ${statement.lockTimeout}`);
       }
-      const client = await pool.connect();
+      const client = await connect();
       const query = queryOn(client);
       let isLost = false;
       try {
@@ -151,6 +169,7 @@ export function openPostgres(options: PostgresOptions): Database {
           return query<Row>(statement);
         });
       } catch (error) {
+        workers.note(error);
         isLost = endsConnection(error) || mayBeDemoted(client, error);
         throw error;
       } finally {
@@ -166,6 +185,7 @@ export function openPostgres(options: PostgresOptions): Database {
       idle: pool.idleCount,
       waiting: pool.waitingCount,
     }),
+    workerFailures: workers.failures,
     close: async () => {
       await Promise.all([pool.end(), probes.end()]);
     },

@@ -10,6 +10,7 @@ import { OperatorError, Problem, type ProblemCode } from '../../errors.js';
 export function databaseProblem(error: unknown): Problem | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   const message = error instanceof Error ? error.message : '';
+  if (isWorkerFailure(error)) return new Problem('database-unavailable', { cause: error });
   const kind =
     typeof code === 'string'
       ? (problemBySqlState[code] ?? problemBySqlStateClass[code.slice(0, 2)] ?? problemByDriverCode[code])
@@ -73,9 +74,40 @@ export function isAbsence(error: unknown): boolean {
  * the connection is lost, the server stops, or is at fault itself (XX, F0).
  */
 export function isRefusal(error: unknown): boolean {
+  if (isWorkerFailure(error)) return undone.test((error as Error).message);
   const code = sqlStateOf(error);
   return code !== undefined && !/^(XX|F0)/.test(code) && databaseProblem(error)?.code !== 'database-unavailable';
 }
+
+/**
+ * How Citus says that a worker failed: with the code of a failed connection, or with that of an internal error where the
+ * connection was lost within a statement (13.2).
+ */
+const workerFailure = new RegExp(
+  [
+    'connection to the remote node',
+    'could not establish any connections to the node',
+    'failure on connection marked as essential',
+    'server closed the connection unexpectedly',
+  ]
+    .map((words) => `^${words}`)
+    .join('|'),
+);
+
+/**
+ * Whether a worker of a Citus cluster failed. Its shards are not served until it is back. The connection, which is the
+ * coordinator's, goes on, as do the sessions on other workers.
+ */
+export function isWorkerFailure(error: unknown): boolean {
+  return error instanceof Error && /^(08|XX)/.test(sqlStateOf(error) ?? '') && workerFailure.test(error.message);
+}
+
+/**
+ * What a worker's failure says where nothing was done: no connection was made, or a transaction over several workers was
+ * rolled back. Where the connection was lost otherwise, a statement on one worker may have been committed.
+ */
+const undone =
+  /marked as essential|any connections|Connection refused|the database system is|timeout expired|No route to host|could not translate/;
 
 /** The SQLSTATE of a failure; undefined where it has none, as the driver's and the system's have. */
 function sqlStateOf(error: unknown): string | undefined {
@@ -91,12 +123,18 @@ function sqlStateOf(error: unknown): string | undefined {
  */
 export function endsConnection(error: unknown): boolean {
   const code = sqlStateOf(error);
+  if (isWorkerFailure(error)) return false;
   return code === undefined || /^(08|57P|25P0[345]|XX)/.test(code);
 }
 
 /** Whether a prepared statement has to be prepared again: its result changed with a table, or the session lost it. */
 export function isStalePlan(error: unknown): boolean {
   return ['0A000', '26000'].includes(sqlStateOf(error) ?? '');
+}
+
+/** Whether the database cannot do at all what a statement asks for, as Citus says of a LATERAL over its tables. */
+export function isNotSupported(error: unknown): boolean {
+  return sqlStateOf(error) === '0A000';
 }
 
 /** Whether the server only reads: a standby, or a database that is set to. */

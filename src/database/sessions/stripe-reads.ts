@@ -8,6 +8,7 @@ import { Prisma } from '../generated/client.js';
 import { documentsReader } from '../list/batch.js';
 import { readPage } from '../list/page.js';
 import { type ListTable, pageStatements } from '../list/plan.js';
+import { onShardsOf } from './statement.js';
 
 /** Reads Stripe's own objects: each session as Stripe sent it last, for Stripe's SDKs. */
 
@@ -32,7 +33,7 @@ const columnsOf = (document: string) => `${document} AS document, s.stripe_livem
   s.djstripe_owner_account AS owner, s.stripe_progress = 2 AS is_final, s.stripe_api_version AS api_version`;
 
 const findSql = `SELECT s.id, ${columnsOf(rawDocument)}
-  FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id
+  FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id ${onShardsOf('s.id')}
   WHERE s.stripe_document IS NOT NULL`;
 
 const findWithLineItemsSql = `SELECT ${columnsOf(rawDocumentWithLineItems)}
@@ -117,7 +118,12 @@ export function stripeReadStore(database: Database, ownAccount?: string, onBatch
     onBatch: onBatch && ((size) => onBatch('stripe-read', size)),
     async run(ids) {
       const values = [JSON.stringify(ids)];
-      const rows = await database.query<RawSession & { id: string }>({ name: 'stripe-find', text: findSql, values });
+      const rows = await database.query<RawSession & { id: string }>({
+        name: 'stripe-find',
+        text: findSql,
+        values,
+        ids,
+      });
       const byId = new Map(rows.map((row) => [row.id, row]));
       return ids.map((id) => byId.get(id));
     },

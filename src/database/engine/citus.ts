@@ -1,0 +1,66 @@
+import { OperatorError } from '../../errors.js';
+import type { Database, Statement } from './database.js';
+import { isWorkerFailure } from './sqlstate.js';
+
+/**
+ * Running on Citus (https://docs.citusdata.com), which distributes the tables over workers by the session's id. The
+ * database says itself whether it is one: there is no setting. See prisma/distribute.sql.
+ */
+
+const extensionSql = `SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') AS "isCitus"`;
+/** The coordinator is group 0 (https://docs.citusdata.com/en/stable/develop/api_metadata.html). */
+const groupSql = 'SELECT groupid AS group FROM pg_dist_local_group';
+
+/**
+ * Asks whether the database is a Citus cluster.
+ *
+ * @throws OperatorError on a worker. Its sequence of djstripe_id begins at 2^48 or above, and the contract's integers end
+ *   at 2^31.
+ */
+export async function isCitus(query: Database['query']): Promise<boolean> {
+  const [found] = await query<{ isCitus: boolean }>({ text: extensionSql, values: [] });
+  if (!found?.isCitus) return false;
+  const [local] = await query<{ group: number }>({ text: groupSql, values: [] });
+  if (local?.group === 0) return true;
+  throw new OperatorError(
+    'DATABASE_URL leads to a worker of a Citus cluster. Use the URL of the coordinator: it alone gives out djstripe_id.',
+  );
+}
+
+/** The statements on Citus, by their text. The service has few: lists, of any number, name no shards. */
+const onCitus = new Map<string, string>();
+
+/**
+ * Returns a statement as Citus takes it. Where it joins its inputs with a table, it names their ids once more as one array:
+ * Citus then runs it on the shards of those ids, and otherwise on all of them.
+ */
+export function onShards(statement: Statement): Statement {
+  const { text, values, ids } = statement;
+  if (ids === undefined) return statement;
+  let named = onCitus.get(text);
+  if (named === undefined) {
+    named = text.replace(/\/\* shards of ([\w.]+) \*\//g, `AND $1 = ANY($${values.length + 1}::text[])`);
+    onCitus.set(text, named);
+  }
+  return named === text ? statement : { ...statement, text: named, values: [...values, ids] };
+}
+
+/** Milliseconds between two notices of failing workers: each request for their shards meets one. */
+const noticeInterval = 10_000;
+
+/** Counts the statements that failed with a worker. @param onFailure told of one, at most once in ten seconds */
+export function watchWorkers(onFailure: ((error: Error) => void) | undefined) {
+  let failures = 0;
+  let noticedAt = Number.NEGATIVE_INFINITY;
+  return {
+    failures: () => failures,
+    note(error: unknown): void {
+      if (!isWorkerFailure(error)) return;
+      failures += 1;
+      const now = performance.now();
+      if (now - noticedAt < noticeInterval) return;
+      noticedAt = now;
+      onFailure?.(error as Error);
+    },
+  };
+}

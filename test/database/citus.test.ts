@@ -1,0 +1,148 @@
+import { expect, inject, test } from 'vitest';
+import { batching, writeBatch } from '../../src/database/batch.js';
+import { isCitus, onShards, watchWorkers } from '../../src/database/engine/citus.js';
+import type { Database } from '../../src/database/engine/database.js';
+import { openPostgres } from '../../src/database/engine/postgres.js';
+import { databaseProblem, endsConnection, isRefusal } from '../../src/database/engine/sqlstate.js';
+import { sessionStore } from '../../src/database/sessions/store.js';
+import { onPostgres, postgresDatabase, testDatabase } from '../support/database.js';
+import { startService } from '../support/service.js';
+
+/** What can be known of Citus where there is none. `npm run citus` tries the service on a cluster. */
+
+/** As Citus 13.2 answers while a worker is away, or as it goes. */
+const never =
+  'connection to the remote node postgres@10.0.0.2:5432 failed with the following error: Connection refused';
+const starting =
+  'connection to the remote node a@b:1 failed with the following error: FATAL:  the database system is starting up';
+const lost = 'connection to the remote node a@b:1 failed with the following error: connection not open';
+const closed = 'server closed the connection unexpectedly\n\tThis probably means the server terminated abnormally';
+const essential = 'failure on connection marked as essential: 10.0.0.2:5432';
+const failure = (code: string, message: string) => Object.assign(new Error(message), { code });
+const workerFailures = [
+  failure('08006', never),
+  failure('08006', starting),
+  failure('08006', lost),
+  failure('XX000', closed),
+  failure('XX000', essential),
+];
+
+test.each(workerFailures)('$message is a 503, and keeps the connection to the coordinator', (error) => {
+  expect(databaseProblem(error)).toMatchObject({ code: 'database-unavailable', statusCode: 503 });
+  expect(endsConnection(error)).toBe(false);
+});
+
+test('other internal errors are not taken for a worker', () => {
+  const error = failure('XX000', 'cache lookup failed for relation 1');
+  expect(databaseProblem(error)).toBeUndefined();
+  expect(endsConnection(error)).toBe(true);
+  expect(endsConnection(failure('08006', 'the connection is gone'))).toBe(true);
+});
+
+test('a group is run one by one only where the worker has surely done nothing', () => {
+  expect(workerFailures.map(isRefusal)).toEqual([true, true, false, false, true]);
+});
+
+test('the sessions on other workers are written while one is away', async () => {
+  const write = batching<string, string>({
+    ...writeBatch,
+    async run(items) {
+      if (items.includes('away')) throw failure('08006', never);
+      return items.map((item) => `${item} is written`);
+    },
+  });
+  const written = await Promise.allSettled(['here', 'away', 'there'].map(write));
+  expect(written).toMatchObject([
+    { status: 'fulfilled', value: 'here is written' },
+    { status: 'rejected', reason: { message: never } },
+    { status: 'fulfilled', value: 'there is written' },
+  ]);
+});
+
+test('a failing worker is counted each time and told once in a while', () => {
+  const told: Error[] = [];
+  const workers = watchWorkers((error) => told.push(error));
+  for (const error of [...workerFailures, new Error('another')]) workers.note(error);
+  expect(workers.failures()).toBe(workerFailures.length);
+  expect(told).toEqual([workerFailures[0]]);
+});
+
+test('the count is a metric', async () => {
+  const { api } = await startService({ database: { ...(await testDatabase()), workerFailures: () => 3 } });
+  expect((await api.get('/metrics').expect(200)).text).toContain('\ndatabase_worker_failures_total 3\n');
+});
+
+test('on Citus a statement names its ids once more, wherever it joins them', () => {
+  const text = 'SELECT $1 /* shards of s.id */ AND $2 /* shards of e.session_id */';
+  expect(onShards({ text, values: ['a', 'b'], ids: ['cs_1', 'cs_2'] })).toMatchObject({
+    text: 'SELECT $1 AND s.id = ANY($3::text[]) AND $2 AND e.session_id = ANY($3::text[])',
+    values: ['a', 'b', ['cs_1', 'cs_2']],
+  });
+  const plain = { text: 'SELECT $1', values: ['a'], ids: ['cs_1'] };
+  expect(onShards(plain)).toBe(plain);
+});
+
+/** Asks in a transaction in which tables of the names of Citus's catalogue come before PostgreSQL's own. */
+async function inCatalogue(database: Database, extension: string, group: number): Promise<boolean> {
+  return database.transaction(async (query) => {
+    for (const text of catalogueOf(extension, group)) await query({ text, values: [] });
+    await query({ text: 'SET LOCAL search_path = citus_like, pg_catalog', values: [] });
+    const found = await isCitus(query).finally(() => query({ text: 'ROLLBACK', values: [] }));
+    return found;
+  });
+}
+
+const catalogueOf = (extension: string, group: number) => [
+  'CREATE SCHEMA citus_like',
+  `CREATE TABLE citus_like.pg_extension AS SELECT '${extension}' AS extname`,
+  `CREATE TABLE citus_like.pg_dist_local_group AS SELECT ${group} AS groupid`,
+];
+
+test('the catalogue says whether it is Citus, and a worker is refused', async () => {
+  const database = await testDatabase();
+  expect(await isCitus(database.query)).toBe(false);
+  expect(await inCatalogue(database, 'plpgsql', 0)).toBe(false);
+  expect(await inCatalogue(database, 'citus', 0)).toBe(true);
+  await expect(inCatalogue(database, 'citus', 2)).rejects.toThrow(
+    /a worker of a Citus cluster. Use .* the coordinator/,
+  );
+});
+
+test('the pool asks by itself when it opens', async () => {
+  const template = inject('template');
+  if (!onPostgres || template.kind !== 'postgres') return;
+  const { url, database } = await postgresDatabase(template.url, template.name);
+  for (const text of catalogueOf('citus', 0)) await database.query({ text, values: [] });
+  const name = new URL(url).pathname.slice(1);
+  await database.query({
+    text: `ALTER DATABASE "${name}" SET search_path = citus_like, pg_catalog, public`,
+    values: [],
+  });
+  const options = { url, poolSize: 1, statementTimeout: 10_000, preparedStatements: true };
+
+  const coordinator = openPostgres(options);
+  const sessions = sessionStore(coordinator);
+  await Promise.all(['cs_test_1', 'cs_test_2'].map((id) => sessions.find(id)));
+  const text = `SELECT statement FROM pg_prepared_statements WHERE name = 'find'`;
+  const [found] = await coordinator.query<{ statement: string }>({ text, values: [] });
+  expect(found?.statement).toContain('AND s.id = ANY($2::text[])');
+  await coordinator.close();
+
+  await database.query({ text: 'UPDATE citus_like.pg_dist_local_group SET groupid = 2', values: [] });
+  const worker = openPostgres(options);
+  await expect(worker.query({ text: 'SELECT 1', values: [] })).rejects.toThrow(/a worker of a Citus cluster/);
+  await worker.close();
+});
+
+test('migrations have Citus change several tables in one transaction', async () => {
+  const database = await testDatabase();
+  if (!onPostgres) return;
+  const setting = await database.migrating(async (factory) => {
+    const adapter = await factory.connect();
+    const text = `SELECT current_setting('citus.multi_shard_modify_mode', true) AS mode`;
+    const { rows } = await adapter.queryRaw({ sql: text, args: [], argTypes: [] });
+    await adapter.dispose();
+    return rows;
+  });
+  expect(setting).toEqual([['sequential']]);
+});
