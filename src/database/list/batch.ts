@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type BatchObserver, batching } from '../batch.js';
 import type { Database } from '../engine/database.js';
+import { isNotSupported } from '../engine/sqlstate.js';
 import type { PageStatement } from './plan.js';
 
 /** Documents in their order, as they stand in a JSON array: a line each, so that they can be told apart. */
@@ -63,9 +64,18 @@ export function documentsReader(database: Database, onBatch?: BatchObserver): Do
     });
   });
 
+  /** Whether the database can read several lists in one statement. Citus cannot. */
+  let canGroup = true;
   return async ({ text, values, hasOnePlan }) => {
-    const batch = hasOnePlan ? batches(text) : undefined;
-    if (batch) return batch(values);
+    const batch = hasOnePlan && canGroup ? batches(text) : undefined;
+    if (batch) {
+      try {
+        return await batch(values);
+      } catch (error) {
+        if (!isNotSupported(error)) throw error;
+        canGroup = false;
+      }
+    }
     const [row] = await database.query<Documents>({ text: joined(text), values });
     return row as Documents;
   };
