@@ -1,0 +1,184 @@
+import { Readable } from 'node:stream';
+import pino from 'pino';
+import { expect } from 'vitest';
+import type { Database, Statement } from '../../../src/database/engine/database.js';
+import { stripeEventStore } from '../../../src/database/events.js';
+import { removeOldEvents } from '../../../src/database/retention.js';
+import { sessionsWithoutItems } from '../../../src/database/sessions/line-items.js';
+import { mirrorStore } from '../../../src/database/sessions/mirror.js';
+import { sessionStore } from '../../../src/database/sessions/store.js';
+import { createIngest } from '../../../src/stripe/ingest.js';
+import { eraseSessions } from '../../../src/transfer/erase.js';
+import { exportLines } from '../../../src/transfer/export.js';
+import { importElements, newTotals } from '../../../src/transfer/import.js';
+import { elementsOf } from '../../../src/transfer/ndjson.js';
+import { restoringMirror } from '../../../src/transfer/restore.js';
+import { transferStore } from '../../../src/transfer/store.js';
+import { type Service, sessionBody, sessionsPath } from '../../support/service.js';
+import { rawEvent, rawSession, signatureOf } from '../../support/stripe.js';
+
+/** Every operation of the service that has a statement of its own. */
+
+const several = Array.from({ length: 8 }, (_, index) => index);
+const lineItems = { object: 'list', data: [], has_more: false };
+const log = pino({ level: 'silent' });
+
+/** A database that keeps each of its statements in a list. `refuses` makes it fail some, as another database would. */
+export function recording(database: Database, refuses: (statement: Statement) => Error | undefined) {
+  const statements: Statement[] = [];
+  const recorded =
+    (query: Database['query']): Database['query'] =>
+    async (statement) => {
+      statements.push(statement);
+      const refusal = refuses(statement);
+      if (refusal) throw refusal;
+      return query(statement);
+    };
+  return {
+    statements,
+    database: {
+      ...database,
+      query: recorded(database.query),
+      probe: recorded(database.probe),
+      transaction: <Result>(work: (query: Database['query']) => Promise<Result>) =>
+        database.transaction((query) => work(recorded(query))),
+    },
+  };
+}
+
+type App = Pick<Service, 'app'>['app'];
+
+/** Calls every route that asks the database, alone and with several requests at once. */
+export async function callRoutes(app: App): Promise<void> {
+  const { ask, all } = asking(app);
+  for (const path of ['/health/ready', '/metrics', '/api/enums']) await ask('GET', path);
+  await writeSessions(ask, all);
+  await deliverEvents(ask, all);
+  await readLists(ask, all);
+  await readAsStripe(ask, all);
+}
+
+type Ask = ReturnType<typeof asking>['ask'];
+type All = ReturnType<typeof asking>['all'];
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** Requests in this process, so that those of one turn of the event loop are sent together. */
+function asking(app: App) {
+  async function ask(method: Method, url: string, body?: object | string, headers: Record<string, string> = {}) {
+    const answer = await app.inject({ method, url, headers, ...(body !== undefined && { payload: body }) });
+    expect([200, 201, 204, 404], `${method} ${url}: ${answer.body}`).toContain(answer.statusCode);
+    return answer;
+  }
+  const all = (request: (index: number) => Promise<unknown>) => Promise.all(several.map(request));
+  return { ask, all };
+}
+
+async function writeSessions(ask: Ask, all: All): Promise<void> {
+  const bodies = several.map(() => sessionBody({ customer: 'cus_1', metadata: { order: '1' } }));
+  const pathOf = (index: number) => `${sessionsPath}/${bodies[index]?.id}`;
+  const first = bodies[0] as (typeof bodies)[0];
+  const path = pathOf(0);
+  await ask('POST', sessionsPath, first);
+  await ask('PUT', path, first);
+  const { headers } = await ask('PATCH', path, { description: 'd', metadata: { order: '2' } });
+  await ask('PUT', path, first, { 'if-match': String(headers.etag) });
+  await ask('PATCH', path, {});
+  for (const part of ['', '?include=payment', '/payment', '/stripe-data']) await ask('GET', `${path}${part}`);
+  await ask('DELETE', path);
+  await ask('POST', sessionsPath, first);
+  await all((index) => ask('POST', sessionsPath, sessionBody({ description: String(index) })));
+  await all((index) => ask('PUT', pathOf(index), bodies[index]));
+  await all((index) => ask('PUT', pathOf(index), bodies[index]));
+  await all((index) => ask('PATCH', pathOf(index), { metadata: { a: null } }));
+  await all((index) => ask('GET', pathOf(index)));
+  await all((index) => ask('DELETE', `${sessionsPath}/cs_test_none_${index}`));
+}
+
+async function deliverEvents(ask: Ask, all: All): Promise<void> {
+  const objects = several.map((index) => {
+    return rawSession({ id: `cs_test_event_${index}`, customer: 'cus_1', line_items: lineItems });
+  });
+  const send = (index: number) => {
+    const payload = JSON.stringify(rawEvent(objects[index] as (typeof objects)[0]));
+    const headers = { 'content-type': 'application/json', 'stripe-signature': signatureOf(payload) };
+    return ask('POST', '/webhooks/stripe', payload, headers);
+  };
+  await send(0);
+  await all(send);
+  await ask('GET', '/api/stripe-events?count=exact&limit=2');
+  await ask('GET', '/api/stripe-events?session_id=cs_test_event_0');
+}
+
+/** Reads each list more often than it takes to be kept, and then several at once. */
+async function readLists(ask: Ask, all: All): Promise<void> {
+  const queries = [
+    ...['', 'count=exact', 'count=estimated', 'include=payment', 'limit=2&ordering=-id', 'ordering=djstripe_updated'],
+    ...[
+      'customer=cus_1',
+      'customer__in=cus_1,cus_2',
+      'email=a@example.com',
+      'created__isnull=true',
+      'metadata[order]=1',
+    ],
+    ...['payment_method_types__contains=card', 'id__startswith=cs_', 'description__icontains=d', 'status=complete'],
+    ...['invoice=in_1', 'payment_link__isnull=false', 'created__gt=2026-01-01', 'customer_email__iexact=A'],
+  ];
+  for (const query of queries) {
+    for (let use = 0; use < 6; use += 1) await ask('GET', `${sessionsPath}?${query}`);
+    await all(() => ask('GET', `${sessionsPath}?${query}`));
+  }
+  const page = await ask('GET', `${sessionsPath}?limit=2`);
+  const { pathname, search } = new URL(page.json().next);
+  await ask('GET', `${pathname}${search}`);
+}
+
+async function readAsStripe(ask: Ask, all: All): Promise<void> {
+  const path = '/v1/checkout/sessions';
+  await all((index) => ask('GET', `${path}/cs_test_event_${index}`));
+  await ask('GET', `${path}/cs_test_event_1?expand[]=line_items`);
+  await ask('GET', `${path}/cs_test_unknown`);
+  const queries = [
+    ...[
+      '',
+      'customer=cus_1',
+      'customer_details[email]=a@example.com',
+      'status=open&created[gte]=1',
+      'payment_intent=pi_1',
+    ],
+    ...['subscription=sub_1', 'payment_link=plink_1', 'customer_account=acct_1', 'expand[]=data.line_items'],
+    ...['limit=2&starting_after=cs_test_event_3', 'limit=2&ending_before=cs_test_event_3'],
+  ];
+  for (const query of queries) for (let use = 0; use < 6; use += 1) await ask('GET', `${path}?${query}`);
+}
+
+/** Runs what the command line and the process by itself ask the database. */
+export async function runCommands(database: Database): Promise<void> {
+  const lines: string[] = [];
+  for (const full of [false, true]) {
+    await exportLines(database, { full }, async (page) => void lines.push(...page.lines));
+  }
+  for (const restore of [false, true]) {
+    const mirror = (restore ? restoringMirror : mirrorStore)(database);
+    const raw = JSON.stringify(rawSession({ id: `cs_test_import_${restore}` }));
+    await importElements(
+      elementsOf(Readable.from([Buffer.from([...lines, raw].join('\n'))]), 'lines', {
+        account: undefined,
+        takesIn: () => true,
+        onProjection: () => {},
+      } as never),
+      {
+        ingest: createIngest(mirror, { STRIPE_LIVEMODE: 'both' }, log),
+        transfer: transferStore(database),
+        ...{ restore, totals: newTotals(), onFault: () => {}, onProgress: () => {} },
+      },
+    );
+  }
+  const person = { customer: 'cus_1', email: 'a@example.com' };
+  for (const dryRun of [true, false]) for await (const page of eraseSessions(database, person, { dryRun })) void page;
+  const events = stripeEventStore(database);
+  await removeOldEvents(database, 90);
+  await events.newestAge();
+  await events.hasAny('cs_test_event_0', ['evt_1']);
+  await sessionsWithoutItems(database, { over: 60, upTo: 3600 });
+  await sessionStore(database).accountOf('cs_test_event_0');
+}
