@@ -1,10 +1,10 @@
--- Distributes the tables of a migrated database over the nodes of a Citus cluster, once:
+-- Distributes the tables of a migrated database over the workers of a Citus cluster, once:
 --
 --   psql "$DATABASE_DIRECT_URL" --set ON_ERROR_STOP=1 --file prisma/distribute.sql
 --
--- on the coordinator, where the extension citus is, while no service writes. The service goes on to connect to the
--- coordinator: there the sequence of djstripe_id stays below 2^31, while on the other nodes it would count far above.
--- It has not been run with this version of the service: see the README, "Growing".
+-- on the coordinator, in a database that has the extension citus, while no service runs: a service asks at its start whether
+-- it is on Citus. It connects to the coordinator alone. There the sequence of djstripe_id stays below 2^31, while on a
+-- worker it would count far above: the service refuses to start on one. See the README, "Growing".
 
 -- Every node has these whole, so that the foreign keys to them hold everywhere.
 SELECT create_reference_table('stripe_session_billing_address_collection');
