@@ -39,7 +39,8 @@ export function onShards(statement: Statement): Statement {
   if (ids === undefined) return statement;
   let named = onCitus.get(text);
   if (named === undefined) {
-    named = text.replace(/\/\* shards of ([\w.]+) \*\//g, `AND $1 = ANY($${values.length + 1}::text[])`);
+    const parameter = `$${values.length + 1}`;
+    named = text.replace(/\/\* shards of ([\w.]+) \*\//g, (_, id) => `AND ${id} = ANY(${parameter}::text[])`);
     onCitus.set(text, named);
   }
   return named === text ? statement : { ...statement, text: named, values: [...values, ids] };
