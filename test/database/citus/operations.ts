@@ -98,13 +98,21 @@ async function deliverEvents(ask: Ask, all: All): Promise<void> {
   const objects = several.map((index) => {
     return rawSession({ id: `cs_test_event_${index}`, customer: 'cus_1', line_items: lineItems });
   });
-  const send = (index: number) => {
-    const payload = JSON.stringify(rawEvent(objects[index] as (typeof objects)[0]));
+  const deliver = (event: object) => {
+    const payload = JSON.stringify(event);
     const headers = { 'content-type': 'application/json', 'stripe-signature': signatureOf(payload) };
     return ask('POST', '/webhooks/stripe', payload, headers);
   };
+  const send = (index: number) => deliver(rawEvent(objects[index] as (typeof objects)[0]));
   await send(0);
   await all(send);
+  // An older state of an account, which the newer one does not name.
+  const gap = (index: number) => rawSession({ id: `cs_test_gap_${index}`, line_items: lineItems });
+  const newer = (index: number) => rawEvent(gap(index), { created: 1_769_862_000 });
+  const older = (index: number) => rawEvent(gap(index), { account: 'acct_1' });
+  await all((index) => deliver(newer(index)));
+  await deliver(older(0));
+  await all((index) => deliver(older(index)));
   await ask('GET', '/api/stripe-events?count=exact&limit=2');
   await ask('GET', '/api/stripe-events?session_id=cs_test_event_0');
 }
