@@ -3,7 +3,7 @@ import type { Database } from '../database/engine/database.js';
 import { progressOf } from '../database/progress.js';
 import { accountOfPath } from '../model/stripe.js';
 import { secondBeforeNow } from './client.js';
-import { accountOf, eventFault, type Ingest, type Ingested, sessionEventTypes } from './ingest.js';
+import { accountOf, type Ingest, type Ingested, parseEvent, sessionEventTypes } from './ingest.js';
 import { callOptions, pageSize, patiently, type Reading } from './reading.js';
 
 /** Seconds by which runs overlap, as Stripe may list an event later than it says that it was created. */
@@ -72,8 +72,10 @@ async function* eventPages(reading: Reading, since: number): AsyncGenerator<Stri
   }
 }
 
-async function takeIn(ingest: Ingest, event: Stripe.Event, account: string | undefined): Promise<Ingested> {
-  if (eventFault(event)) return { outcome: 'ignored' };
+async function takeIn(ingest: Ingest, given: Stripe.Event, account: string | undefined): Promise<Ingested> {
+  const parsed = parseEvent(given);
+  if ('fault' in parsed) return { outcome: 'ignored' };
+  const { event } = parsed;
   // Asked for on behalf of an account, an event need not name it.
   const owner = accountOf(event) ?? accountOfPath(account);
   return ingest.event({ ...event, ...(owner !== undefined && { account: owner }) });

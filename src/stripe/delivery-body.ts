@@ -2,7 +2,7 @@ import type { Static } from 'typebox';
 import { isTooDeep } from '../model/json.js';
 import { ThinEvent } from '../model/stripe.js';
 import { validator } from '../model/validator.js';
-import { type EventBody, eventFault, unstorable } from './ingest.js';
+import { type EventBody, parseEvent, unstorable } from './ingest.js';
 
 /** Reads what Stripe signed. Pure. */
 
@@ -18,18 +18,22 @@ export type Delivery =
  * Reads a signed body: an event, a thin event, or either in the envelope of Amazon EventBridge or Azure Event Grid, as a
  * forwarder that signs by itself may send it.
  */
-export function readDelivery(payload: Buffer): Delivery {
+export function readDelivery(payload: string): Delivery {
   let body: unknown;
   try {
-    body = JSON.parse(payload.toString());
+    body = JSON.parse(payload);
   } catch {
     return unreadable('no JSON');
   }
   const { event, envelope } = opened(body);
-  const fault = isThin(event) ? thinEventFault(event) : eventFault(event);
-  if (fault) return unreadable(`${envelope}no event: ${fault}`);
-  if (isThin(event)) return { kind: 'thin', type: event.type.replace(/^v1\./, ''), event };
-  return { kind: 'snapshot', type: (event as EventBody).type, event: event as EventBody };
+  if (isThin(event)) {
+    const fault = thinEventFault(event);
+    if (fault) return unreadable(`${envelope}no event: ${fault}`);
+    return { kind: 'thin', type: event.type.replace(/^v1\./, ''), event };
+  }
+  const parsed = parseEvent(event);
+  if ('fault' in parsed) return unreadable(`${envelope}no event: ${parsed.fault}`);
+  return { kind: 'snapshot', type: parsed.event.type, event: parsed.event };
 }
 
 function unreadable(reason: string): Delivery {

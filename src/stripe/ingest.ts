@@ -177,13 +177,18 @@ export function accountPathOf({ account, context }: WithAccount): string | undef
 
 const faultsOf = validator(SnapshotEvent, 'body');
 
-/** Why a JSON value is no event, or undefined when it is one. */
-export function eventFault(body: unknown): string | undefined {
-  const [fault] = faultsOf(body);
-  if (fault) return `${fault.pointer.slice(1)} ${fault.detail}`.trim();
-  const { id, type, account, api_version } = body as EventBody;
-  if (isTooDeep(body)) return 'it is nested too deep';
-  return unstorable({ id, type, account: account ?? '', api_version: api_version ?? '' });
+/** An event, or why a JSON value is none. */
+export type ParsedEvent = { readonly event: EventBody } | { readonly fault: string };
+
+/** Reads a JSON value as an event. */
+export function parseEvent(body: unknown): ParsedEvent {
+  const [invalid] = faultsOf(body);
+  if (invalid) return { fault: `${invalid.pointer.slice(1)} ${invalid.detail}`.trim() };
+  if (isTooDeep(body)) return { fault: 'it is nested too deep' };
+  const event = body as EventBody;
+  const { id, type, account, api_version } = event;
+  const fault = unstorable({ id, type, account: account ?? '', api_version: api_version ?? '' });
+  return fault === undefined ? { event } : { fault };
 }
 
 /** Names the first of some texts that PostgreSQL cannot hold. */

@@ -7,12 +7,13 @@ const { signature } = new Stripe('sk_test_unused').webhooks as { signature: NonN
  * Checks the `Stripe-Signature` of a webhook delivery with the official SDK, against every secret, so that secrets
  * can be rotated and live and test share an endpoint (https://docs.stripe.com/webhooks#verify-manually).
  *
+ * @param payload the body, best as text: the SDK decodes bytes anew for each secret.
  * @param tolerance seconds that the signed time may be away from now, in the past or, which the SDK lets pass, in
  *   the future.
  * @returns why it is refused, or undefined when it is genuine.
  */
 export function signatureFault(
-  payload: Buffer,
+  payload: string | Buffer,
   header: string | undefined,
   secrets: readonly string[],
   tolerance: number,

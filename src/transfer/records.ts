@@ -6,7 +6,7 @@ import { parseSession } from '../model/session-request.js';
 import type { SessionState } from '../model/stripe.js';
 import { parseTimestamp } from '../model/timestamp.js';
 import { validator } from '../model/validator.js';
-import { type EventBody, eventFault } from '../stripe/ingest.js';
+import { type EventBody, parseEvent } from '../stripe/ingest.js';
 
 /** Reads what a line or an element of an import is. Pure. */
 
@@ -106,9 +106,9 @@ export function readItem(value: unknown, json?: string): Read {
 function readStripe(fields: JsonObject): Read {
   const { object, id } = fields;
   if (object === 'event') {
-    const fault = eventFault(fields);
-    if (fault) return { fault: `is no event: ${fault}` };
-    const body = fields as unknown as EventBody;
+    const parsed = parseEvent(fields);
+    if ('fault' in parsed) return { fault: `is no event: ${parsed.fault}` };
+    const { event: body } = parsed;
     const session = (body.data?.object as JsonObject | undefined)?.id;
     return { kind: 'delivery', key: typeof session === 'string' ? session : body.id, body };
   }
