@@ -28,7 +28,7 @@ import { requestIds } from './plugins/request-id.js';
 import requestLog from './plugins/request-log.js';
 import { stripeAccessCheck, stripeKeyHolder } from './plugins/stripe-access.js';
 import { answerAsStripe, handleAsStripe } from './plugins/stripe-errors.js';
-import { requestValidator } from './plugins/validation.js';
+import { validatePath } from './plugins/validation.js';
 import { enumRoutes } from './routes/enums.js';
 import { healthRoutes } from './routes/health.js';
 import { metricsRoute } from './routes/metrics.js';
@@ -73,7 +73,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   app.server.maxConnections = config.MAX_CONNECTIONS;
   // Answers are JSON already, or small: compiled serializers would only cost start-up.
   app.setSerializerCompiler(() => JSON.stringify);
-  app.setValidatorCompiler(requestValidator());
+  app.setValidatorCompiler(validatePath);
   takeJsonOnly(app);
 
   const lifecycle = { isDraining: false };

@@ -7,7 +7,8 @@ import { Type } from 'typebox';
 function enumComponent<const Value extends string>($id: string, labels: Readonly<Record<Value, string>>) {
   const values = Object.keys(labels) as Value[];
   const description = values.map((value) => `* \`${value}\` - ${labels[value]}`).join('\n');
-  return Type.Unsafe<Value>({ $id, type: 'string', enum: values, description });
+  const schema = { $id, type: 'string', enum: values, description };
+  return Object.assign(Type.Unsafe<Value>(schema), schema);
 }
 
 export const BillingAddressCollection = enumComponent('StripeSessionBillingAddressCollection', {
@@ -41,7 +42,7 @@ export const enumNames = Object.keys(enums) as EnumName[];
 
 /** The values that the contract allows for an enum. */
 export function valuesOf(name: EnumName): readonly string[] {
-  return (enums[name] as unknown as { enum: string[] }).enum;
+  return enums[name].enum;
 }
 
 const EnumValue = Type.Object(

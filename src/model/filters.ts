@@ -122,8 +122,8 @@ export function filtersOf(columns: readonly ListColumn[]): ReadonlyMap<string, F
 /** Reads the values given for a filter; undefined when one of them is none. */
 export function conditionValue({ column, lookup }: Filter, texts: readonly string[]): Condition['value'] | undefined {
   if (lookup === 'in') {
-    const values = texts.map((one) => parseValue(column, one));
-    return values.includes(undefined) ? undefined : (values as (string | boolean)[]);
+    const values = texts.flatMap((one) => parseValue(column, one) ?? []);
+    return values.length === texts.length ? values : undefined;
   }
   return parseValue(lookup === 'isnull' ? { ...column, kind: 'boolean' } : column, texts[0] as string);
 }

@@ -11,25 +11,25 @@ import {
   type ListColumn,
 } from './filters.js';
 import { pointerTo, textFault } from './json.js';
-import { hint, parametersIn, type Query } from './query-names.js';
+import { entriesOf, hint, parametersIn } from './query-names.js';
 import type { Parsed } from './session-request.js';
 import { suggestion } from './suggestion.js';
 
 /** The query of a list, derived from what its resource filters and orders by. Its SQL is the database's affair. */
 
-export interface ListQuery {
+export interface ListQuery<Include extends string = string> {
   readonly conditions: readonly Condition[];
   readonly ordering: Ordering;
   /** Sessions on a page, 1 to 1000. */
   readonly limit: number;
   readonly cursor: Cursor | undefined;
-  readonly count: 'exact' | 'estimated' | undefined;
+  readonly count: (typeof counts)[number] | undefined;
   /** What is added to each row. */
-  readonly include: string | undefined;
+  readonly include: Include | undefined;
 }
 
 /** A list of a resource: what it filters and orders by. Rows are told apart by `id`. */
-export interface ListDefinition {
+export interface ListDefinition<Include extends string = string> {
   readonly columns: readonly ListColumn[];
   /** The columns that it can be ordered by. */
   readonly orderings: readonly string[];
@@ -38,11 +38,12 @@ export interface ListDefinition {
   /** Whether it takes `metadata[key]=value`. */
   readonly hasMetadata: boolean;
   /** What `include` can add to each row. */
-  readonly includes: readonly string[];
+  readonly includes: readonly Include[];
 }
 
 const metadataParameter = /^metadata\[(.*)\]$/s;
 
+const counts = ['exact', 'estimated'] as const;
 const defaultLimit = 50;
 const maxLimit = 1000;
 
@@ -78,7 +79,7 @@ function parametersOf(definition: ListDefinition, filters: ReadonlyMap<string, F
     ),
     count: Type.Optional(
       Type.String({
-        enum: ['exact', 'estimated'],
+        enum: [...counts],
         description:
           'Fills `count`: `exact` counts every match, `estimated` asks the planner of the database, which is quick and rough.',
       }),
@@ -111,16 +112,15 @@ function includeSchema(includes: readonly string[]) {
   });
 }
 
-const nothingAsked = { value: { include: undefined } };
-
 /** Derives the parameters of a list and their parser from what it filters and orders by. */
-export function defineList(definition: ListDefinition) {
+export function defineList<Include extends string>(definition: ListDefinition<Include>) {
   const filters = filtersOf(definition.columns);
   const parameters = parametersOf(definition, filters);
   const names = Object.keys(parameters.properties);
+  const oneParameters = Type.Object({ include: Type.Optional(includeSchema(definition.includes)) });
 
   /** Reads a query string; every fault is reported, unknown parameters with the nearest name. */
-  function parse(query: Query): Parsed<ListQuery> {
+  function parse(query: unknown): Parsed<ListQuery<Include>> {
     const faults: Fault[] = [];
     const conditions: Condition[] = [];
     const settings: Record<string, string> = {};
@@ -146,28 +146,30 @@ export function defineList(definition: ListDefinition) {
   }
 
   /** Reads the query string of a single row: of the list's parameters it takes `include` alone. */
-  function parseOne(query: Query): Parsed<{ include: string | undefined }> {
-    // As nearly all come.
-    if (Object.keys(query).length === 0) return nothingAsked;
-    const { include, ...rest } = query;
-    const parsed = parse(include === undefined ? {} : { include });
-    const unknown = Object.keys(rest).map((name): Fault => {
-      return { in: 'query', pointer: pointerTo('', name), detail: 'is not a parameter of this operation' };
+  function parseOne(query: unknown): Parsed<{ include: Include | undefined }> {
+    const given = entriesOf(query);
+    // Nearly all requests ask for nothing more.
+    if (given.length === 0) return { value: { include: undefined } };
+    const parsed = parse(Object.fromEntries(given.filter(([name]) => name === 'include')));
+    const unknown = given.flatMap(([name]): Fault[] => {
+      if (name === 'include') return [];
+      return [{ in: 'query', pointer: pointerTo('', name), detail: 'is not a parameter of this operation' }];
     });
     if (parsed.faults || unknown.length > 0) return { faults: [...(parsed.faults ?? []), ...unknown] };
     return { value: { include: parsed.value.include } };
   }
 
-  return { parameters, parse, parseOne };
+  return { parameters, oneParameters, parse, parseOne };
 }
 
-function parseSettings(
+function parseSettings<Include extends string>(
   settings: Record<string, string>,
-  { columns, orderings, defaultOrdering, includes }: ListDefinition,
+  { columns, orderings, defaultOrdering, includes }: ListDefinition<Include>,
   faults: Fault[],
-): Omit<ListQuery, 'conditions'> {
+): Omit<ListQuery<Include>, 'conditions'> {
   const fault = (name: string, detail: string) => faults.push({ in: 'query', pointer: `/${name}`, detail });
-  const { count, include } = settings;
+  const count = counts.find((name) => name === settings.count);
+  const include = includes.find((name) => name === settings.include);
   const cursor =
     settings.cursor === undefined ? undefined : decodeCursor(settings.cursor, orderingColumns(columns, orderings));
   if (settings.cursor !== undefined && !cursor) fault('cursor', 'is not a cursor that this list gave');
@@ -184,15 +186,13 @@ function parseSettings(
   if (!/^\d+$/.test(settings.limit ?? '1') || limit < 1 || limit > maxLimit) {
     fault('limit', `must be an integer from 1 to ${maxLimit}`);
   }
-  if (count !== undefined && count !== 'exact' && count !== 'estimated') {
-    fault('count', 'must be exact or estimated');
-  }
-  if (include !== undefined && !includes.includes(include)) fault('include', `must be ${includes.join(' or ')}`);
+  if (settings.count !== count) fault('count', `must be ${counts.join(' or ')}`);
+  if (settings.include !== include) fault('include', `must be ${includes.join(' or ')}`);
   return {
     ordering: ordering ?? { column: 'id', descending: false },
     limit,
     cursor,
-    count: count as ListQuery['count'],
+    count,
     include,
   };
 }

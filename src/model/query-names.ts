@@ -3,7 +3,12 @@ import { suggestion } from './suggestion.js';
 
 /** The names in the query string of a list: other spellings of ours, and what those that are not ours may mean. */
 
-export type Query = Readonly<Record<string, string | readonly string[]>>;
+type Query = Readonly<Record<string, string | readonly string[]>>;
+
+/** Returns the names and values of a query string as the HTTP layer parsed it: a text for each, or a list of texts. */
+export function entriesOf(query: unknown): [name: string, given: string | readonly string[]][] {
+  return Object.entries(query as Query);
+}
 
 /** A parameter of a query string: as it was named, the parameter that it means, and its values. */
 export interface Given {
@@ -18,10 +23,10 @@ const arrayName = /^(.+?)(?:__in)?\[\d*\]$/;
  * Reads the names of a query string: `name[]` and `name[0]`, as PHP, axios and qs write arrays, mean `name__in`. Given
  * once, commas separate the values of `name__in`; as an array or repeated, each occurrence is one whole value.
  */
-export function parametersIn(query: Query, filters: ReadonlyMap<string, Filter>): Given[] {
+export function parametersIn(query: unknown, filters: ReadonlyMap<string, Filter>): Given[] {
   const parameters: Given[] = [];
   const arrays = new Map<string, { name: string; texts: string[] }>();
-  for (const [name, given] of Object.entries(query)) {
+  for (const [name, given] of entriesOf(query)) {
     const list = `${arrayName.exec(name)?.[1]}__in`;
     if (filters.has(list)) {
       const array = arrays.get(list) ?? { name, texts: [] };

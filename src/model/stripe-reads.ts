@@ -1,5 +1,6 @@
 import { type TSchema, Type } from 'typebox';
 import { textFault } from './json.js';
+import { entriesOf } from './query-names.js';
 import { StripeError } from './stripe-errors.js';
 import { suggestion } from './suggestion.js';
 
@@ -8,8 +9,6 @@ import { suggestion } from './suggestion.js';
  * (https://docs.stripe.com/api/checkout/sessions/list). A parameter that the mirror does not serve is an error: an SDK
  * would not notice that it was ignored.
  */
-
-type Query = Readonly<Record<string, string | readonly string[]>>;
 
 /** Whose sessions a request may see. */
 export interface StripeView {
@@ -70,18 +69,18 @@ const expandName = /^expand\[\d*\]$/;
 const lastSecond = 253_402_300_799;
 
 /** Reads the query of a single session. */
-export function parseStripeRetrieve(query: Query): { withLineItems: boolean } {
+export function parseStripeRetrieve(query: unknown): { withLineItems: boolean } {
   const { withLineItems } = read(query, [], 'line_items');
   return { withLineItems };
 }
 
 /** Reads the query of a list of line items. */
-export function parseStripeLineItems(query: Query): StripePaging {
+export function parseStripeLineItems(query: unknown): StripePaging {
   return pagingOf(read(query, pagingNames).settings);
 }
 
 /** Reads the query of a list of sessions. */
-export function parseStripeList(query: Query): StripeListQuery {
+export function parseStripeList(query: unknown): StripeListQuery {
   const { settings, withLineItems } = read(query, listNames, 'data.line_items');
   const filters = Object.fromEntries(
     filterNames.flatMap((name) => (settings.has(name) ? [[name, settings.get(name)]] : [])),
@@ -101,10 +100,10 @@ export function parseStripeList(query: Query): StripeListQuery {
 }
 
 /** Sorts the parameters of a query: single texts by their name, and whether line items are asked for. */
-function read(query: Query, names: readonly string[], expandable?: string) {
+function read(query: unknown, names: readonly string[], expandable?: string) {
   const settings = new Map<string, string>();
   let withLineItems = false;
-  for (const [name, given] of Object.entries(query)) {
+  for (const [name, given] of entriesOf(query)) {
     const texts = typeof given === 'string' ? [given] : given;
     const badText = [name, ...texts].map(textFault).find(Boolean);
     if (badText) throw invalid(expandName.test(name) ? 'expand' : 'query', `The query ${badText}`);

@@ -67,11 +67,11 @@ export function stripeViewOf(request: FastifyRequest): StripeView {
   const { headers } = request;
   const mode = /^(?:sk|rk|sk_org)_(live|test)_/.exec(credentialOf(request) ?? '')?.[1];
   const account = headers['stripe-account'];
-  if (account !== undefined && !(typeof account === 'string' && isAccountId(account))) {
+  if (account !== undefined && (typeof account !== 'string' || !isAccountId(account))) {
     throw new StripeError(400, "Stripe-Account must be one account's id, acct_…");
   }
   if (headers['stripe-context'] !== undefined) {
     throw new StripeError(400, 'Stripe-Context is not served here. Name the account in Stripe-Account.');
   }
-  return { livemode: mode && mode === 'live', account } as StripeView;
+  return { livemode: mode === undefined ? undefined : mode === 'live', account };
 }

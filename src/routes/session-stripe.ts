@@ -4,11 +4,11 @@ import { Type } from 'typebox';
 import type { SessionStore } from '../database/sessions/store.js';
 import { Problem } from '../errors.js';
 import { SessionId } from '../model/session.js';
+import type { Parsed } from '../model/session-request.js';
 import { accountPathPattern, isAccountPath } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi.js';
-import { requestValidator } from '../plugins/validation.js';
 import type { Refresh } from '../stripe/refresh.js';
-import { always, etagHeader, failures, paymentTagHeader, sendSession, sessionsPath } from './answers.js';
+import { accepted, always, etagHeader, failures, paymentTagHeader, sendSession, sessionsPath } from './answers.js';
 
 export interface SessionStripeRoutesOptions {
   sessions: SessionStore;
@@ -72,7 +72,6 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
   app.post(
     `${sessionsPath}/:id/refresh`,
     {
-      validatorCompiler: requestValidator(parseAccount),
       schema: {
         operationId: 'checkout_sessions_refresh',
         summary: 'Fetch a session from Stripe now',
@@ -90,7 +89,7 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
     },
     async (request, reply) => {
       const { id } = request.params;
-      const { outcome } = await refresh(id, request.query.account);
+      const { outcome } = await refresh(id, accepted(parseAccount(request.query.account)));
       const stored = await sessions.find(id);
       if (stored) return sendSession(reply, stored);
       const detail = 'The session was deleted here, and stays so.';
@@ -107,9 +106,9 @@ function fromStripe(stored: { document: string | null; etag: string } | undefine
   return { document, etag };
 }
 
-function parseAccount(query: Readonly<Record<string, string>>) {
-  const given = query.account;
-  if (given === undefined || isAccountPath(given)) return { value: query };
+/** Reads the parameter `account`. */
+function parseAccount(given: unknown): Parsed<string | undefined> {
+  if (given === undefined || (typeof given === 'string' && isAccountPath(given))) return { value: given };
   const detail = "must be a Stripe account's id, acct_…, or the path to it, acct_…/acct_…";
-  return { faults: [{ in: 'query' as const, pointer: '/account', detail }] };
+  return { faults: [{ in: 'query', pointer: '/account', detail }] };
 }

@@ -1,17 +1,16 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type TSchema, Type } from 'typebox';
+import { Type } from 'typebox';
 import type { StoredSession } from '../database/sessions/read.js';
 import type { SessionStore } from '../database/sessions/store.js';
 import { Problem } from '../errors.js';
 import { isNotModified, parsePrecondition, tagsPattern } from '../model/etag.js';
-import { type ListQuery, lookupFamilies } from '../model/list.js';
+import { lookupFamilies } from '../model/list.js';
 import { SessionId } from '../model/session.js';
 import { sessionList } from '../model/session-list.js';
 import { parsePatch, parseSession } from '../model/session-request.js';
 import { parseJson } from '../plugins/json-body.js';
 import { empty, json, problems, reference } from '../plugins/openapi.js';
-import { requestValidator } from '../plugins/validation.js';
 import {
   accepted,
   always,
@@ -43,7 +42,6 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
   app.get(
     sessionsPath,
     {
-      validatorCompiler: requestValidator(sessionList.parse),
       schema: {
         operationId: 'checkout_sessions_list',
         summary: 'List sessions',
@@ -57,7 +55,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       },
     },
     async (request, reply) => {
-      const page = await sessions.list(request.query as unknown as ListQuery);
+      const page = await sessions.list(accepted(sessionList.parse(request.query)));
       return sendPage(reply, page, baseOf(request));
     },
   );
@@ -91,7 +89,6 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
   app.get(
     `${sessionsPath}/:id`,
     {
-      validatorCompiler: requestValidator(sessionList.parseOne),
       schema: {
         operationId: 'checkout_sessions_retrieve',
         summary: 'Retrieve a session',
@@ -99,7 +96,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
           "One session by Stripe's id. With `include=payment` the ETag is the session's, for If-Match, and the answer is never 304: the last event of the payment may change without the ETag.",
         tags,
         params,
-        querystring: Type.Object({ include: Type.Optional(sessionList.parameters.properties.include as TSchema) }),
+        querystring: sessionList.oneParameters,
         headers: Type.Object({
           'If-None-Match': tagList(
             'Answer 304 without a body while the ETag is one of these. Without effect with `include=payment`.',
@@ -113,7 +110,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       },
     },
     async (request, reply) => {
-      const include = request.query.include as 'payment' | undefined;
+      const { include } = accepted(sessionList.parseOne(request.query));
       const stored = await sessions.find(request.params.id, include);
       if (!stored) throw new Problem('session-not-found');
       const isKnown =

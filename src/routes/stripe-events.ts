@@ -1,10 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { StripeEventStore } from '../database/events.js';
-import { type ListQuery, lookupFamilies } from '../model/list.js';
+import { lookupFamilies } from '../model/list.js';
 import { eventList } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi.js';
-import { requestValidator } from '../plugins/validation.js';
-import { always, baseUrl, failures, sendPage } from './answers.js';
+import { accepted, always, baseUrl, failures, sendPage } from './answers.js';
 
 export interface StripeEventRoutesOptions {
   events: StripeEventStore;
@@ -17,7 +16,6 @@ export async function stripeEventRoutes(app: FastifyInstance, { events, publicUr
   app.get(
     '/stripe-events',
     {
-      validatorCompiler: requestValidator(eventList.parse),
       schema: {
         operationId: 'stripe_events_list',
         summary: 'List the events that arrived',
@@ -31,7 +29,7 @@ export async function stripeEventRoutes(app: FastifyInstance, { events, publicUr
       },
     },
     async (request, reply) => {
-      const page = await events.list(request.query as ListQuery);
+      const page = await events.list(accepted(eventList.parse(request.query)));
       return sendPage(reply, page, baseUrl(request, publicUrl));
     },
   );

@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { SessionId } from '../model/session.js';
 import { StripeError } from '../model/stripe-errors.js';
@@ -7,14 +8,13 @@ import {
   parseStripeList,
   parseStripeRetrieve,
   type StripePaging,
+  type StripeView,
   stripeReadParameters,
 } from '../model/stripe-reads.js';
 import { json, reference } from '../plugins/openapi.js';
 import { stripeViewOf } from '../plugins/stripe-access.js';
 import { stripeErrors } from '../plugins/stripe-errors.js';
 import type { ReadThrough } from '../stripe/read-through.js';
-
-type Query = Readonly<Record<string, string | readonly string[]>>;
 
 /** The paths are Stripe's: the SDKs page by the `url` of a list. */
 const path = '/checkout/sessions';
@@ -33,7 +33,8 @@ const scope =
   "For Stripe's SDKs: change their host to this service. A key that begins with `sk_test_` or `rk_test_` sees test sessions, a live key live ones, any other key both; `Stripe-Account` selects a connected account. Nothing is ever written to Stripe.";
 
 /** Reads in the shape of Stripe's API, for Stripe's own SDKs. Registered under `/v1`. */
-export async function stripeReadRoutes(app: FastifyInstance, { readThrough }: { readThrough: ReadThrough }) {
+export async function stripeReadRoutes(instance: FastifyInstance, { readThrough }: { readThrough: ReadThrough }) {
+  const app = instance.withTypeProvider<TypeBoxTypeProvider>();
   app.get(
     path,
     {
@@ -48,7 +49,7 @@ export async function stripeReadRoutes(app: FastifyInstance, { readThrough }: { 
       },
     },
     async (request, reply) => {
-      const query = parseStripeList(request.query as Query);
+      const query = parseStripeList(request.query);
       const { results, hasMore } = await readThrough.list(stripeViewOf(request), query);
       return reply.type('application/json').send(listOf(listUrl, hasMore, results));
     },
@@ -69,8 +70,8 @@ export async function stripeReadRoutes(app: FastifyInstance, { readThrough }: { 
       },
     },
     async (request, reply) => {
-      const { withLineItems } = parseStripeRetrieve(request.query as Query);
-      const session = await retrieved(request, reply, withLineItems);
+      const { withLineItems } = parseStripeRetrieve(request.query);
+      const session = await retrieved(request.params.id, stripeViewOf(request), withLineItems, reply);
       return reply.type('application/json').send(session);
     },
   );
@@ -93,21 +94,17 @@ export async function stripeReadRoutes(app: FastifyInstance, { readThrough }: { 
       },
     },
     async (request, reply) => {
-      const paging = parseStripeLineItems(request.query as Query);
-      const session = JSON.parse(await retrieved(request, reply, true)) as {
-        id: string;
-        line_items: { data: LineItem[] } | null;
-      };
+      const paging = parseStripeLineItems(request.query);
+      const session: WithLineItems = JSON.parse(await retrieved(request.params.id, stripeViewOf(request), true, reply));
       const { items, hasMore } = pageOfItems(session.line_items?.data ?? [], paging);
       const results = items.map((item) => JSON.stringify(item)).join(',');
       return reply.type('application/json').send(listOf(`${listUrl}/${session.id}/line_items`, hasMore, results));
     },
   );
 
-  /** Returns the JSON of the session that a request names, and sets the headers that say where it is from. */
-  async function retrieved(request: FastifyRequest, reply: FastifyReply, withLineItems: boolean): Promise<string> {
-    const { id } = request.params as { id: string };
-    const { session, source } = await readThrough.retrieve(id, stripeViewOf(request), withLineItems);
+  /** Returns the JSON of a session, and sets the headers that say where it is from. */
+  async function retrieved(id: string, view: StripeView, withLineItems: boolean, reply: FastifyReply): Promise<string> {
+    const { session, source } = await readThrough.retrieve(id, view, withLineItems);
     reply.header('mirror-source', source);
     if (session.api_version) reply.header('stripe-version', session.api_version);
     return session.document;
@@ -116,6 +113,12 @@ export async function stripeReadRoutes(app: FastifyInstance, { readThrough }: { 
 
 interface LineItem {
   readonly id: string;
+}
+
+/** A session that was read with its line items. */
+interface WithLineItems {
+  readonly id: string;
+  readonly line_items: { readonly data: readonly LineItem[] } | null;
 }
 
 /** The line items of a page: those after the cursor, or the last ones before it. */
