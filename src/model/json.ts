@@ -18,7 +18,9 @@ export function pointerTo(parent: string, key: string | number): string {
 /** Whether a value is nested deeper than {@link maxDepth}. */
 export function isTooDeep(value: unknown, depth = 0): boolean {
   if (value === null || typeof value !== 'object') return false;
-  return depth === maxDepth || Object.values(value).some((member) => isTooDeep(member, depth + 1));
+  if (depth === maxDepth) return true;
+  for (const member of Object.values(value)) if (isTooDeep(member, depth + 1)) return true;
+  return false;
 }
 
 /**

@@ -3,7 +3,13 @@
  * does, so they stay text on their way through.
  */
 
-const pattern = /^(\d{4}-\d\d-(\d\d))[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+const pattern = /^((\d{4})-(\d\d)-(\d\d))[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+
+/** Returns the number of days of a month, 1 to 12. */
+function daysIn(month: number, year: number): number {
+  if (month !== 2) return [4, 6, 9, 11].includes(month) ? 30 : 31;
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+}
 
 /**
  * Reads an RFC 3339 date-time (a leap second counts as the next second).
@@ -14,23 +20,20 @@ const pattern = /^(\d{4}-\d\d-(\d\d))[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]
 export function parseTimestamp(text: string): string | undefined {
   const parts = pattern.exec(text);
   if (!parts) return undefined;
-  const [, date, day, , , , fraction = '', sign] = parts;
-  const [hour, minute, second] = [Number(parts[3]), Number(parts[4]), Number(parts[5])];
-  const [offsetHour, offsetMinute] = [Number(parts[8] ?? 0), Number(parts[9] ?? 0)];
+  const [, date, , , , , , , fraction = '', sign] = parts;
+  const [year, month, day] = [Number(parts[2]), Number(parts[3]), Number(parts[4])];
+  const [hour, minute, second] = [Number(parts[5]), Number(parts[6]), Number(parts[7])];
+  const [offsetHour, offsetMinute] = [Number(parts[10] ?? 0), Number(parts[11] ?? 0)];
+  if (month < 1 || month > 12 || day < 1 || day > daysIn(month, year)) return undefined;
   if (hour > 23 || minute > 59 || second > 60 || offsetHour > 23 || offsetMinute > 59) return undefined;
   const offset = 60 * offsetHour + offsetMinute;
-  const midnight = Date.parse(`${date}T00:00:00Z`);
-  // Date.parse takes February 30th for March 2nd.
-  if (Number.isNaN(midnight) || new Date(midnight).getUTCDate() !== Number(day)) return undefined;
   const decimals = fraction && `.${fraction.slice(0, 6)}`;
-  // In UTC already, as nearly all come.
-  if (offset === 0 && second < 60 && !date?.startsWith('0000')) {
-    return `${date}T${parts[3]}:${parts[4]}:${parts[5]}${decimals}Z`;
-  }
+  // Nearly all are in UTC already.
+  if (offset === 0 && second < 60 && year > 0) return `${date}T${parts[5]}:${parts[6]}:${parts[7]}${decimals}Z`;
   const minutes = 60 * hour + minute - (sign === '-' ? -offset : offset);
-  const utc = new Date(midnight + 60_000 * minutes + 1000 * second);
-  const year = utc.getUTCFullYear();
-  if (year < 1 || year > 9999) return undefined;
+  const utc = new Date(Date.parse(`${date}T00:00:00Z`) + 60_000 * minutes + 1000 * second);
+  const utcYear = utc.getUTCFullYear();
+  if (utcYear < 1 || utcYear > 9999) return undefined;
   return `${utc.toISOString().slice(0, 19)}${decimals}Z`;
 }
 
