@@ -15,33 +15,29 @@ async function tenBy(divisors: readonly number[]): Promise<number[]> {
 }
 
 interface Options {
-  parts?: 2 | 3;
   maxSize?: number;
-  sendsFirst?: boolean;
   keyOf?: (item: number) => string;
   run?: (items: readonly number[], limit: LockLimit) => Promise<readonly number[]>;
 }
 
-function observed({ parts = 2, maxSize = 100, run = tenBy, ...options }: Options = {}) {
+function observed({ maxSize = 100, run = tenBy, ...options }: Options = {}) {
   const sizes: number[] = [];
   const ask = batching<number, number>({
     ...options,
     run,
-    parts,
-    smallest: 4,
     maxSize,
-    most: 4,
+    concurrency: 4,
     onBatch: (size) => sizes.push(size),
   });
   return { ask, sizes };
 }
 
-test('what is asked for in one turn is one statement, each answer its own', async () => {
+test('a lone item runs at once, the others of its turn in one statement, each answer its own', async () => {
   const { ask, sizes } = observed();
   expect(await Promise.all([1, 2, 5, 2].map(ask))).toEqual([10, 5, 2, 5]);
-  expect(sizes).toEqual([4]);
+  expect(sizes).toEqual([1, 3]);
   expect(await ask(10)).toBe(1);
-  expect(sizes).toEqual([4, 1]);
+  expect(sizes).toEqual([1, 3, 1]);
 });
 
 test('what the database refuses fails alone', async () => {
@@ -63,9 +59,9 @@ test.each(['57P01', '08006', '53300', 'XX000', 'EPIPE', 'ECONNRESET', undefined]
       throw Object.assign(new Error('gone'), { code });
     };
     const { ask } = observed({ run });
-    const settled = await Promise.allSettled([1, 2].map(ask));
-    expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    expect(runs).toBe(1);
+    const settled = await Promise.allSettled([1, 2, 5].map(ask));
+    expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(runs).toBe(2);
   },
 );
 
@@ -74,16 +70,7 @@ test('a batch is no larger than allowed, and no item is lost or answered twice',
   expect(await Promise.all(Array.from({ length: 10 }, (_, index) => ask(index + 1)))).toEqual([
     10, 5, 3, 2, 2, 1, 1, 1, 1, 1,
   ]);
-  expect(sizes).toEqual([3, 3, 3, 1]);
-});
-
-test('what arrives while a batch is under way is gathered', async () => {
-  const { ask, sizes } = observed();
-  const first = ask(1);
-  await new Promise((resolve) => setImmediate(resolve));
-  const later = [2, 5].map(ask);
-  expect(await Promise.all([first, ...later])).toEqual([10, 5, 2]);
-  expect(sizes).toEqual([1, 2]);
+  expect(sizes).toEqual([1, 3, 3, 3]);
 });
 
 /** A run in which the item 10 waits until it is unlocked, or for its lock timeout. */
@@ -134,11 +121,11 @@ test('after a timeout the items that are slow together take no longer than their
   };
   const { ask } = observed({ run });
   const began = Date.now();
-  const settled = await Promise.allSettled([1, 2, 5, 10].map(ask));
+  const settled = await Promise.allSettled([1, 2, 5, 10, 4].map(ask));
   expect(settled.map((one) => (one as PromiseRejectedResult).reason.code)).toEqual(
     expect.arrayContaining(['55P03', '57014']),
   );
-  expect(alone).toBeLessThan(4);
+  expect(alone).toBeLessThan(5);
   expect(Date.now() - began).toBeLessThan(3000);
 });
 
@@ -151,47 +138,26 @@ test('when the connection goes while the items run alone, the others fail at onc
   const { ask } = observed({ run });
   const settled = await Promise.allSettled([1, 2, 5].map(ask));
   expect(settled.map((one) => (one as PromiseRejectedResult).reason.code)).toEqual(['08006', '08006', '08006']);
-  expect(runs).toBe(2);
+  expect(runs).toBe(3);
 });
 
 test('of a batch that was refused each is answered when it is done', async () => {
   const { run, unlock } = locking();
   const { ask } = observed({ run });
-  const [locked, refused, free] = [10, 0, 2].map(ask);
+  const [, locked, refused, free] = [5, 10, 0, 2].map(ask);
   await expect(refused).rejects.toMatchObject({ code: '22012' });
   expect(await free).toBe(5);
   unlock();
   expect(await locked).toBe(1);
 });
 
-test.each([
-  [2, [6, 6]],
-  [3, [4, 4, 4]],
-] as const)('of as many as lately one of %i parts is sent while the others are asked for', async (parts, expected) => {
-  const { ask, sizes } = observed({ parts });
-  const asking = (count: number) => Array.from({ length: count }, (_, index) => ask(index + 1));
-  await Promise.all(asking(12));
-  sizes.length = 0;
-  const first = asking(expected[0] - 1);
-  expect(sizes).toEqual([]);
-  const rest = asking(12 - first.length);
-  expect(sizes).toEqual([expected[0]]);
-  await Promise.all([...first, ...rest]);
-  expect(sizes).toEqual(expected);
+test('half of the outstanding items are a batch, so that the database works on it while the others are handled', async () => {
+  const { ask, sizes } = observed();
+  await Promise.all(Array.from({ length: 13 }, (_, index) => ask(index + 1)));
+  expect(sizes).toEqual([1, 7, 5]);
 });
 
-test('the next batch is begun before one is answered', async () => {
-  const order: string[] = [];
-  const run = (items: readonly number[]) => {
-    order.push(`${items.length} sent`);
-    return tenBy(items);
-  };
-  const { ask } = observed({ run });
-  await Promise.all(Array.from({ length: 8 }, (_, index) => ask(index + 1).then(() => order.push('answered'))));
-  expect(order).toEqual(['4 sent', '4 sent', ...new Array(8).fill('answered')]);
-});
-
-test('the next batch is sent before one is answered, where that is asked for', async () => {
+test('the next batch is sent before the one before it is answered', async () => {
   const order: string[] = [];
   const run = async (items: readonly number[]) => {
     // More promises than an answer takes.
@@ -199,12 +165,12 @@ test('the next batch is sent before one is answered, where that is asked for', a
     order.push(`${items.length} sent`);
     return tenBy(items);
   };
-  const { ask } = observed({ run, sendsFirst: true });
+  const { ask } = observed({ run });
   await Promise.all(Array.from({ length: 8 }, (_, index) => ask(index + 1).then(() => order.push('answered'))));
-  expect(order).toEqual(['4 sent', '4 sent', ...new Array(8).fill('answered')]);
+  expect(order).toEqual(['1 sent', '4 sent', 'answered', '3 sent', ...new Array(7).fill('answered')]);
 });
 
-test('what arrives together with the outcome of all that was asked is begun before that is answered', async () => {
+test('an item that arrives together with the outcome of a batch is sent before that is answered', async () => {
   const order: string[] = [];
   let release = () => {};
   const released = new Promise<void>((resolve) => {
@@ -212,18 +178,18 @@ test('what arrives together with the outcome of all that was asked is begun befo
   });
   const run = async (items: readonly number[]) => {
     order.push(`${items.length} sent`);
-    await released;
+    if (items.length > 1) await released;
     return [...items];
   };
   const { ask } = observed({ run });
   const asking = (item: number) => ask(item).then(() => order.push('answered'));
-  const first = [1, 2].map(asking);
-  await expect.poll(() => order).toEqual(['2 sent']);
+  const first = [1, 2, 4].map(asking);
+  await expect.poll(() => order).toEqual(['1 sent', '2 sent', 'answered']);
   release();
   // The next callback of the same turn of the event loop, as when two sockets have something to read.
   for (let step = 0; step < 20; step += 1) await undefined;
   await Promise.all([...first, asking(5)]);
-  expect(order).toEqual(['2 sent', '1 sent', 'answered', 'answered', 'answered']);
+  expect(order).toEqual(['1 sent', '2 sent', 'answered', '1 sent', 'answered', 'answered', 'answered']);
 });
 
 test('a batch that waits for long holds nothing else back, up to a number of them', async () => {
@@ -254,7 +220,7 @@ test('two of one key are in batches of their own, in their order', async () => {
   };
   const { ask } = observed({ run, keyOf: (divisor) => String(divisor % 10) });
   expect(await Promise.all([1, 11, 2, 1].map(ask))).toEqual([10, 0, 5, 10]);
-  expect(seen).toEqual([[1, 2], [11], [1]]);
+  expect(seen).toEqual([[1], [11, 2], [1]]);
 });
 
 test('what is asked for alike in one turn shares an answer that is younger than all of it, and nothing is kept', async () => {
@@ -272,14 +238,17 @@ test('what is asked for alike in one turn shares an answer that is younger than 
     asked += 1;
     return ask(divisor);
   };
-  const answers = await Promise.all([1, 2, 1].map(count));
+  const answers = await Promise.all([1, 2, 1, 2].map(count));
   expect(answers).toEqual([
-    { quotient: 10, after: 3 },
-    { quotient: 5, after: 3 },
-    { quotient: 10, after: 3 },
+    { quotient: 10, after: 4 },
+    { quotient: 5, after: 4 },
+    { quotient: 10, after: 4 },
+    { quotient: 5, after: 4 },
   ]);
-  expect(runs).toBe(2);
-  await expect(Promise.all([0, 0].map(count))).rejects.toMatchObject({ code: '22012' });
-  expect(await count(1)).toEqual({ quotient: 10, after: 6 });
-  expect(runs).toBe(4);
+  // The first of them did not wait.
+  expect(runs).toBe(3);
+  const refused = { status: 'rejected', reason: { code: '22012' } };
+  expect(await Promise.allSettled([0, 0, 0].map(count))).toMatchObject([refused, refused, refused]);
+  expect(await count(1)).toEqual({ quotient: 10, after: 8 });
+  expect(runs).toBe(6);
 });

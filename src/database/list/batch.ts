@@ -45,11 +45,8 @@ export function documentsReader(database: Database, onBatch?: BatchObserver): Do
     const name = `list-${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
     const statement = { name, text: together(text) };
     return batching<readonly unknown[], Documents>({
-      // A page takes the database less time than its answer takes this process and the client.
-      parts: 3,
-      smallest: 4,
       maxSize: 32,
-      most: 4,
+      concurrency: 4,
       onBatch: onBatch && ((size) => onBatch('list', size)),
       async run(lists, limit) {
         const rows = await database.query<Documents & { position: number }>({

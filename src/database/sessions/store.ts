@@ -2,7 +2,7 @@ import { Problem } from '../../errors.js';
 import { isNotModified, type Precondition } from '../../model/etag.js';
 import type { SessionWrite } from '../../model/session.js';
 import type { Change } from '../../model/session-request.js';
-import { type BatchObserver, batching, decided, type LockLimit, writeBatch } from '../batch.js';
+import { type BatchObserver, batching, decided, type LockLimit, readBatch, writeBatch } from '../batch.js';
 import type { Database } from '../engine/database.js';
 import { retrying } from '../engine/sqlstate.js';
 import { listReader } from '../list/page.js';
@@ -24,9 +24,6 @@ function listed(tags: readonly string[] | '*' | undefined): readonly string[] | 
 
 /** Whether a row that exists satisfies If-None-Match at all. */
 const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
-
-// A read takes the database less time than its answer takes this process and the client.
-const readBatch = { parts: 3, smallest: 16, maxSize: 500, most: 4 } as const;
 
 export type SessionStore = ReturnType<typeof sessionStore>;
 
@@ -52,7 +49,6 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
   ) {
     return batching<Input, WrittenRow | undefined>({
       ...writeBatch,
-      sendsFirst: true,
       onBatch: observed(kind),
       keyOf,
       run: async (inputs, limit) => byId(await retrying(() => run(database.query, inputs, limit)), inputs.map(keyOf)),

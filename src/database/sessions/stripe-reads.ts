@@ -2,7 +2,7 @@ import type { Cursor } from '../../model/cursor.js';
 import type { Condition } from '../../model/filters.js';
 import { missingSession } from '../../model/stripe-errors.js';
 import type { StripeFilterName, StripeListQuery, StripeView } from '../../model/stripe-reads.js';
-import { type BatchObserver, batching } from '../batch.js';
+import { type BatchObserver, batching, readBatch } from '../batch.js';
 import type { Database } from '../engine/database.js';
 import { Prisma } from '../generated/client.js';
 import { documentsReader } from '../list/batch.js';
@@ -111,10 +111,7 @@ export type StripeReadStore = ReturnType<typeof stripeReadStore>;
 /** @param ownAccount the account whose sessions are seen without `Stripe-Account`; all are when it is undefined. */
 export function stripeReadStore(database: Database, ownAccount?: string, onBatch?: BatchObserver) {
   const findOne = batching<string, RawSession | undefined>({
-    parts: 3,
-    smallest: 16,
-    maxSize: 500,
-    most: 4,
+    ...readBatch,
     onBatch: onBatch && ((size) => onBatch('stripe-read', size)),
     async run(ids) {
       const values = [JSON.stringify(ids)];
