@@ -60,16 +60,27 @@ export function sendSession(reply: FastifyReply, { document, etag }: StoredSessi
 const origin = /^https?:\/\/[^/]*/i;
 
 /**
- * Answers with a page. As bytes: a text would be measured before it is encoded, and is the slower to write. The results go
- * to their place among them: joined to the envelope as text, they would be copied once more.
+ * Answers with a page.
  *
  * @param base of the URLs in the answer.
  */
 export function sendPage(reply: FastifyReply, page: StoredPage, base: string): FastifyReply {
-  const { results } = page;
   const url = `${base}${reply.request.url.replace(origin, '')}`;
-  const encoding = page.isAscii ? 'latin1' : 'utf8';
-  const head = headOf(page, url);
+  return sendResults(reply, headOf(page, url), page);
+}
+
+/**
+ * Answers with an object whose last property is the results. Sends bytes: Fastify would measure a text before it is
+ * encoded, and a text is slower to write. The results are encoded straight to their place, without a copy as text.
+ *
+ * @param head the JSON before the results, in ASCII.
+ */
+export function sendResults(
+  reply: FastifyReply,
+  head: string,
+  { results, isAscii }: Pick<StoredPage, 'results' | 'isAscii'>,
+): FastifyReply {
+  const encoding = isAscii ? 'latin1' : 'utf8';
   const tail = ']}';
   const body = Buffer.allocUnsafe(head.length + Buffer.byteLength(results, encoding) + tail.length);
   let end = body.write(head, 'latin1');

@@ -15,6 +15,7 @@ import { json, reference } from '../plugins/openapi.js';
 import { stripeViewOf } from '../plugins/stripe-access.js';
 import { stripeErrors } from '../plugins/stripe-errors.js';
 import type { ReadThrough } from '../stripe/read-through.js';
+import { sendResults } from './answers.js';
 
 /** The paths are Stripe's: the SDKs page by the `url` of a list. */
 const path = '/checkout/sessions';
@@ -50,8 +51,8 @@ export async function stripeReadRoutes(instance: FastifyInstance, { readThrough 
     },
     async (request, reply) => {
       const query = parseStripeList(request.query);
-      const { results, hasMore } = await readThrough.list(stripeViewOf(request), query);
-      return reply.type('application/json').send(listOf(listUrl, hasMore, results));
+      const page = await readThrough.list(stripeViewOf(request), query);
+      return sendResults(reply, listHead(listUrl, page.hasMore), page);
     },
   );
 
@@ -98,7 +99,8 @@ export async function stripeReadRoutes(instance: FastifyInstance, { readThrough 
       const session: WithLineItems = JSON.parse(await retrieved(request.params.id, stripeViewOf(request), true, reply));
       const { items, hasMore } = pageOfItems(session.line_items?.data ?? [], paging);
       const results = items.map((item) => JSON.stringify(item)).join(',');
-      return reply.type('application/json').send(listOf(`${listUrl}/${session.id}/line_items`, hasMore, results));
+      const url = `${listUrl}/${session.id}/line_items`;
+      return reply.type('application/json').send(`${listHead(url, hasMore)}${results}]}`);
     },
   );
 
@@ -134,6 +136,7 @@ function pageOfItems(all: readonly LineItem[], { limit, cursor }: StripePaging) 
   return { items, hasMore: rest.length > items.length };
 }
 
-function listOf(url: string, hasMore: boolean, results: string): string {
-  return `{"object":"list","url":"${url}","has_more":${hasMore},"data":[${results}]}`;
+/** Returns the JSON of a list before its data. */
+function listHead(url: string, hasMore: boolean): string {
+  return `{"object":"list","url":${JSON.stringify(url)},"has_more":${hasMore},"data":[`;
 }
