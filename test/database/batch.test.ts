@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { batching, type LockLimit, sharing } from '../../src/database/batch.js';
+import { batching, type LockLimit } from '../../src/database/batch.js';
+import { sharing } from '../../src/database/list/sharing.js';
 import { testDatabase } from '../support/database.js';
 
 const database = await testDatabase();

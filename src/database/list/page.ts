@@ -1,10 +1,11 @@
 import { type Cursor, cursorAt } from '../../model/cursor.js';
 import type { ListQuery } from '../../model/list.js';
-import { type BatchObserver, sharing } from '../batch.js';
+import type { BatchObserver } from '../batch.js';
 import type { Database } from '../engine/database.js';
 import { Prisma } from '../generated/client.js';
 import { type Documents, type DocumentsReader, documentsReader, separator } from './batch.js';
 import { countedRows, type ListTable, type PageStatement, pageStatements } from './plan.js';
+import { sharing } from './sharing.js';
 
 /** A page of a list, and where the neighbouring pages begin. */
 export interface StoredPage {

@@ -1,7 +1,8 @@
 import type { SessionState, StripeEvent } from '../../model/stripe.js';
-import { type BatchObserver, batching, decided, type LockLimit, writeBatch } from '../batch.js';
+import { type BatchObserver, batching, type LockLimit, writeBatch } from '../batch.js';
 import type { Database } from '../engine/database.js';
 import { retrying } from '../engine/sqlstate.js';
+import { retryRaces } from './races.js';
 import { byId } from './statement.js';
 import { type AppliedRow, applyStates, type Delivery, fillGaps, type Outcome } from './upsert.js';
 
@@ -37,7 +38,7 @@ export function mirrorStore(database: Database, onBatch?: BatchObserver) {
      * Stores a state where it is newer than what is stored, and the event that brought it in the ledger, in one
      * transaction. Any order and any repetition of a session's states ends in the same row.
      */
-    apply: (state: SessionState, event?: StripeEvent): Promise<Outcome> => decided(() => applyOne({ state, event })),
+    apply: (state: SessionState, event?: StripeEvent): Promise<Outcome> => retryRaces(() => applyOne({ state, event })),
 
     /**
      * Stores many snapshots, each as {@link apply} would, in one transaction. No two may be of the same session.
@@ -46,7 +47,7 @@ export function mirrorStore(database: Database, onBatch?: BatchObserver) {
      */
     async applyAll(states: readonly SessionState[]): Promise<Outcome[]> {
       const outcomes = await applyOnce(states.map((state) => ({ state })));
-      return Promise.all(states.map((state, index) => outcomes[index] ?? decided(() => applyOne({ state }))));
+      return Promise.all(states.map((state, index) => outcomes[index] ?? retryRaces(() => applyOne({ state }))));
     },
   };
 }

@@ -2,12 +2,13 @@ import { Problem } from '../../errors.js';
 import { isNotModified, type Precondition } from '../../model/etag.js';
 import type { SessionWrite } from '../../model/session.js';
 import type { Change } from '../../model/session-request.js';
-import { type BatchObserver, batching, decided, type LockLimit, readBatch, writeBatch } from '../batch.js';
+import { type BatchObserver, batching, type LockLimit, readBatch, writeBatch } from '../batch.js';
 import type { Database } from '../engine/database.js';
 import { retrying } from '../engine/sqlstate.js';
 import { listReader } from '../list/page.js';
 import { createSessions } from './create.js';
 import { patchSessions } from './patch.js';
+import { retryRaces } from './races.js';
 import { findSessions, type StoredSession, sessionReads, sessionTable } from './read.js';
 import { removeSession } from './remove.js';
 import { replaceSessions } from './replace.js';
@@ -73,7 +74,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
 
   /** Repeats a change until it is done, or refused by a session that is there. */
   function changed<Value>(id: string, precondition: Precondition, change: () => Promise<Value | undefined>) {
-    return decided(async () => {
+    return retryRaces(async () => {
       const done = refusesAnyRow(precondition) ? undefined : await change();
       const problem = done === undefined ? await refusal(id, precondition) : undefined;
       if (problem) throw problem;
@@ -96,7 +97,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
      * @throws `precondition-failed`
      */
     replace(session: SessionWrite, precondition: Precondition): Promise<StoredSession & { created: boolean }> {
-      return decided(async () => {
+      return retryRaces(async () => {
         const input = { write: session, ...tagsOf(precondition) };
         const replaced = refusesAnyRow(precondition) ? undefined : await replace(input);
         if (replaced) return { ...replaced, created: false };
