@@ -56,7 +56,7 @@ test('the dashboard asks for metrics that the service has', () => {
     ['up', 'ALERTS'].includes(name) ||
     served.includes(name) ||
     served.includes(metricOf(name)) ||
-    (!onPostgres && name.startsWith('database_pool_'));
+    (!onPostgres && /^database_(pool|worker)_/.test(name));
   expect(queries.flatMap(metricsOf).filter((name) => !isKnown(name))).toEqual([]);
 });
 

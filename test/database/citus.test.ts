@@ -122,7 +122,7 @@ test('the pool asks by itself when it opens', async () => {
 
   const coordinator = openPostgres(options);
   const sessions = sessionStore(coordinator);
-  await Promise.all(['cs_test_1', 'cs_test_2'].map((id) => sessions.find(id)));
+  await Promise.all(['cs_test_1', 'cs_test_2', 'cs_test_3'].map((id) => sessions.find(id)));
   const text = `SELECT statement FROM pg_prepared_statements WHERE name = 'find'`;
   const [found] = await coordinator.query<{ statement: string }>({ text, values: [] });
   expect(found?.statement).toContain('AND s.id = ANY($2::text[])');

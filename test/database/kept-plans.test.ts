@@ -29,12 +29,12 @@ async function statements(): Promise<Statement[]> {
   };
   const event = { id: 'evt_1', type: 'checkout.session.expired', account: null, livemode: null, apiVersion: null };
   await sessions.find('cs_test_none');
-  await Promise.all(['cs_test_1', 'cs_test_2'].map((id) => sessions.find(id)));
+  await Promise.all(['cs_test_1', 'cs_test_2', 'cs_test_3'].map((id) => sessions.find(id)));
   await sessions.find('cs_test_none', 'payment');
   await sessions.payment('cs_test_none');
   const mirror = mirrorStore({ ...database, query });
   const changes = [{ column, value: 'cus_1', merge: false }];
-  // One input, then two at once, which are a statement of their own.
+  // One input, then three at once: the first runs by itself, and the two others are a statement of their own.
   const writes: ((id: string) => Promise<unknown>)[] = [
     (id) => sessions.create({ ...session, id }),
     (id) => sessions.replace({ ...session, id }, none),
@@ -43,7 +43,7 @@ async function statements(): Promise<Statement[]> {
   ];
   for (const write of writes) {
     await write('cs_test_kept');
-    await Promise.all(['cs_test_kept_1', 'cs_test_kept_2'].map(write));
+    await Promise.all(['cs_test_kept_1', 'cs_test_kept_2', 'cs_test_kept_3'].map(write));
   }
   await sessions.remove('cs_test_kept', none);
   return seen;
@@ -51,7 +51,7 @@ async function statements(): Promise<Statement[]> {
 
 test('plans that are kept from the time when the tables were empty look at each row by its key', async () => {
   const seen = await statements();
-  expect(seen.map(({ name }) => name)).toEqual([
+  expect([...new Set(seen.map(({ name }) => name))]).toEqual([
     ...['find-one', 'find', 'find-payment', 'payment'],
     ...['create', 'replace', 'patch', 'apply'].flatMap((name) => [`${name}-one`, name]),
     'remove',

@@ -25,10 +25,15 @@ const pause = 250;
 const maxConnections = 200;
 
 /** Metrics that stay at zero while the service is well, and has run for less than an hour. */
-const calm = ['http_requests_refused_total', 'database_pool_waiting', 'scheduled_runs_total'];
+const calm = [
+  'http_requests_refused_total',
+  'database_pool_waiting',
+  'database_worker_failures_total',
+  'scheduled_runs_total',
+];
 
-/** Whether a metric is of the pool, which the embedded database does not have. @param {string} name */
-const isOfPool = (name) => name.startsWith('database_pool_');
+/** Whether a metric is of connections or workers, which the embedded database does not have. @param {string} name */
+const isOfPool = (name) => /^database_(pool|worker)_/.test(name);
 const hasPool = process.env.TEST_DATABASE_URL !== undefined;
 
 /** What Grafana puts in the place of the variables. */

@@ -312,7 +312,7 @@ describe('a plan that is kept reads the index whatever the values', () => {
         JSON.stringify([values, values]),
       ]);
       const nodes = nodesOf(row?.['QUERY PLAN'][0].Plan as Plan);
-      expect(nodes.flatMap((node) => node['Index Name'] ?? [])).toEqual([index]);
+      expect(new Set(nodes.flatMap((node) => node['Index Name'] ?? []))).toEqual(new Set([index]));
       expectFewSorted(nodes, [index]);
       if (!ofOne.includes(index)) expect(nodes.map((node) => node['Node Type'])).not.toContain('Sort');
     }
@@ -324,14 +324,14 @@ describe('a plan that is kept reads the index whatever the values', () => {
     expect(hasOnePlan).toBe(true);
     expect(await documentsOf(list)).toHaveLength(50);
     if (!onPostgres || text === undefined) return;
-    // The second range of a page is read only where the first does not fill it.
-    expect(others).toHaveLength(1);
+    // One statement for the values and the nulls: a page of a filter is rarely full.
+    expect(others).toEqual([]);
     const [row] = await query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (FORMAT JSON) ${together(text)}`, [
       JSON.stringify([values, values]),
     ]);
     const nodes = nodesOf(row?.['QUERY PLAN'][0].Plan as Plan);
     const indexes = ['checkout_session_customer_idx', 'stripe_event_pkey'];
-    expect(nodes.flatMap((node) => node['Index Name'] ?? []).sort()).toEqual(indexes);
+    expect(new Set(nodes.flatMap((node) => node['Index Name'] ?? []))).toEqual(new Set(indexes));
   });
 
   test.each([

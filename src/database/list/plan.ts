@@ -73,6 +73,8 @@ export function pageStatements(
     statement([Prisma.sql`${name} IS NULL`, ...(after ? [Prisma.sql`id ${beyond} ${after.id}::text`] : [])]);
 
   if (!isNullable) return [values(cursor)];
+  // The index of the filter has the nulls after the values in this order.
+  if (!cursor && isDescending && isSelective(query)) return [statement([])];
   const isAmongNulls = cursor?.value === null;
   if (isBackward) return isAmongNulls ? [nulls(cursor), values(undefined)] : [values(cursor)];
   return isAmongNulls ? [nulls(cursor)] : [values(cursor), nulls(undefined)];
@@ -87,10 +89,12 @@ function statementOf(
 ): PageStatement {
   const { conditions, ordering, include, limit } = query;
   const direction = Prisma.raw(isDescending ? 'DESC' : 'ASC');
+  // As the indexes have them: in one order last, in the other first.
+  const nulls = Prisma.raw(table.nullable.includes(ordering.column) ? `NULLS ${isDescending ? 'LAST' : 'FIRST'}` : '');
   const filters = conditions.flatMap((condition) => [conditionSql(condition), indexPredicate(condition) ?? []].flat());
   const rows = (most: number) => Prisma.sql`SELECT ${Prisma.raw(table.document(include))} AS document
       FROM ${Prisma.raw(table.name)} AS s WHERE ${all([...listed(table), ...range, ...filters])}
-      ORDER BY ${identifier(ordering.column)} ${direction}, id ${direction} LIMIT ${Prisma.raw(String(most))}`;
+      ORDER BY ${identifier(ordering.column)} ${direction} ${nulls}, id ${direction} LIMIT ${Prisma.raw(String(most))}`;
   if (!hasOnePlan(query)) {
     const { text, values } = rows(limit + 1);
     return { text, values, hasOnePlan: false };
@@ -110,12 +114,19 @@ const plannedRows = [51, 101, 1001];
  * that of a filter that has an index in the default order. Other filters, and ranges with two ends, are planned for the values
  * that they come with.
  */
-function hasOnePlan({ conditions, ordering, cursor }: ListQuery): boolean {
+function hasOnePlan(query: ListQuery): boolean {
+  const { conditions, ordering, cursor } = query;
   const [condition, ...others] = conditions;
   if (!condition) return true;
   if (others.length > 0) return false;
   if (condition.column === ordering.column) return !cursor && isBound(condition);
-  return ordering.column === 'created' && hasPartialIndex(condition);
+  return isSelective(query);
+}
+
+/** Returns whether the one filter has an index in the default order. */
+function isSelective({ conditions, ordering }: ListQuery): boolean {
+  const [condition, ...others] = conditions;
+  return others.length === 0 && ordering.column === 'created' && !!condition && hasPartialIndex(condition);
 }
 
 const isBound = ({ lookup }: Condition) => ['gt', 'gte', 'lt', 'lte'].includes(lookup);
