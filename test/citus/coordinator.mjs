@@ -1,4 +1,4 @@
-/** What the run asks of the cluster itself. */
+/** Questions to the cluster itself, and its distribution. */
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import pg from 'pg';
@@ -20,7 +20,7 @@ async function connected(url, work) {
   }
 }
 
-/** Says what the cluster is. @param {string} url @throws Unavailable where there is no Citus */
+/** Returns the version of Citus and the workers. @param {string} url @throws Unavailable where there is no Citus */
 export function describeCluster(url) {
   return connected(url, async (query) => {
     const [extension] = await query(`SELECT extversion FROM pg_extension WHERE extname = 'citus'`);

@@ -160,7 +160,7 @@ async function readBack(service, sessions) {
   return losses;
 }
 
-/** What of a state the API tells. @param {import('../faults/operations.mjs').State} state */
+/** Returns the part of a state that the API shows. @param {import('../faults/operations.mjs').State} state */
 function visible({ session, events }) {
   if (!session) return { session, events };
   const { event, ...fields } = session;

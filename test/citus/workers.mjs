@@ -1,4 +1,4 @@
-/** Whether the service refuses to start on a worker: there the sequence of djstripe_id counts far above 2^31. */
+/** Starts on the workers, which the service refuses: there the sequence of djstripe_id counts far above 2^31. */
 import { setTimeout } from 'node:timers/promises';
 import { prepareService } from '../faults/process.mjs';
 import { say } from '../faults/run.mjs';

@@ -144,7 +144,7 @@ test('a distributed table has no trigger', async () => {
   expect(rows).toEqual([]);
 });
 
-/** What Citus sends to the workers with the whole script around it, which they refuse where that has other statements. */
+/** Statements that Citus sends to the workers with the whole script around them. A worker refuses several statements. */
 const sentWithScript = /^\s*(CREATE (UNIQUE )?INDEX|DROP INDEX|ALTER TABLE .*DROP COLUMN)/is;
 
 /** Returns whether Citus refuses a migration of distributed tables. In a DO block each statement is its own script. */

@@ -8,7 +8,7 @@ import { sessionStore } from '../../src/database/sessions/store.js';
 import { onPostgres, postgresDatabase, testDatabase } from '../support/database.js';
 import { startService } from '../support/service.js';
 
-/** What can be known of Citus where there is none. `npm run citus` tries the service on a cluster. */
+/** The service and Citus, where there is no cluster. `npm run citus` tries it on one. */
 
 /** As Citus 13.2 answers while a worker is away, or as it goes. */
 const never =
@@ -78,6 +78,10 @@ test('on Citus a statement names its ids once more, wherever it joins them', () 
     text: 'SELECT $1 AND s.id = ANY($3::text[]) AND $2 AND e.session_id = ANY($3::text[])',
     values: ['a', 'b', ['cs_1', 'cs_2']],
   });
+  const many = Array.from({ length: 14 }, () => 'a');
+  expect(onShards({ text: '/* shards of s.id */', values: many, ids: ['cs_1'] }).text).toBe(
+    'AND s.id = ANY($15::text[])',
+  );
   const plain = { text: 'SELECT $1', values: ['a'], ids: ['cs_1'] };
   expect(onShards(plain)).toBe(plain);
 });

@@ -1,4 +1,4 @@
-/** What the service and its commands fetch from Stripe: refresh, backfill, catch-up. */
+/** Sessions that the service and its commands fetch from Stripe: refresh, backfill, catch-up. */
 import { lineItems, stripeSession } from '../stripe.mjs';
 
 /** @param {import('../checks.mjs').Trial} trial */

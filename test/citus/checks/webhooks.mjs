@@ -1,4 +1,4 @@
-/** Deliveries of Stripe's: in any order, repeated, many at once, of deleted sessions; and what is read of them. */
+/** Deliveries of Stripe's: in any order, repeated, many at once, of deleted sessions; and the reads of their sessions. */
 import { stripeSession } from '../stripe.mjs';
 import { bodyOf } from './sessions.mjs';
 

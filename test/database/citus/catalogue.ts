@@ -1,7 +1,7 @@
 import type { Database } from '../../../src/database/engine/database.js';
 import type { Node } from './query-tree.js';
 
-/** What the rules ask of PostgreSQL's catalogue. */
+/** The part of PostgreSQL's catalogue that the rules need. */
 export interface Catalogue {
   /** The OIDs of the tables that are distributed. */
   readonly distributed: ReadonlySet<string>;

@@ -2,8 +2,8 @@ import { type Catalogue, volatilityIn } from './catalogue.js';
 import { type Node, nodesIn, type Value } from './query-tree.js';
 
 /**
- * What Citus refuses of the statements that PostgreSQL takes, or does on all shards at once. The rules are those of its
- * planner (13.2: multi_router_planner.c, query_pushdown_planning.c).
+ * Rules for statements that PostgreSQL takes and Citus refuses, or runs on all shards at once. They are those of its planner
+ * (13.2: multi_router_planner.c, query_pushdown_planning.c).
  */
 
 const commands = { select: '1', update: '2', insert: '3', delete: '4' };
@@ -18,7 +18,7 @@ const queriesIn = (value: Value | undefined) => nodesIn(value).filter(isQuery);
 const refersOut = (node: Node) => node.tag === 'VAR' && field(node, 'varlevelsup') !== '0';
 const hasColumn = (node: Node) => nodesIn(fieldsOf(node)).some(({ tag }) => tag === 'VAR');
 
-/** A sentence, and whether it holds of a query. */
+/** A fault, and whether a query has it. */
 type Rule = readonly [fault: string, holds: (query: Node, catalogue: Catalogue) => boolean];
 
 /** The expressions of an UPDATE or DELETE; none of another query. */
@@ -125,7 +125,7 @@ const shardRules: readonly Rule[] = [
 ];
 
 /**
- * Returns what Citus would not do with a statement, a sentence for each fault.
+ * Returns the faults of a statement, a sentence for each rule that it breaks.
  *
  * @param onShards whether it must name the shards that it is about: what a request asks for must.
  */
