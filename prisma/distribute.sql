@@ -5,6 +5,9 @@
 -- on the coordinator, in a database that has the extension citus, while no service runs: a service asks at its start whether
 -- it is on Citus. It connects to the coordinator alone. There the sequence of djstripe_id stays below 2^31, while on a
 -- worker it would count far above: the service refuses to start on one. See the README, "Growing".
+--
+-- Rows that are there are copied to the workers. truncate_local_data_after_distributing_table('checkout_session') and
+-- ('stripe_event') then free their space on the coordinator.
 
 -- Every node has these whole, so that the foreign keys to them hold everywhere.
 SELECT create_reference_table('stripe_session_billing_address_collection');
