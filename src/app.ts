@@ -13,6 +13,7 @@ import { stripeEventStore } from './database/events.js';
 import { mirrorStore } from './database/sessions/mirror.js';
 import { sessionStore } from './database/sessions/store.js';
 import { stripeReadStore } from './database/sessions/stripe-reads.js';
+import { statisticsStore } from './database/statistics.js';
 import { examples } from './model/examples.js';
 import { accessCheck, refuseNoHost, refuseTwoHosts } from './plugins/access.js';
 import { allowOrigins } from './plugins/cors.js';
@@ -34,6 +35,7 @@ import { healthRoutes } from './routes/health.js';
 import { metricsRoute } from './routes/metrics.js';
 import { sessionStripeRoutes } from './routes/session-stripe.js';
 import { sessionRoutes } from './routes/sessions.js';
+import { statisticsRoutes } from './routes/statistics.js';
 import { stripeEventRoutes } from './routes/stripe-events.js';
 import { stripeReadRoutes } from './routes/stripe-reads.js';
 import { webhookRoutes } from './routes/webhooks.js';
@@ -132,6 +134,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
         await api.register(sessionStripeRoutes, { sessions, refresh });
         await api.register(stripeEventRoutes, { events, publicUrl });
         await api.register(enumRoutes, { enums: enumStore(database) });
+        await api.register(statisticsRoutes, { statistics: statisticsStore(database) });
       },
       { prefix: '/api' },
     );

@@ -47,6 +47,10 @@ export const generatedTypes = {
   invoice: 'text',
   stripe_document: 'text',
   stripe_livemode: 'boolean',
+  created_day: 'date',
+  payment_state: 'text',
+  amount_total: 'bigint',
+  currency: 'text',
 } as const;
 
 /** The columns of a tombstone: the row of a deleted session, whose version is 0. */

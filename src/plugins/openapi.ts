@@ -9,6 +9,7 @@ import { catalogue, invalid, Problem, type ProblemCode, type ProblemKind } from 
 import { enumComponents } from '../model/enums.js';
 import { sessionComponents } from '../model/session.js';
 import { SessionPage } from '../model/session-list.js';
+import { statisticsComponents } from '../model/statistics.js';
 import { stripeComponents } from '../model/stripe.js';
 import { StripeErrorComponent } from '../model/stripe-errors.js';
 import { stripeReadComponents } from '../model/stripe-reads.js';
@@ -130,7 +131,7 @@ function problemExamples(): Record<string, OpenAPIV3.ExampleObject> {
 
 /** The components by `$id`; the names of the generated clients. */
 const components = [
-  ...[...enumComponents, ...sessionComponents, SessionPage, ...stripeComponents],
+  ...[...enumComponents, ...sessionComponents, SessionPage, ...stripeComponents, ...statisticsComponents],
   ...[...stripeReadComponents, StripeErrorComponent, Fault, ProblemComponent],
 ];
 
@@ -159,6 +160,7 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
       tags: [
         { name: 'checkout-sessions', description: 'The Checkout Sessions.' },
         { name: 'enums', description: 'The enums of a session, with labels.' },
+        { name: 'statistics', description: 'The sessions in numbers.' },
         { name: 'stripe', description: 'What comes from Stripe.' },
         {
           name: 'stripe-reads',

@@ -86,6 +86,7 @@ async function useWithKey(page, { key }) {
   equal(await page.locator('.opblock-tag').evaluateAll((tags) => tags.map((tag) => tag.getAttribute('data-tag'))), [
     'checkout-sessions',
     'enums',
+    'statistics',
     'stripe',
     'stripe-reads',
     'health',
