@@ -7,7 +7,7 @@ RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit
 COPY tsconfig.json ./
 COPY prisma prisma
 COPY src src
-RUN npx prisma generate --config prisma/config.ts && npx tsc
+RUN npx prisma generate --config prisma/config.ts && npx tsc && cp -R src/console dist/console
 
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /service

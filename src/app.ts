@@ -16,6 +16,7 @@ import { stripeReadStore } from './database/sessions/stripe-reads.js';
 import { statisticsStore } from './database/statistics.js';
 import { examples } from './model/examples.js';
 import { accessCheck, refuseNoHost, refuseTwoHosts } from './plugins/access.js';
+import { servePageForPeople } from './plugins/console-page.js';
 import { allowOrigins } from './plugins/cors.js';
 import errorHandler, { handleError } from './plugins/error-handler.js';
 import gracefulClose from './plugins/graceful-close.js';
@@ -112,6 +113,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   await allowOrigins(app, config.CORS_ORIGINS);
   const refuseOtherMethods = collectMethods(app);
   await app.register(openapi, { publicUrl: config.PUBLIC_URL, examples });
+  if (config.CONSOLE) await app.register(servePageForPeople, { config });
   await app.register(healthRoutes, { database, lifecycle });
   await app.register(metricsRoute, { metrics, config });
   // In ASCII, whatever its host and path are written in: Location is a header.

@@ -141,6 +141,7 @@ const environment = Type.Object({
     description: 'Name of the service in traces.',
   }),
   OTEL_RESOURCE_ATTRIBUTES: list('Attributes of the service in traces, `deployment.environment=test,…`.'),
+  CONSOLE: Type.Boolean({ default: true, description: 'false to serve no page for people at `/console`.' }),
   LOG_LEVEL: Type.String({
     default: 'info',
     enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],

@@ -161,3 +161,17 @@ test('the image keeps of the Prisma client what the generated one imports', () =
       name,
     ).toBe(true);
 });
+
+test('the image has the page for people, and keeps of its libraries what is served', () => {
+  expect(dockerfile).toMatch(/\bcp -R src\/console dist\/console\b/);
+  const served = ['preact/dist/preact.mjs', 'preact/hooks/dist/hooks.mjs', 'htm/dist/htm.module.js'];
+  const pruned = [...dockerfile.matchAll(/-name '(\*\.[\w?]+)'/g)].map(([, glob = '']) => glob);
+  expect(pruned).toContain('*.map');
+  for (const path of served) {
+    expect(existsSync(new URL(`../node_modules/${path}`, import.meta.url)), path).toBe(true);
+    for (const glob of pruned) {
+      const pattern = new RegExp(`^${glob.replaceAll('.', '\\.').replaceAll('?', '.').replaceAll('*', '.*')}$`);
+      expect(path).not.toMatch(pattern);
+    }
+  }
+});

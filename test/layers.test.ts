@@ -34,6 +34,7 @@ const layers = [
   'transfer/',
   'stripe/',
   'database/',
+  'console/',
   'model/',
   'errors.ts',
   'version.ts',

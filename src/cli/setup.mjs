@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -26,11 +26,13 @@ const steps = [
   },
   {
     name: 'build',
-    made: ['dist/server.js'],
+    made: ['dist/server.js', 'dist/console/index.html'],
     from: ['package-lock.json', 'tsconfig.json', 'prisma/schema.prisma', 'src'],
     run: () => {
       rmSync(join(root, 'dist'), { recursive: true, force: true });
       node('node_modules/typescript/bin/tsc');
+      // The page is served as it is written.
+      cpSync(join(root, 'src/console'), join(root, 'dist/console'), { recursive: true });
     },
   },
 ];

@@ -41,7 +41,7 @@ export function startTracing(config: Config, log: FastifyBaseLogger): Tracing {
     recordExceptions: false,
     instrumentHandler: false,
     instrumentHooks: false,
-    ignorePaths: ({ url }) => /^\/(health|metrics|docs|openapi)\b/.test(url),
+    ignorePaths: ({ url }) => /^\/(health|metrics|docs|openapi|console)\b/.test(url),
     requestHook: (span, { method, routeOptions, url }) => {
       span.updateName(routeOptions.url === undefined ? method : `${method} ${routeOptions.url}`);
       span.setAttribute('url.path', url.split('?', 1)[0] as string);

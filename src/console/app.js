@@ -1,0 +1,100 @@
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { linkTo } from './address.js';
+import { key, settings } from './api.js';
+import { EventsView } from './events-view.js';
+import { html } from './html.js';
+import { KeyView } from './key-view.js';
+import { OverviewView } from './overview-view.js';
+import { Empty } from './parts.js';
+import { useRoute } from './router.js';
+import { SessionView } from './session-view.js';
+import { SessionsView } from './sessions-view.js';
+import { onKeyRefused } from './use-ask.js';
+
+const pages = [
+  { name: 'Sessions', path: 'sessions', views: ['sessions', 'session'] },
+  { name: 'Events', path: 'events', views: ['events'] },
+  { name: 'Overview', path: 'overview', views: ['overview'] },
+];
+
+const titles = { sessions: 'Sessions', session: 'Session', events: 'Events', overview: 'Overview', none: 'Not found' };
+
+/** The page: its head, and the view that the address names. */
+export function App() {
+  const route = useRoute();
+  const [isAsked, setAsked] = useState(settings.needsKey && key.get() === undefined);
+  const [wasRefused, setRefused] = useState(false);
+  useEffect(
+    () =>
+      onKeyRefused(() => {
+        setRefused(true);
+        setAsked(true);
+      }),
+    [],
+  );
+  const main = useRef(/** @type {HTMLElement | null} */ (null));
+  const place = `${route.view}/${route.id}`;
+  const lastPlace = useRef(place);
+  useLayoutEffect(() => {
+    document.title = `${route.id || titles[route.view]} · Checkout Sessions`;
+    if (lastPlace.current === place) return;
+    // Keyboards and screen readers go on where the new view begins.
+    lastPlace.current = place;
+    scrollTo(0, 0);
+    main.current?.focus({ preventScroll: true });
+  }, [place, route]);
+
+  const forget = () => {
+    key.forget();
+    setRefused(false);
+    setAsked(true);
+  };
+  const open = () => setAsked(false);
+  return html`
+    <a class="skip" href="#main" onClick=${skipTo(main)}>Skip to the content</a>
+    <header class="head">
+      <div class="head-inner">
+        <a class="brand" href=${linkTo('sessions')}><img src="icon.svg" alt="" width="24" height="24" />Checkout Sessions</a>
+        ${!isAsked && html`<${Navigation} view=${route.view} />`}
+        ${!isAsked && settings.needsKey && html`<button class="quiet" onClick=${forget}>Forget key</button>`}
+      </div>
+    </header>
+    <main id="main" tabindex="-1" ref=${main}>
+      ${isAsked ? html`<${KeyView} wasRefused=${wasRefused} onKey=${open} />` : html`<${View} key=${place} route=${route} />`}
+    </main>
+  `;
+}
+
+/** @param {{ current: HTMLElement | null }} main */
+function skipTo(main) {
+  // A fragment is an address of this page.
+  return (/** @type {Event} */ event) => {
+    event.preventDefault();
+    main.current?.focus();
+  };
+}
+
+/** @param {{ view: string }} props */
+function Navigation({ view }) {
+  const links = pages.map(({ name, path, views }) => {
+    const isCurrent = views.includes(view);
+    return html`<a href=${linkTo(path)} aria-current=${isCurrent ? 'page' : undefined}>${name}</a>`;
+  });
+  return html`<nav aria-label="Views">${links}</nav>`;
+}
+
+/** @param {{ route: import('./types.js').Route }} props */
+function View({ route }) {
+  switch (route.view) {
+    case 'sessions':
+      return html`<${SessionsView} params=${route.params} />`;
+    case 'session':
+      return html`<${SessionView} id=${route.id} />`;
+    case 'events':
+      return html`<${EventsView} params=${route.params} />`;
+    case 'overview':
+      return html`<${OverviewView} params=${route.params} />`;
+    default:
+      return html`<${Empty} title="There is nothing at this address"><a href=${linkTo('sessions')}>Go to the sessions</a><//>`;
+  }
+}

@@ -1,0 +1,12 @@
+/**
+ * Returns round marks for an axis from 0 on, two to five above it, and its end at the last.
+ *
+ * @param {number} largest value to be shown
+ */
+export function axisOf(largest) {
+  const rough = Math.max(largest, 1) / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = Math.max(1, [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough) ?? rough);
+  const count = Math.max(1, Math.ceil(largest / step));
+  return { top: count * step, marks: Array.from({ length: count + 1 }, (_, index) => index * step) };
+}

@@ -1,0 +1,115 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { axisOf } from './axis.js';
+import { html } from './html.js';
+import { dayName, shortDayName } from './time.js';
+
+/** @typedef {{ kind: string, name: string, value: number }} Part */
+/** @typedef {{ date: string, link: string, parts: Part[] }} Bar */
+
+const height = 190;
+const edge = { top: 8, right: 20, bottom: 22, left: 44 };
+
+/**
+ * Draws a bar for each day, its parts one on another, and writes the same as a table: for screen readers always, for
+ * everybody once it is asked for.
+ *
+ * @param {{ caption: string, bars: Bar[], write: (value: number) => string, short: (value: number) => string,
+ *   total?: boolean }} props `write` a value in full, `short` on the axis, `total` a column of all parts together
+ */
+export function BarChart({ caption, bars, write, short, total = false }) {
+  const [isTable, setTable] = useState(false);
+  const [pointed, setPointed] = useState(/** @type {Bar | undefined} */ (undefined));
+  const frame = useRef(/** @type {HTMLElement | null} */ (null));
+  const width = useWidth(frame);
+  const reading = pointed
+    ? `${dayName(pointed.date)}: ${
+        pointed.parts
+          .filter(({ value }) => value > 0)
+          .map(({ name, value }) => `${write(value)} ${name.toLowerCase()}`)
+          .join(', ') || 'none'
+      }`
+    : caption;
+  return html`
+    <p class="chart-reading muted small">${reading}</p>
+    <div class="chart" ref=${frame} aria-hidden="true" onMouseLeave=${() => setPointed(undefined)}>
+      ${width > 0 && html`<${Drawing} bars=${bars} width=${width} short=${short} pointed=${pointed} onPoint=${setPointed} />`}
+    </div>
+    <div class=${isTable ? 'scroll' : 'visually-hidden'}><${Table} caption=${caption} bars=${bars} write=${write} total=${total} isShown=${isTable} /></div>
+    <button type="button" class="quiet small" aria-pressed=${isTable} onClick=${() => setTable(!isTable)}>Show as a table</button>
+  `;
+}
+
+/** Follows the width of an element, so that the text of the drawing keeps its size. @param {{ current: HTMLElement | null }} frame */
+function useWidth(frame) {
+  const [width, setWidth] = useState(0);
+  useEffect(() => {
+    const element = frame.current;
+    if (!element) return undefined;
+    const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry?.contentRect.width ?? 0)));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [frame]);
+  return width;
+}
+
+const sumOf = (/** @type {Bar} */ { parts }) => parts.reduce((sum, { value }) => sum + value, 0);
+
+/**
+ * @param {{ bars: Bar[], width: number, short: (value: number) => string, pointed: Bar | undefined,
+ *   onPoint: (bar: Bar) => void }} props
+ */
+function Drawing({ bars, width, short, pointed, onPoint }) {
+  const { top, marks } = axisOf(Math.max(...bars.map(sumOf)));
+  const inner = { width: width - edge.left - edge.right, height: height - edge.top - edge.bottom };
+  const yOf = (/** @type {number} */ value) => edge.top + inner.height * (1 - value / top);
+  const step = inner.width / bars.length;
+  // As many dates as have room.
+  const every = Math.ceil(64 / step);
+  const lines = marks.map(
+    (mark) => html`<g key=${mark}>
+      <line class="grid" x1=${edge.left} x2=${width - edge.right} y1=${yOf(mark)} y2=${yOf(mark)} />
+      <text x=${edge.left - 8} y=${yOf(mark)} dy="0.32em" text-anchor="end">${short(mark)}</text>
+    </g>`,
+  );
+  const columns = bars.map((bar, index) => {
+    const x = edge.left + index * step;
+    let below = 0;
+    const parts = bar.parts.map(({ kind, value }) => {
+      const y = yOf(below + value);
+      const size = yOf(below) - y;
+      below += value;
+      return html`<rect class="part ${kind}" x=${x + step * 0.14} y=${y} width=${step * 0.72} height=${size} />`;
+    });
+    const isDated = (bars.length - 1 - index) % every === 0;
+    return html`<g key=${bar.date} class=${bar === pointed ? 'column pointed' : 'column'}>
+      ${parts}
+      ${isDated && html`<text x=${x + step / 2} y=${height - 6} text-anchor="middle">${shortDayName(bar.date)}</text>`}
+      <rect class="target" x=${x} y="0" width=${step} height=${height} onMouseEnter=${() => onPoint(bar)} onClick=${() => goTo(bar)} />
+    </g>`;
+  });
+  return html`<svg width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`}>${lines}${columns}</svg>`;
+}
+
+/** @param {Bar} bar */
+function goTo({ link }) {
+  location.hash = link;
+}
+
+/**
+ * @param {{ caption: string, bars: Bar[], write: (value: number) => string, total: boolean, isShown: boolean }} props a table
+ *   that is for screen readers alone holds no focus that nobody sees
+ */
+function Table({ caption, bars, write, total, isShown }) {
+  const names = bars[0]?.parts.map(({ name }) => name) ?? [];
+  const head = [...names, ...(total ? ['All'] : [])].map((name) => html`<th scope="col" class="number">${name}</th>`);
+  const rows = [...bars].reverse().map((bar) => {
+    const values = [...bar.parts.map(({ value }) => value), ...(total ? [sumOf(bar)] : [])];
+    return html`<tr key=${bar.date}>
+      <th scope="row"><a href=${bar.link} tabindex=${isShown ? undefined : -1}>${dayName(bar.date)}</a></th>
+      ${values.map((value) => html`<td class="number">${write(value)}</td>`)}
+    </tr>`;
+  });
+  return html`<table class="plain"><caption>${caption}</caption>
+    <thead><tr><th scope="col">Day</th>${head}</tr></thead><tbody>${rows}</tbody>
+  </table>`;
+}

@@ -1,0 +1,59 @@
+import { money } from './money.js';
+
+/** What was bought, from the shapes that Stripe's API versions have given it. */
+
+/** @typedef {{ name: string, quantity: number | undefined, amount: string }} Item */
+
+/** @param {unknown} value @returns {value is Record<string, unknown>} */
+const isObject = (value) => typeof value === 'object' && value !== null;
+
+/** @param {unknown} value @param {string[]} path @returns {unknown} */
+function at(value, ...path) {
+  return path.reduce((/** @type {unknown} */ inner, name) => (isObject(inner) ? inner[name] : undefined), value);
+}
+
+/** Where the name of an item may stand, the best first. */
+const names = [
+  ['description'],
+  ['custom', 'name'],
+  ['price', 'nickname'],
+  ['price', 'product', 'name'],
+  ['plan', 'nickname'],
+  ['sku', 'attributes', 'name'],
+  ['price', 'id'],
+  ['plan', 'id'],
+  ['sku', 'id'],
+  ['id'],
+];
+
+/**
+ * Reads `display_items`: the line items, or what stood there before API version 2020-08-27.
+ *
+ * @param {unknown} map by position
+ * @param {string | null} currency of the session
+ * @returns {Item[]}
+ */
+export function itemsOf(map, currency) {
+  if (!isObject(map)) return [];
+  return Object.values(map)
+    .filter(isObject)
+    .map((item) => {
+      const name = names.map((path) => at(item, ...path)).find((value) => typeof value === 'string' && value !== '');
+      const quantity = at(item, 'quantity');
+      const count = typeof quantity === 'number' ? quantity : undefined;
+      const ownCurrency = at(item, 'currency');
+      return {
+        name: typeof name === 'string' ? name : 'Item',
+        quantity: count,
+        amount: money(amountOf(item, count), typeof ownCurrency === 'string' ? ownCurrency : currency),
+      };
+    });
+}
+
+/** The amount of an old item is that of one piece. @param {unknown} item @param {number | undefined} quantity */
+function amountOf(item, quantity = 1) {
+  const total = at(item, 'amount_total') ?? at(item, 'amount_subtotal');
+  if (typeof total === 'number') return total;
+  const each = at(item, 'amount') ?? at(item, 'plan', 'amount') ?? at(item, 'sku', 'price');
+  return typeof each === 'number' ? each * quantity : null;
+}

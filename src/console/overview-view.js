@@ -1,0 +1,129 @@
+import { linkTo } from './address.js';
+import { useChanges } from './changes.js';
+import { BarChart } from './chart.js';
+import { html } from './html.js';
+import { money, shortMoney } from './money.js';
+import { Choice, Empty, Failed, Loading, liveOptions } from './parts.js';
+import { stateNames } from './states.js';
+import { dayName } from './time.js';
+import { useAsk } from './use-ask.js';
+
+/** @typedef {import('./types.js').Day} Day */
+/** @typedef {keyof typeof stateNames} State */
+
+/** From the axis upwards. @type {State[]} */
+const stacked = ['paid', 'no_payment_required', 'unpaid', 'open', 'expired', 'unknown'];
+
+/** The last thirty days in pictures. @param {{ params: Record<string, string> }} props */
+export function OverviewView({ params }) {
+  /** @type {ReturnType<typeof useAsk<import('./types.js').Statistics>>} */
+  const { answer, failure, reload } = useAsk('statistics/daily', { livemode: params.live });
+  useChanges(sometimes(reload));
+  const change = (/** @type {string} */ live) => {
+    location.hash = linkTo('overview', { live });
+  };
+  return html`
+    <div class="title-row">
+      <h1>The last 30 days ${answer && html`<span class="count muted">${sessionsIn(answer.days)}</span>`}</h1>
+      <${Choice} label="Live or test" value=${params.live ?? ''} options=${liveOptions} onChange=${change} />
+    </div>
+    ${failure && html`<${Failed} failure=${failure} onRetry=${reload} isShort=${answer !== undefined} />`}
+    ${!answer && !failure && html`<${Loading} rows=${6} label="Counting sessions" />`}
+    ${answer && html`<${Pictures} statistics=${answer} live=${params.live} />`}
+  `;
+}
+
+const plural = new Intl.PluralRules('en');
+
+/** @param {Day[]} days */
+function sessionsIn(days) {
+  const count = days.reduce((sum, day) => sum + day.sessions, 0);
+  return `${write(count)} ${plural.select(count) === 'one' ? 'session' : 'sessions'}`;
+}
+
+/** Milliseconds between two counts at least: changes may come by the second. */
+const betweenCounts = 10_000;
+let lastCount = 0;
+
+/** @param {() => void} reload */
+function sometimes(reload) {
+  return () => {
+    if (Date.now() - lastCount < betweenCounts) return;
+    lastCount = Date.now();
+    reload();
+  };
+}
+
+/** @param {{ statistics: import('./types.js').Statistics, live: string | undefined }} props */
+function Pictures({ statistics, live }) {
+  const days = [...statistics.days].reverse();
+  const total = (/** @type {State} */ state) => days.reduce((sum, day) => sum + day[state], 0);
+  const sessions = days.reduce((sum, day) => sum + day.sessions, 0);
+  const { left_out: leftOut } = statistics;
+  const shown = stacked.filter((state) => total(state) > 0 || ['paid', 'open', 'expired'].includes(state));
+  const figures = shown.map((state) => {
+    const share = sessions === 0 ? '' : `${Math.round((100 * total(state)) / sessions)}%`;
+    return html`<div class="tile"><dt><i class="swatch ${state}"></i>${stateNames[state]}</dt><dd>${total(state).toLocaleString('en')}</dd><dd class="muted small">${share}</dd></div>`;
+  });
+  return html`
+    ${leftOut.length > 0 && html`<p class="notice card">There are so many sessions that the ${leftOut.length} oldest days, ${dayName(String(leftOut.at(-1)))} to ${dayName(String(leftOut[0]))}, are left out.</p>`}
+    ${
+      sessions === 0
+        ? html`<${Empty} title="No sessions in these days"><p>The pictures appear with the first sessions that Stripe creates.</p><//>`
+        : html`
+      <dl class="tiles">${figures}</dl>
+      <section class="card" aria-labelledby="chart-sessions">
+        <h2 id="chart-sessions">Sessions per day</h2>
+        <${BarChart}
+          caption="Sessions that Stripe created on each day (UTC), by the state that they have now"
+          bars=${days.map((day) => barOf(day, shown, live))} write=${write} short=${write} total
+        />
+      </section>
+      <div class="amounts">${currenciesOf(days).map((currency) => html`<${AmountChart} key=${currency} days=${days} currency=${currency} live=${live} />`)}</div>`
+    }
+  `;
+}
+
+const write = (/** @type {number} */ count) => count.toLocaleString('en');
+
+/** @param {string} date @param {string | undefined} live @param {string} [state] */
+const linkToDay = (date, live, state) => linkTo('sessions', { day: date, live, state });
+
+/** @param {Day} day @param {State[]} states @param {string | undefined} live */
+function barOf(day, states, live) {
+  return {
+    date: day.date,
+    link: linkToDay(day.date, live),
+    parts: states.map((state) => ({ kind: state, name: stateNames[state], value: day[state] })),
+  };
+}
+
+/** The currencies, the one that most sessions were paid in first. @param {Day[]} days */
+function currenciesOf(days) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { currency, sessions } of days.flatMap((day) => day.amounts)) {
+    counts.set(currency, (counts.get(currency) ?? 0) + sessions);
+  }
+  return [...counts].sort(([, one], [, other]) => other - one).map(([currency]) => currency);
+}
+
+/** @param {{ days: Day[], currency: string, live: string | undefined }} props */
+function AmountChart({ days, currency, live }) {
+  const amountOf = (/** @type {Day} */ day) =>
+    day.amounts.find((amount) => amount.currency === currency)?.amount_total ?? 0;
+  const total = days.reduce((sum, day) => sum + amountOf(day), 0);
+  const bars = days.map((day) => ({
+    date: day.date,
+    link: linkToDay(day.date, live, 'paid'),
+    parts: [{ kind: 'paid', name: 'Paid', value: amountOf(day) }],
+  }));
+  return html`<section class="card" aria-labelledby=${`chart-${currency}`}>
+    <h2 id=${`chart-${currency}`}>Paid in ${currency.toUpperCase()} <span class="muted">${money(total, currency)}</span></h2>
+    <${BarChart}
+      caption=${`Paid for the sessions of each day (UTC), in ${currency.toUpperCase()}, before refunds`}
+      bars=${bars} write=${(/** @type {number} */ amount) => money(amount, currency)}
+      short=${(/** @type {number} */ amount) => shortMoney(amount, currency)}
+    />
+  </section>`;
+}

@@ -1,0 +1,13 @@
+import { useEffect, useState } from 'preact/hooks';
+import { parseRoute } from './address.js';
+
+/** Follows the address. */
+export function useRoute() {
+  const [route, setRoute] = useState(() => parseRoute(location.hash));
+  useEffect(() => {
+    const follow = () => setRoute(parseRoute(location.hash));
+    addEventListener('hashchange', follow);
+    return () => removeEventListener('hashchange', follow);
+  }, []);
+  return route;
+}

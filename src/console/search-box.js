@@ -1,0 +1,51 @@
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { linkTo, linkToSession } from './address.js';
+import { html } from './html.js';
+import { classify, explain, isSearchFilter, textOf } from './search.js';
+
+/**
+ * The one search box: it says which filter it uses while one types.
+ *
+ * @param {{ params: Record<string, string> }} props of the address: the search, and the filters that stay beside it
+ */
+export function SearchBox({ params }) {
+  const [filter, value] = Object.entries(params).find(([name]) => isSearchFilter(name)) ?? [];
+  const searched = filter === undefined ? '' : textOf(filter, value ?? '');
+  const [typed, setTyped] = useState(/** @type {string | undefined} */ (undefined));
+  const text = typed ?? searched;
+  // A search that the address brings takes the place of what was typed: at once, or it would take a letter typed since.
+  useLayoutEffect(() => setTyped(undefined), [searched]);
+  const field = useRef(/** @type {HTMLInputElement | null} */ (null));
+
+  /** Searches what stands in the field: Enter may come before the page has drawn the last letter. @param {Event} event */
+  function submit(event) {
+    event.preventDefault();
+    const search = classify(field.current?.value ?? '');
+    const others = Object.fromEntries(Object.entries(params).filter(([name]) => !isSearchFilter(name)));
+    const kept = { ...others, cursor: undefined };
+    if (search === undefined) location.hash = linkTo('sessions', kept);
+    else if (search.kind === 'session') location.hash = linkToSession(search.value);
+    else if (search.kind === 'event') location.hash = linkTo('events', { id: search.value });
+    else location.hash = linkTo('sessions', { ...kept, [search.filter]: search.value });
+  }
+
+  const type = (/** @type {Event} */ event) => setTyped(/** @type {HTMLInputElement} */ (event.currentTarget).value);
+  const meant = classify(text);
+  const hint = meant ? `${explain(meant)}${text === searched ? '' : ' – press Enter'}` : hintWithoutText;
+  return html`
+    <form class="search" role="search" onSubmit=${submit}>
+      <label class="visually-hidden" for="search">Search sessions</label>
+      <div class="search-field">
+        <input
+          id="search" type="search" ref=${field} value=${text} onInput=${type} autocomplete="off" spellcheck=${false}
+          placeholder="E-mail, id or key=value" aria-describedby="search-hint"
+        />
+        <button class="primary">Search</button>
+      </div>
+      <p id="search-hint" class="muted small" aria-live="polite">${hint}</p>
+    </form>
+  `;
+}
+
+const hintWithoutText =
+  'Paste a session cs_…, customer cus_…, payment pi_…, subscription sub_…, an e-mail, a client reference, or metadata as key=value.';

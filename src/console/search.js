@@ -1,0 +1,100 @@
+/** The one search box: which filter of the API a text is for. */
+
+/** The filters that the page searches by, as it names them. @type {Readonly<Record<string, string>>} */
+export const filterNames = {
+  email: 'E-mail',
+  customer: 'Customer',
+  customer_account: 'Customer account',
+  payment_intent: 'Payment',
+  subscription: 'Subscription',
+  invoice: 'Invoice',
+  payment_link: 'Payment link',
+  client_reference_id: 'Client reference',
+};
+
+/** The filter by the beginning of Stripe's ids. @type {Readonly<Record<string, string>>} */
+const filterByPrefix = {
+  cus: 'customer',
+  pi: 'payment_intent',
+  sub: 'subscription',
+  in: 'invoice',
+  plink: 'payment_link',
+  acct: 'customer_account',
+};
+
+const stripeId = /^(cs|evt|cus|pi|sub|in|plink|acct)_[A-Za-z0-9_]+$/;
+
+/** @typedef {{ kind: 'session', value: string } | { kind: 'event', value: string } | { kind: 'filter', filter: string, value: string }} Search */
+
+/** @param {string} key */
+const metadataFilter = (key) => `metadata[${key}]`;
+
+/** Returns the key of a filter by metadata; undefined of another. @param {string} filter */
+export const metadataKeyOf = (filter) => /^metadata\[(.+)\]$/s.exec(filter)?.[1];
+
+/**
+ * Returns what a text is searched as; undefined for one without characters.
+ *
+ * @param {string} text
+ * @returns {Search | undefined}
+ */
+export function classify(text) {
+  const value = idInUrl(text.trim()) ?? text.trim();
+  if (value === '') return undefined;
+  const prefix = stripeId.exec(value)?.[1];
+  if (prefix === 'cs') return { kind: 'session', value };
+  if (prefix === 'evt') return { kind: 'event', value };
+  if (prefix) return { kind: 'filter', filter: /** @type {string} */ (filterByPrefix[prefix]), value };
+  if (/^[^\s@=[\]]+@[^\s@=]+$/.test(value)) return { kind: 'filter', filter: 'email', value };
+  return pair(value) ?? { kind: 'filter', filter: 'client_reference_id', value };
+}
+
+/**
+ * Reads `key=value`, `metadata key=value` or `metadata[key]=value`. The name of a filter, as in `email=…`, means that filter.
+ *
+ * @param {string} text
+ * @returns {Search | undefined}
+ */
+function pair(text) {
+  const bracketed = /^metadata\[(.+?)\]\s*=\s*(.*)$/s.exec(text);
+  const plain = /^(metadata[\s.:]+)?([^=]+?)\s*=\s*(.*)$/s.exec(text);
+  if (bracketed) return { kind: 'filter', filter: metadataFilter(String(bracketed[1])), value: String(bracketed[2]) };
+  if (!plain) return undefined;
+  const [, isMetadata, name = '', value = ''] = plain;
+  if (!isMetadata && Object.hasOwn(filterNames, name)) return { kind: 'filter', filter: name, value };
+  return { kind: 'filter', filter: metadataFilter(name), value };
+}
+
+/** Returns the id that an address of Stripe's leads to, as one copies it from the dashboard or the checkout. @param {string} text */
+function idInUrl(text) {
+  if (!/^https:\/\/[\w.-]+\//.test(text)) return undefined;
+  const ids = text
+    .split(/[?#]/, 1)[0]
+    ?.split('/')
+    .filter((part) => stripeId.test(part));
+  return ids?.at(-1);
+}
+
+/** Says which filter a search uses. @param {Search} search */
+export function explain(search) {
+  if (search.kind === 'session') return 'Opens the session with this id';
+  if (search.kind === 'event') return 'Finds the event with this id';
+  return `Finds sessions by ${describeFilter(search.filter)}`;
+}
+
+/** @param {string} filter */
+export function describeFilter(filter) {
+  const key = metadataKeyOf(filter);
+  return key === undefined ? (filterNames[filter] ?? filter).toLowerCase() : `metadata “${key}”`;
+}
+
+/** Returns what is typed for a filter. @param {string} filter @param {string} value */
+export function textOf(filter, value) {
+  const key = metadataKeyOf(filter);
+  if (key !== undefined) return `${key}=${value}`;
+  const search = classify(value);
+  return search?.kind === 'filter' && search.filter === filter ? value : `${filter}=${value}`;
+}
+
+/** Whether a parameter of the page's address is a filter that it searches by. @param {string} name */
+export const isSearchFilter = (name) => Object.hasOwn(filterNames, name) || metadataKeyOf(name) !== undefined;

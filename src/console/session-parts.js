@@ -1,0 +1,92 @@
+import { useState } from 'preact/hooks';
+import { linkTo } from './address.js';
+import { html } from './html.js';
+import { itemsOf } from './line-items.js';
+import { money } from './money.js';
+import { Copy, Failed, Loading } from './parts.js';
+import { useAsk } from './use-ask.js';
+
+/** @typedef {import('./types.js').SessionWithPayment} Session */
+
+/** What was bought. @param {{ session: Session }} props */
+export function LineItems({ session }) {
+  const items = itemsOf(session.display_items, session.payment?.currency ?? null);
+  const total = money(session.payment?.amount_total, session.payment?.currency);
+  const rows = items.map(
+    ({ name, quantity, amount }) => html`<li class="item">
+      <span class="item-name">${name}${quantity !== undefined && quantity !== 1 && html` <span class="muted">× ${quantity}</span>`}</span>
+      <span class="number">${amount}</span>
+    </li>`,
+  );
+  return html`<section class="card" aria-labelledby="items-title">
+    <h2 id="items-title">Line items</h2>
+    ${
+      rows.length === 0
+        ? html`<p class="muted">None are stored. Stripe's events leave them out; a refresh brings them.</p>`
+        : html`<ul class="items">${rows}${total && html`<li class="item total"><span>Total</span><span class="number">${total}</span></li>`}</ul>`
+    }
+  </section>`;
+}
+
+/** @param {{ metadata: Session['metadata'] }} props */
+export function Metadata({ metadata }) {
+  const rows = Object.entries(metadata ?? {}).map(([name, value]) => {
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    const isScalar = typeof value !== 'object';
+    return html`<div>
+      <dt>${name}</dt>
+      <dd>
+        ${isScalar ? html`<a href=${linkTo('sessions', { [`metadata[${name}]`]: text })} title="All sessions with the same">${text}</a>` : text}
+        <${Copy} text=${text} label=${`the value of ${name}`} />
+      </dd>
+    </div>`;
+  });
+  return html`<section class="card" aria-labelledby="metadata-title">
+    <h2 id="metadata-title">Metadata</h2>
+    ${rows.length === 0 ? html`<p class="muted">None.</p>` : html`<dl class="pairs">${rows}</dl>`}
+  </section>`;
+}
+
+/** All 22 properties of the contract. @param {{ session: Session }} props */
+export function Properties({ session }) {
+  const { payment: _, ...published } = session;
+  const rows = Object.entries(published).map(([name, value]) => {
+    const isMap = typeof value === 'object' && value !== null;
+    const text = isMap ? JSON.stringify(value, null, 2) : String(value ?? '');
+    const shown = isMap
+      ? html`<pre tabindex="0" aria-label=${name}>${text}</pre>`
+      : html`<span class="value">${text}</span>`;
+    return html`<div>
+      <dt><code>${name}</code></dt>
+      <dd>
+        ${text === '' ? html`<span class="muted">${value === null ? 'null' : 'empty'}</span>` : html`${shown}<${Copy} text=${text} label=${name} />`}
+      </dd>
+    </div>`;
+  });
+  return html`<details class="card fold">
+    <summary><h2>All properties</h2></summary>
+    <dl class="pairs wide">${rows}</dl>
+  </details>`;
+}
+
+/** Stripe's own object, fetched once it is unfolded. @param {{ path: string }} props */
+export function RawObject({ path }) {
+  const [isOpen, setOpen] = useState(false);
+  const toggle = (/** @type {Event} */ event) => setOpen(/** @type {HTMLDetailsElement} */ (event.currentTarget).open);
+  return html`<details class="card fold" onToggle=${toggle}>
+    <summary><h2>Stripe's object</h2></summary>
+    ${isOpen && html`<${RawText} path=${path} />`}
+  </details>`;
+}
+
+/** @param {{ path: string }} props */
+function RawText({ path }) {
+  const { answer, failure, reload } = useAsk(`${path}/stripe-data`);
+  if (failure?.status === 403) {
+    return html`<p class="muted">It holds the customer's data, and this key only reads sessions. A key with full access shows it.</p>`;
+  }
+  if (failure) return html`<${Failed} failure=${failure} onRetry=${reload} isShort />`;
+  if (!answer) return html`<${Loading} rows=${3} label="Loading Stripe's object" />`;
+  const text = JSON.stringify(answer, null, 2);
+  return html`<div class="raw"><${Copy} text=${text} label="Stripe's object" /><pre tabindex="0" aria-label="Stripe's object">${text}</pre></div>`;
+}

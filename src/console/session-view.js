@@ -1,0 +1,148 @@
+import { useState } from 'preact/hooks';
+import { linkTo } from './address.js';
+import { ask, Failure, settings } from './api.js';
+import { useChanges } from './changes.js';
+import { html } from './html.js';
+import { money } from './money.js';
+import { Copy, Failed, LiveTag, Loading, StateBadge, When } from './parts.js';
+import { LineItems, Metadata, Properties, RawObject } from './session-parts.js';
+import { stateOf, verdict } from './states.js';
+import { dashboardLink } from './stripe-links.js';
+import { Timeline } from './timeline.js';
+import { refuseKey, useAsk } from './use-ask.js';
+
+/** @typedef {import('./types.js').SessionWithPayment} Session */
+
+/** One session: is it paid, what happened, and everything that is stored of it. @param {{ id: string }} props */
+export function SessionView({ id }) {
+  const path = `checkout-sessions/${encodeURIComponent(id)}`;
+  /** @type {ReturnType<typeof useAsk<Session>>} */
+  const { answer: session, failure, reload } = useAsk(path, { include: 'payment' });
+  /** @type {ReturnType<typeof useAsk<import('./types.js').Page<import('./types.js').LedgerEvent>>>} */
+  const events = useAsk('stripe-events', { session_id: id, limit: 100 });
+  const [changes, setChanges] = useState(/** @type {import('./changes.js').Change[]} */ ([]));
+  const reloadAll = () => {
+    reload();
+    events.reload();
+  };
+  useChanges((all) => {
+    const own = all?.filter((change) => change.session_id === id);
+    if (own?.length === 0) return;
+    if (own) setChanges((before) => [...before, ...own]);
+    reloadAll();
+  });
+
+  const back = html`<a class="back" href=${linkTo('sessions')}>← Sessions</a>`;
+  if (!session) {
+    const isMissing = failure?.status === 404 || failure?.status === 400;
+    return html`${back}
+      ${isMissing && html`<${Missing} id=${id} path=${path} onFound=${reloadAll} />`}
+      ${failure && !isMissing && html`<${Failed} failure=${failure} onRetry=${reload} />`}
+      ${!failure && html`<h1 class="visually-hidden">Session</h1><${Loading} rows=${5} label="Loading the session" />`}`;
+  }
+  return html`
+    ${back}
+    ${failure && html`<${Failed} failure=${failure} onRetry=${reload} isShort />`}
+    <${Summary} session=${session} path=${path} onChange=${reloadAll} />
+    <div class="columns">
+      <div>
+        <${LineItems} session=${session} />
+        <${Timeline} session=${session} events=${events} changes=${changes} />
+      </div>
+      <div>
+        <${Customer} session=${session} />
+        <${Metadata} metadata=${session.metadata} />
+      </div>
+    </div>
+    <${Properties} session=${session} />
+    ${session.payment && html`<${RawObject} path=${path} />`}
+  `;
+}
+
+/** The answer that one came for. @param {{ session: Session, path: string, onChange: () => void }} props */
+function Summary({ session, path, onChange }) {
+  const { payment } = session;
+  const amount = money(payment?.amount_total, payment?.currency);
+  const dashboard = dashboardLink(session);
+  const expires = stateOf(payment) === 'open' && payment?.expires_at;
+  return html`
+    <section class="summary card" aria-labelledby="session-title">
+      <div class="summary-head">
+        <p class="figure">${amount || 'No amount'}</p>
+        <p class="badges"><${StateBadge} payment=${payment} /><${LiveTag} livemode=${session.livemode} /><span class="tag mode">${session.mode}</span></p>
+      </div>
+      <p class="verdict">${verdict(payment)} ${expires && html`It expires <${When} time=${expires} />.`}</p>
+      <p class="session-id"><span id="session-title" role="heading" aria-level="1"><code>${session.id}</code></span><${Copy} text=${session.id} label="the id" /></p>
+      <p class="muted">Created <${When} time=${session.created ?? session.djstripe_created} />, changed here <${When} time=${session.djstripe_updated} />.</p>
+      <div class="actions">
+        ${settings.canRefresh && html`<${Refresh} path=${path} onChange=${onChange} />`}
+        ${dashboard && html`<a class="button" href=${dashboard.url} target="_blank" rel="noopener noreferrer">${dashboard.name} in Stripe ↗</a>`}
+      </div>
+    </section>
+  `;
+}
+
+/** Fetches the session from Stripe. @param {{ path: string, onChange: () => void }} props */
+function Refresh({ path, onChange }) {
+  const [note, setNote] = useState('');
+  const [isBusy, setBusy] = useState(false);
+  async function refresh() {
+    setBusy(true);
+    setNote('');
+    try {
+      await ask(`${path}/refresh`, { method: 'POST' });
+      setNote('This is the newest state.');
+      onChange();
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      if (error.status === 401) refuseKey();
+      setNote(error.status === 403 ? 'This key only reads: it may not ask Stripe.' : error.message);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return html`
+    <button type="button" class="primary" disabled=${isBusy} onClick=${refresh}>${isBusy ? 'Asking Stripe …' : 'Refresh from Stripe'}</button>
+    <span class="muted small" role="status">${note}</span>
+  `;
+}
+
+/** @param {{ id: string, path: string, onFound: () => void }} props */
+function Missing({ id, path, onFound }) {
+  return html`
+    <div class="empty card">
+      <h1>There is no such session</h1>
+      <p class="muted">No session with the id <code>${id}</code> is stored here. It may have been deleted, or Stripe has sent nothing of it yet.</p>
+      ${settings.canRefresh && html`<div class="actions"><${Refresh} path=${path} onChange=${onFound} /></div>`}
+    </div>
+  `;
+}
+
+/** The filters that lead to all sessions of the same customer, payment or order. */
+const related = /** @type {const} */ ([
+  ['customer_email', 'E-mail', 'email'],
+  ['customer', 'Customer', 'customer'],
+  ['client_reference_id', 'Client reference', 'client_reference_id'],
+  ['payment_intent', 'Payment', 'payment_intent'],
+  ['subscription', 'Subscription', 'subscription'],
+  ['djstripe_owner_account', 'Account', undefined],
+]);
+
+/** @param {{ session: Session }} props */
+function Customer({ session }) {
+  const rows = related.flatMap(([property, name, filter]) => {
+    const value = session[property];
+    if (!value) return [];
+    return html`<div>
+      <dt>${name}</dt>
+      <dd>
+        ${filter ? html`<a href=${linkTo('sessions', { [filter]: value })} title="All sessions of the same">${value}</a>` : value}
+        <${Copy} text=${value} label=${name.toLowerCase()} />
+      </dd>
+    </div>`;
+  });
+  return html`<section class="card" aria-labelledby="customer-title">
+    <h2 id="customer-title">Customer and references</h2>
+    ${rows.length === 0 ? html`<p class="muted">A guest, without a reference.</p>` : html`<dl class="pairs">${rows}</dl>`}
+  </section>`;
+}

@@ -1,0 +1,145 @@
+import { linkTo, linkToSession } from './address.js';
+import { cursorOf } from './api.js';
+import { useChanges } from './changes.js';
+import { html } from './html.js';
+import { money } from './money.js';
+import { Choice, Empty, Failed, LiveTag, Loading, liveOptions, Pager, StateBadge, When } from './parts.js';
+import { describeFilter, isSearchFilter } from './search.js';
+import { SearchBox } from './search-box.js';
+import { stateFilters, stateNames } from './states.js';
+import { dayAfter, isDay } from './time.js';
+import { useAsk } from './use-ask.js';
+
+/** @typedef {import('./types.js').SessionWithPayment} Session */
+
+const rowsOfPage = 25;
+
+/** @type {[string, string][]} */
+const stateOptions = [
+  ['', 'All states'],
+  ...Object.keys(stateFilters).map(
+    (name) => /** @type {[string, string]} */ ([name, stateNames[/** @type {keyof typeof stateNames} */ (name)]]),
+  ),
+];
+/** @type {[string, string][]} */
+const modeOptions = [
+  ['', 'All modes'],
+  ['payment', 'Payment'],
+  ['subscription', 'Subscription'],
+  ['setup', 'Setup'],
+];
+
+/** Returns the parameters of the API for an address of the page. @param {Record<string, string>} params */
+function queryOf(params) {
+  const { state = '', mode, live, day = '', cursor } = params;
+  const search = Object.entries(params).filter(([name]) => isSearchFilter(name));
+  return {
+    ...Object.fromEntries(search),
+    ...(Object.hasOwn(stateFilters, state) && stateFilters[state]),
+    ...(isDay(day) && { created__gte: day, created__lt: dayAfter(day) }),
+    mode,
+    livemode: live,
+    cursor,
+    limit: rowsOfPage,
+    include: 'payment',
+  };
+}
+
+/** The sessions, newest first, by search and filters. @param {{ params: Record<string, string> }} props */
+export function SessionsView({ params }) {
+  /** @type {ReturnType<typeof useAsk<import('./types.js').Page<Session>>>} */
+  const { answer, failure, reload } = useAsk('checkout-sessions', queryOf(params));
+  useChanges(reload, params.cursor === undefined);
+  const change = (/** @type {Record<string, string>} */ changed) => {
+    location.hash = linkTo('sessions', { ...params, cursor: undefined, ...changed });
+  };
+  return html`
+    <h1 class="visually-hidden">Sessions</h1>
+    <${SearchBox} params=${params} />
+    <div class="filters">
+      <${Choice} label="State" value=${params.state ?? ''} options=${stateOptions} onChange=${(/** @type {string} */ state) => change({ state })} />
+      <${Choice} label="Mode" value=${params.mode ?? ''} options=${modeOptions} onChange=${(/** @type {string} */ mode) => change({ mode })} />
+      <${Choice} label="Live or test" value=${params.live ?? ''} options=${liveOptions} onChange=${(/** @type {string} */ live) => change({ live })} />
+      <label class="choice"><span>Day (UTC)</span>
+        <input type="date" value=${params.day ?? ''} onChange=${(/** @type {Event} */ event) => change({ day: /** @type {HTMLInputElement} */ (event.currentTarget).value })} />
+      </label>
+      <${Chips} params=${params} />
+    </div>
+    ${failure && html`<${Failed} failure=${failure} onRetry=${reload} isShort=${answer !== undefined} />`}
+    ${!answer && !failure && html`<${Loading} rows=${8} label="Loading sessions" />`}
+    ${answer && html`<${Results} page=${answer} params=${params} />`}
+  `;
+}
+
+/** What is searched for, each to be taken away. @param {{ params: Record<string, string> }} props */
+function Chips({ params }) {
+  const { cursor: _, ...kept } = params;
+  const without = (/** @type {string} */ name) => linkTo('sessions', { ...kept, [name]: undefined });
+  const searched = Object.entries(kept).filter(([name]) => isSearchFilter(name));
+  if (Object.keys(kept).length === 0) return null;
+  const chips = searched.map(
+    ([
+      name,
+      value,
+    ]) => html`<a class="chip" href=${without(name)}><span class="visually-hidden">Remove the search</span><span><span class="muted">${describeFilter(name)}:</span> ${value}</span><span aria-hidden="true">✕</span>
+    </a>`,
+  );
+  return html`<span class="chips">${chips}<a class="clear" href=${linkTo('sessions')}>Clear all</a></span>`;
+}
+
+/** @param {{ page: import('./types.js').Page<Session>, params: Record<string, string> }} props */
+function Results({ page, params }) {
+  const { results } = page;
+  const pageAt = (/** @type {string | null} */ link) =>
+    link === null ? undefined : linkTo('sessions', { ...params, cursor: cursorOf(link) });
+  if (results.length === 0) return html`<${Nothing} params=${params} />`;
+  return html`
+    <p class="visually-hidden" role="status">${results.length} sessions on this page</p>
+    <table class="rows sessions" role="table" aria-label="Sessions, newest first">
+      <thead role="rowgroup"><tr role="row">
+        <th role="columnheader" scope="col">Created</th><th role="columnheader" scope="col" class="number">Amount</th>
+        <th role="columnheader" scope="col">State</th><th role="columnheader" scope="col">Customer</th>
+        <th role="columnheader" scope="col">Session</th><th role="columnheader" scope="col">Mode</th>
+        <th role="columnheader" scope="col"><span class="visually-hidden">Live or test</span></th>
+      </tr></thead>
+      <tbody role="rowgroup">${results.map((session) => html`<${Row} key=${session.id} session=${session} />`)}</tbody>
+    </table>
+    <${Pager} newer=${pageAt(page.previous)} older=${pageAt(page.next)} />
+  `;
+}
+
+/** @param {{ session: Session }} props */
+function Row({ session }) {
+  const { payment } = session;
+  const amount = money(payment?.amount_total, payment?.currency);
+  return html`<tr role="row" class="row">
+    <td role="cell" class="when"><${When} time=${session.created ?? session.djstripe_created} /></td>
+    <td role="cell" class="amount number">${amount || html`<span class="muted">–</span>`}</td>
+    <td role="cell" class="state"><${StateBadge} payment=${payment} /></td>
+    <td role="cell" class="customer"><${Customer} session=${session} /></td>
+    <td role="cell" class="id"><a class="row-link" href=${linkToSession(session.id)} title=${session.id}>${session.id}</a></td>
+    <td role="cell" class="mode">${session.mode}</td>
+    <td role="cell" class="live"><${LiveTag} livemode=${session.livemode} /></td>
+  </tr>`;
+}
+
+/** @param {{ session: Session }} props */
+function Customer({ session }) {
+  const name = session.customer_email || session.customer || session.client_reference_id;
+  return name ? html`<span title=${name}>${name}</span>` : html`<span class="muted">Guest</span>`;
+}
+
+/** @param {{ params: Record<string, string> }} props */
+function Nothing({ params }) {
+  if (Object.keys(params).length === 0) {
+    return html`<${Empty} title="No sessions yet">
+      <p>Sessions appear here once Stripe delivers its first event to <code>/webhooks/stripe</code>, or once your back end
+      writes one. What Stripe has already comes in with <code>npm run backfill</code>.</p>
+    <//>`;
+  }
+  const reference = params.client_reference_id;
+  return html`<${Empty} title="No session matches">
+    ${reference && html`<p>The search took this for a client reference. <a href=${linkToSession(reference)}>Open it as the id of a session</a>.</p>`}
+    <p><a href=${linkTo('sessions')}>Show all sessions</a></p>
+  <//>`;
+}

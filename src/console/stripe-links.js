@@ -1,0 +1,26 @@
+/** Addresses in Stripe's dashboard. */
+
+/** The pages of the dashboard, by the property of a session that names their object. */
+const places = /** @type {const} */ ([
+  ['payment_intent', 'payments', 'Payment'],
+  ['subscription', 'subscriptions', 'Subscription'],
+  ['customer', 'customers', 'Customer'],
+]);
+
+const isId = (/** @type {unknown} */ value) => typeof value === 'string' && /^[A-Za-z0-9_]+$/.test(value);
+
+/**
+ * Returns where the dashboard shows the payment of a session, else its subscription or customer; undefined where there is
+ * none of them.
+ *
+ * @param {Pick<import('./types.js').SessionWithPayment, 'payment_intent' | 'subscription' | 'customer' | 'livemode'
+ *   | 'djstripe_owner_account'>} session
+ */
+export function dashboardLink(session) {
+  const place = places.find(([property]) => isId(session[property]));
+  if (!place) return undefined;
+  const [property, folder, name] = place;
+  const account = isId(session.djstripe_owner_account) ? `${session.djstripe_owner_account}/` : '';
+  const mode = session.livemode === false ? 'test/' : '';
+  return { name, url: `https://dashboard.stripe.com/${account}${mode}${folder}/${session[property]}` };
+}

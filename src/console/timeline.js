@@ -1,0 +1,68 @@
+import { Outcome } from './events-view.js';
+import { html } from './html.js';
+import { Failed, Loading, When } from './parts.js';
+import { eventName, stateOf } from './states.js';
+
+/** @typedef {import('./types.js').LedgerEvent} LedgerEvent */
+/** @typedef {import('./changes.js').Change} Change */
+/** @typedef {{ time: string, title: string, note?: unknown, kind: string }} Entry */
+
+/**
+ * What happened to a session, the newest first.
+ *
+ * @param {{ session: import('./types.js').SessionWithPayment, changes: Change[],
+ *   events: ReturnType<typeof import('./use-ask.js').useAsk<import('./types.js').Page<LedgerEvent>>> }} props
+ */
+export function Timeline({ session, events, changes }) {
+  const { answer, failure, reload } = events;
+  const entries = entriesOf(session, answer?.results ?? [], changes);
+  const rows = entries.map(
+    ({ time, title, note, kind }) => html`<li class="entry ${kind}">
+      <span class="entry-title">${title}</span><span class="muted small"><${When} time=${time} /></span>
+      ${note && html`<span class="entry-note">${note}</span>`}
+    </li>`,
+  );
+  return html`<section class="card" aria-labelledby="timeline-title">
+    <h2 id="timeline-title">Timeline</h2>
+    ${failure && html`<${Failed} failure=${failure} onRetry=${reload} isShort />`}
+    ${!answer && !failure ? html`<${Loading} rows=${3} label="Loading events" />` : html`<ol class="timeline">${rows}</ol>`}
+    ${answer?.results.length === 0 && html`<p class="muted small">No event of this session is in the ledger.</p>`}
+  </section>`;
+}
+
+/**
+ * @param {import('./types.js').SessionWithPayment} session
+ * @param {LedgerEvent[]} events
+ * @param {Change[]} changes
+ * @returns {Entry[]}
+ */
+function entriesOf(session, events, changes) {
+  const { created, djstripe_created: stored, payment } = session;
+  const isOpen = stateOf(payment) === 'open';
+  const entries = [
+    ...(isOpen && payment?.expires_at ? [{ time: payment.expires_at, title: 'Expires', kind: 'future' }] : []),
+    ...changes.map(({ at, type, source }) => ({
+      time: at,
+      title: `Changed here: ${type.replaceAll('_', ' ')}`,
+      note: `By ${sources[source] ?? source}`,
+      kind: 'here',
+    })),
+    ...events.map((event) => ({
+      time: event.created,
+      title: eventName(event.type),
+      note: html`<${Outcome} outcome=${event.outcome} /> <code class="muted small">${event.id}</code>`,
+      kind: `event ${event.outcome === 'applied' ? 'applied' : ''}`,
+    })),
+    { time: stored, title: 'First stored here', kind: 'here' },
+    ...(created ? [{ time: created, title: 'Created at Stripe', kind: 'stripe' }] : []),
+  ];
+  return entries.sort((one, other) => Date.parse(other.time) - Date.parse(one.time));
+}
+
+/** @type {Record<string, string>} */
+const sources = {
+  event: 'an event',
+  snapshot: 'a refresh or backfill',
+  api: 'a client of the API',
+  import: 'an import',
+};
