@@ -3,11 +3,11 @@
  * screen and in the dark. With --screenshots FOLDER it leaves pictures of what it saw.
  */
 import { deepStrictEqual as equal, ok } from 'node:assert';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { startService } from '../clients/service.mjs';
+import { chromiumPath, launchOptions, watched } from './browser.mjs';
 import { authorize, execute, open, operation, tryOut } from './page.mjs';
 import { brightestOfBackground, faintTexts, parametersOfList, stored, widths } from './readable.mjs';
 
@@ -15,20 +15,11 @@ import { brightestOfBackground, faintTexts, parametersOfList, stored, widths } f
 
 const { values } = parseArgs({ options: { screenshots: { type: 'string' } } });
 
-const usual = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-  'C:/Program Files/Google/Chrome/Application/chrome.exe',
-];
-const executablePath = process.env.CHROMIUM_PATH ?? usual.find(existsSync);
-
-if (!executablePath) {
+if (!chromiumPath) {
   process.stdout.write('docs page: not run because Chromium is missing (apt-get install chromium, or CHROMIUM_PATH)\n');
 } else {
   const service = await startService();
-  const browser = await chromium.launch({ executablePath, chromiumSandbox: process.getuid?.() !== 0 });
+  const browser = await chromium.launch(launchOptions);
   try {
     await check('is used with a key', { viewport: { width: 1280, height: 900 } }, useWithKey);
     const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
@@ -49,20 +40,7 @@ if (!executablePath) {
    */
   async function check(name, reader, look) {
     const context = await browser.newContext(reader);
-    /** @type {string[]} */
-    const faults = [];
-    await context.route(
-      ({ origin }) => origin !== service.url,
-      (route) => {
-        faults.push(`asks ${route.request().url()}`);
-        return route.abort();
-      },
-    );
-    const page = await context.newPage();
-    page.on('pageerror', (error) => faults.push(error.message));
-    page.on('console', (message) => {
-      if (message.type() === 'error') faults.push(message.text());
-    });
+    const { page, faults } = await watched(context, service.url);
     try {
       await open(page, service.url);
       await look(page, service);

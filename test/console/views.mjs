@@ -1,0 +1,67 @@
+/** Each view, as it is read. */
+import { ok } from 'node:assert';
+import { join } from 'node:path';
+import { isAccessible } from './axe.mjs';
+import { enterKey, settled } from './use.mjs';
+
+/** @typedef {ReturnType<typeof import('./material.mjs').monthOfEvents>[number]} Event */
+
+/** A session with much to show. @param {Event[]} events */
+export function richSession(events) {
+  const session = events
+    .map(({ data }) => data.object)
+    .filter(
+      ({ currency, livemode, payment_status: paid, customer, customer_email: email }) =>
+        currency === 'usd' && livemode && paid === 'paid' && customer && email,
+    )
+    .at(-1);
+  if (!session) throw new Error('the month has no such session');
+  return session;
+}
+
+/**
+ * Looks at every view in one width and theme.
+ *
+ * @param {Event[]} events @param {string} theme @param {string | undefined} folder of the pictures
+ * @returns {import('./use.mjs').Use}
+ */
+export const looksAtEachView =
+  (events, theme, folder) =>
+  async ({ service, open, expect }) => {
+    expect(/404/);
+    const page = await open(`${service.url}/console/`);
+    const look = async (/** @type {string} */ name) => {
+      await settled(page);
+      await isAccessible(page);
+      if (!folder) return;
+      const size = page.viewportSize()?.width;
+      await page.screenshot({ path: join(folder, `${name}-${size}-${theme}.png`), fullPage: true });
+    };
+    const go = (/** @type {string} */ hash) => page.goto(`${service.url}/console/${hash}`);
+
+    await look('key');
+    await enterKey(page, service.key);
+    await page.locator('.sessions .row').first().waitFor();
+    await look('sessions');
+    await go('#/sessions?state=expired&client_reference_id=none');
+    await page.getByText('No session matches').waitFor();
+    await look('nothing');
+    await go(`#/sessions/${richSession(events).id}`);
+    await page.locator('.timeline .applied').waitFor();
+    await look('session');
+    for (const summary of await page.locator('.fold summary').all()) await summary.click();
+    await page.locator('.raw pre').waitFor();
+    await look('session-unfolded');
+    await go('#/sessions/cs_test_none');
+    await page.getByRole('heading', { name: 'There is no such session' }).waitFor();
+    await look('missing');
+    await go('#/events');
+    await page.locator('.events .row').first().waitFor();
+    await look('events');
+    await go('#/overview');
+    await page.locator('.chart svg').first().waitFor();
+    await look('overview');
+    await page.getByRole('button', { name: 'Show as a table' }).first().click();
+    await look('overview-table');
+    ok(await page.locator('table.plain').first().isVisible());
+  };
