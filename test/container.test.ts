@@ -147,7 +147,7 @@ test('what the image copies is there, and is not ignored', () => {
 });
 
 test('the image keeps of the Prisma client what the generated one imports', () => {
-  const generated = new URL('../src/database/generated', import.meta.url);
+  const generated = new URL('../src/database/generated/', import.meta.url);
   const sources = readdirSync(generated, { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.ts'))
     .map((path) => readFileSync(new URL(path.replaceAll('\\', '/'), generated), 'utf8'));
