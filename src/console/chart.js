@@ -109,7 +109,7 @@ function Table({ caption, bars, write, total, isShown }) {
       ${values.map((value) => html`<td class="number">${write(value)}</td>`)}
     </tr>`;
   });
-  return html`<table class="plain"><caption>${caption}</caption>
+  return html`<table class="plain"><caption class="visually-hidden">${caption}</caption>
     <thead><tr><th scope="col">Day</th>${head}</tr></thead><tbody>${rows}</tbody>
   </table>`;
 }

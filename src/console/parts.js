@@ -73,7 +73,7 @@ export function Loading({ rows = 6, label }) {
 
 /** Says that there is nothing, and what may be done. @param {{ title: string, children?: unknown }} props */
 export function Empty({ title, children }) {
-  return html`<div class="empty card"><h2>${title}</h2><div class="muted">${children}</div></div>`;
+  return html`<div class="empty card"><h2>${title}</h2><div class="explained muted">${children}</div></div>`;
 }
 
 /**

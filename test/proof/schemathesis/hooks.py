@@ -17,7 +17,7 @@ LENIENT = ("payment_method_types", "display_items")
 # Accepted and ignored: generated clients send back the whole struct that they read.
 READ_ONLY = ("djstripe_id", "djstripe_created", "djstripe_updated")
 # Published without a format: typed clients would send the spelling of their own date-times, and no dates.
-TIMES = ("created", "djstripe_created", "djstripe_updated", "received_at")
+TIMES = ("created", "djstripe_created", "djstripe_updated", "received_at", "until")
 
 # The rule of an id, which the contract puts into words: as a pattern, generated clients refuse every id.
 schemathesis.openapi.format(
