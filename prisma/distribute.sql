@@ -9,6 +9,12 @@
 -- Rows that are there are copied to the workers. truncate_local_data_after_distributing_table('checkout_session') and
 -- ('stripe_event') then free their space on the coordinator.
 
+-- A distributed table has no such triggers, so there is no change feed: GET /api/changes answers 501.
+DROP TRIGGER "checkout_session_log_inserted" ON "checkout_session";
+DROP TRIGGER "checkout_session_log_updated" ON "checkout_session";
+DROP TRIGGER "checkout_session_log_deleted" ON "checkout_session";
+DROP TRIGGER "checkout_session_log_failure" ON "stripe_event";
+
 -- Every node has these whole, so that the foreign keys to them hold everywhere.
 SELECT create_reference_table('stripe_session_billing_address_collection');
 SELECT create_reference_table('stripe_session_mode');

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { asImport } from '../database/changes.js';
 import type { Database } from '../database/engine/database.js';
 import { openPostgres } from '../database/engine/postgres.js';
 import { databaseProblem } from '../database/engine/sqlstate.js';
@@ -122,6 +123,7 @@ async function run(
 ): Promise<number> {
   const totals = newTotals();
   const notes = { ...newNotes(), renumbered: 0 };
+  const imported = asImport(database);
   const { STRIPE_LIVEMODE, STRIPE_ACCOUNT_ID } = config;
   const { restore = false, 'keep-numbers': keepNumbers = false, account } = values;
   const report = () => {
@@ -141,8 +143,8 @@ async function run(
   };
   try {
     await importElements(elements(djstripe), {
-      ingest: createIngest(restore ? restoringMirror(database) : mirrorStore(database), config, log),
-      transfer: transferStore(database),
+      ingest: createIngest(restore ? restoringMirror(imported) : mirrorStore(imported), config, log),
+      transfer: transferStore(imported),
       restore,
       keepNumbers,
       account,

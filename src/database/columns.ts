@@ -74,6 +74,9 @@ export const progressTypes = { task: 'text', state: 'jsonb', updated_at: 'timest
 /** Where values of djstripe_id come from. */
 export const sequence = 'checkout_session_djstripe_id_seq';
 
+/** Where the numbers of changes come from. */
+export const changeSequence = 'checkout_session_change_seq_seq';
+
 /** Returns the names of columns, quoted. */
 export function quoted(types: object): string[] {
   return Object.keys(types).map((name) => `"${name}"`);

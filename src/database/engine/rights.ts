@@ -1,5 +1,5 @@
 import { OperatorError } from '../../errors.js';
-import { sequence } from '../columns.js';
+import { changeSequence, sequence } from '../columns.js';
 import { Prisma } from '../generated/client.js';
 import type { Database } from './database.js';
 
@@ -49,7 +49,9 @@ async function placeOf(query: Query): Promise<Place> {
 // What does not exist yet has a null for its privilege.
 const lackingSql = `SELECT r.name, r.privilege FROM unnest($1::text[], $2::text[]) AS r (name, privilege)
     WHERE NOT has_table_privilege(to_regclass(r.name), r.privilege)
-  UNION ALL SELECT 'SEQUENCE ${sequence}', 'USAGE' WHERE NOT has_sequence_privilege(to_regclass('${sequence}'), 'USAGE')`;
+  UNION ALL SELECT 'SEQUENCE ' || string_agg(r.name, ', '), 'USAGE'
+    FROM unnest(ARRAY['${sequence}', '${changeSequence}']) AS r (name)
+    WHERE NOT has_sequence_privilege(to_regclass(r.name), 'USAGE') HAVING count(*) > 0`;
 
 /**
  * Checks that a role may do what requests do, on the tables that there are.

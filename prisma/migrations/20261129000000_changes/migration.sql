@@ -1,0 +1,192 @@
+-- The change feed: a log of what happened to the sessions. Triggers fill it, so no writer can forget it.
+CREATE TABLE "checkout_session_change" (
+    "seq" BIGSERIAL NOT NULL,
+    "session_id" TEXT COLLATE "C" NOT NULL,
+    "at" TIMESTAMPTZ(6) NOT NULL,
+    "version" INTEGER NOT NULL,
+    "type" TEXT NOT NULL,
+    "source" TEXT NOT NULL,
+    -- What Stripe said of the session before.
+    "old_status" TEXT,
+    "old_payment_status" TEXT,
+    -- The event of Stripe that changed the session.
+    "event_id" TEXT COLLATE "C",
+
+    CONSTRAINT "checkout_session_change_pkey" PRIMARY KEY ("seq")
+);
+
+-- The greatest number that the retention removed, in one row.
+CREATE TABLE "checkout_session_change_floor" (
+    "only" BOOLEAN NOT NULL DEFAULT true,
+    "seq" BIGINT NOT NULL,
+
+    CONSTRAINT "checkout_session_change_floor_pkey" PRIMARY KEY ("only")
+);
+INSERT INTO "checkout_session_change_floor" ("seq") VALUES (0);
+
+-- Announces, before a transaction draws its first number, from where on its numbers are; true. The lock is free once the
+-- commit is visible. A mark in the transaction's settings spares the later statements: each would take another lock, and
+-- the server has room for a few thousand. Rolling back to a savepoint takes back the mark and the lock alike.
+CREATE FUNCTION "checkout_session_change_announce"() RETURNS BOOLEAN LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF coalesce(current_setting('change_feed.announced', true), '') = '' THEN
+        PERFORM pg_advisory_xact_lock_shared(
+            1667786855, (coalesce(pg_sequence_last_value('checkout_session_change_seq_seq'), 0) & 2147483647)::INTEGER
+        );
+        PERFORM set_config('change_feed.announced', 'true', true);
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- The number up to which no transaction can still add a change. In this order: a writer that comes between the two
+-- statements draws numbers above "last". The locks hold 31 bits of a number.
+CREATE FUNCTION "checkout_session_change_horizon"() RETURNS BIGINT LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    "last" BIGINT;
+    "behind" BIGINT;
+BEGIN
+    "last" := coalesce(pg_sequence_last_value('checkout_session_change_seq_seq'), 0);
+    SELECT max(("last" - "objid"::BIGINT) & 2147483647) INTO "behind" FROM pg_locks
+        WHERE "locktype" = 'advisory' AND "classid" = 1667786855 AND "objsubid" = 2
+            AND "database" = (SELECT "oid" FROM pg_database WHERE "datname" = current_database());
+    RETURN "last" - coalesce("behind", 0);
+END
+$$;
+
+CREATE FUNCTION "checkout_session_is_paid"("status" TEXT, "payment_status" TEXT) RETURNS BOOLEAN
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    -- Stripe's API versions before 2021 have no status.
+    SELECT ("status" = 'complete' OR "status" IS NULL) AND "payment_status" <> 'unpaid'
+$$;
+
+CREATE FUNCTION "checkout_session_is_complete"("status" TEXT, "stripe_progress" SMALLINT) RETURNS BOOLEAN
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT "status" = 'complete' OR "status" IS NULL AND "stripe_progress" = 1
+$$;
+
+-- What brought a change about: an import says so in its transaction's settings. The event is null where no state of
+-- Stripe's was stored, and '' where the state was asked for.
+CREATE FUNCTION "checkout_session_change_source"("event_id" TEXT) RETURNS TEXT LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN current_setting('change_feed.source', true) = 'import' THEN 'import'
+        WHEN "event_id" IS NULL THEN 'api'
+        WHEN "event_id" = '' THEN 'snapshot'
+        ELSE 'event'
+    END
+$$;
+
+-- One trigger for each statement logs all its rows: cheaper than one for each row. It draws the numbers while the rows are
+-- locked, so the numbers of one session are in the order of its commits. The condition that announces comes last: a
+-- statement that waits for a row, or changes nothing, holds up nobody's reading. The functions keep the search path of this
+-- migration: a restore may write sessions with an empty one.
+--
+-- A row with the version 0 is what is left of a session that was deleted.
+
+CREATE FUNCTION "checkout_session_log_inserted"() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    INSERT INTO "checkout_session_change" ("session_id", "at", "version", "type", "source", "event_id")
+    SELECT n."id", clock_timestamp(), n."version", CASE
+            WHEN checkout_session_is_paid(n."status", n."payment_status") THEN 'paid'
+            WHEN n."status" = 'expired' THEN 'expired'
+            WHEN checkout_session_is_complete(n."status", n."stripe_progress") THEN 'completed'
+            ELSE 'created'
+        END, checkout_session_change_source(n."stripe_event_id"), nullif(n."stripe_event_id", '')
+    FROM "inserted" AS n WHERE n."version" <> 0 AND checkout_session_change_announce();
+    RETURN NULL;
+END
+$$;
+
+-- The event whose state filled gaps. In plpgsql: a subquery in its place would cost each statement.
+CREATE FUNCTION "stripe_gaps_event"("gaps" JSONB, "before" JSONB) RETURNS TEXT LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN (
+        SELECT "gap"."value" ->> 2 FROM jsonb_each("gaps") AS "gap"
+        WHERE "gap"."value" IS DISTINCT FROM "before" -> "gap"."key" LIMIT 1
+    );
+END
+$$;
+
+-- A state of Stripe's moves the stamp, or fills gaps with an older stamp. No nested loop: the plan is made for the first
+-- statement of a connection and kept, which may be of one row, and a later one of a million.
+CREATE FUNCTION "checkout_session_log_updated"() RETURNS TRIGGER LANGUAGE plpgsql
+SET search_path FROM CURRENT SET enable_hashjoin TO on SET enable_nestloop TO off AS $$
+BEGIN
+    INSERT INTO "checkout_session_change"
+        ("session_id", "at", "version", "type", "source", "old_status", "old_payment_status", "event_id")
+    SELECT c."id", clock_timestamp(), c."version", c."type",
+        checkout_session_change_source(c."event_id"), c."old_status", c."old_payment_status", nullif(c."event_id", '')
+    FROM (
+        SELECT n."id", CASE WHEN n."version" = 0 THEN o."version" ELSE n."version" END AS "version", CASE
+                WHEN n."version" = 0 THEN 'deleted'
+                WHEN checkout_session_is_paid(n."status", n."payment_status")
+                    THEN CASE
+                        WHEN checkout_session_is_paid(o."status", o."payment_status") IS NOT TRUE THEN 'paid'
+                        WHEN o."version" = 0 THEN 'created' ELSE 'updated'
+                    END
+                WHEN n."status" = 'expired' AND o."status" IS DISTINCT FROM 'expired' THEN 'expired'
+                WHEN checkout_session_is_complete(n."status", n."stripe_progress")
+                    AND checkout_session_is_complete(o."status", o."stripe_progress") IS NOT TRUE THEN 'completed'
+                WHEN o."version" = 0 THEN 'created'
+                ELSE 'updated'
+            END AS "type", CASE
+                WHEN n."version" = 0 THEN NULL
+                WHEN (n."stripe_progress", n."stripe_second", n."stripe_event_id", n."stripe_api_version")
+                    IS DISTINCT FROM (o."stripe_progress", o."stripe_second", o."stripe_event_id", o."stripe_api_version")
+                    THEN n."stripe_event_id"
+                WHEN n."stripe_gaps" IS DISTINCT FROM o."stripe_gaps"
+                    THEN stripe_gaps_event(n."stripe_gaps", o."stripe_gaps")
+                -- Two snapshots of one second have one stamp. Raw objects are large: compared only where it may be so.
+                WHEN n."stripe_event_id" = '' AND n."stripe_second" > extract(epoch FROM now()) - 300
+                    AND n."stripe_data" IS DISTINCT FROM o."stripe_data" THEN ''
+            END AS "event_id", o."status" AS "old_status", o."payment_status" AS "old_payment_status"
+        FROM "after" AS n JOIN "before" AS o ON o."id" = n."id"
+        WHERE n."version" <> o."version"
+            OR n."stripe_event_id" IS DISTINCT FROM o."stripe_event_id" AND n."stripe_event_id" <> ''
+        -- Else the function of the source is not inlined, and planned anew by each statement.
+        OFFSET 0
+    ) AS c
+    WHERE checkout_session_change_announce();
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION "checkout_session_log_deleted"() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    INSERT INTO "checkout_session_change"
+        ("session_id", "at", "version", "type", "source", "old_status", "old_payment_status")
+    SELECT o."id", clock_timestamp(), o."version", 'deleted', checkout_session_change_source(NULL),
+        o."status", o."payment_status"
+    FROM "deleted" AS o WHERE o."version" <> 0 AND checkout_session_change_announce();
+    RETURN NULL;
+END
+$$;
+
+-- A delayed payment that failed changes no row where a refresh has been faster. The lock on the session gives the change
+-- its place among the others of that session.
+CREATE FUNCTION "checkout_session_log_failure"() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    "session" RECORD;
+BEGIN
+    SELECT s."version", s."status", s."payment_status" INTO "session" FROM "checkout_session" AS s
+        WHERE s."id" = NEW."session_id" AND s."version" <> 0 FOR SHARE;
+    IF FOUND AND checkout_session_change_announce() THEN
+        INSERT INTO "checkout_session_change"
+            ("session_id", "at", "version", "type", "source", "old_status", "old_payment_status", "event_id")
+        VALUES (NEW."session_id", clock_timestamp(), "session"."version", 'payment_failed',
+            checkout_session_change_source(NEW."id"), "session"."status", "session"."payment_status", NEW."id");
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER "checkout_session_log_inserted" AFTER INSERT ON "checkout_session" REFERENCING NEW TABLE AS "inserted"
+    FOR EACH STATEMENT EXECUTE FUNCTION checkout_session_log_inserted();
+CREATE TRIGGER "checkout_session_log_updated" AFTER UPDATE ON "checkout_session"
+    REFERENCING OLD TABLE AS "before" NEW TABLE AS "after"
+    FOR EACH STATEMENT EXECUTE FUNCTION checkout_session_log_updated();
+CREATE TRIGGER "checkout_session_log_deleted" AFTER DELETE ON "checkout_session" REFERENCING OLD TABLE AS "deleted"
+    FOR EACH STATEMENT EXECUTE FUNCTION checkout_session_log_deleted();
+CREATE TRIGGER "checkout_session_log_failure" AFTER INSERT ON "stripe_event"
+    FOR EACH ROW WHEN (NEW."type" = 'checkout.session.async_payment_failed' AND NEW."outcome" IN ('applied', 'stale'))
+    EXECUTE FUNCTION checkout_session_log_failure();

@@ -1,0 +1,36 @@
+import { expect } from 'vitest';
+import { changeStore } from '../../src/database/changes.js';
+import type { Database } from '../../src/database/engine/database.js';
+import type { Position } from '../../src/model/changes.js';
+
+/** A change, as far as the tests of the log look at it. */
+export interface Logged {
+  readonly type: string;
+  readonly session_id: string;
+  readonly version: number;
+  readonly source: string;
+  readonly previous: { readonly status: string | null; readonly payment_status: string | null } | null;
+  readonly event: { readonly id: string; readonly type: string | null } | null;
+  readonly session: Record<string, unknown> | null;
+  readonly payment: Record<string, unknown> | null;
+}
+
+/** Returns what reads the changes since it was last called; those before it was made are left out. */
+export async function follower(database: Database): Promise<() => Promise<Logged[]>> {
+  const store = changeStore(database);
+  let place: Position = (await store.last(await store.horizon())) ?? (await store.start());
+  return async () => {
+    const page = await store.read(place, { horizon: await store.horizon(), limit: 500 });
+    expect(page).toBeDefined();
+    if (!page) return [];
+    expect(page.isMore).toBe(false);
+    place = page.end;
+    return page.changes.map(({ json }) => JSON.parse(json) as Logged);
+  };
+}
+
+/** What a test expects of a change: the type, the source, the statuses before, the event. */
+export function brief({ type, source, previous, event }: Logged): string {
+  const before = previous && `${previous.status}/${previous.payment_status}`;
+  return `${type} by ${source} after ${before ?? 'nothing'}${event ? ` with ${event.type?.replace('checkout.session.', '')}` : ''}`;
+}
