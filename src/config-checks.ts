@@ -68,3 +68,19 @@ export function misspeltVariables(
   }
   return warnings;
 }
+
+interface EnvironmentFault {
+  readonly keyword: string;
+  readonly message?: string;
+  readonly params: { readonly allowedValues?: string[]; readonly type?: string };
+}
+
+/** Says what is wrong with the value of a variable. */
+export function faultOf(error: unknown, { description }: { description?: string }): string {
+  const [first] = (error as { errors?: EnvironmentFault[] }).errors ?? [];
+  if (!first) throw error;
+  const { keyword, message, params } = first;
+  if (keyword === 'pattern') return `does not have the form it takes: ${description}`;
+  if (params.type === 'boolean') return 'must be true or false';
+  return `${message}${params.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''}`;
+}

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { envSchema } from 'env-schema';
 import { type Static, Type } from 'typebox';
-import { isNetwork, isOrigin, misspeltVariables, stripeFaults } from './config-checks.js';
+import { faultOf, isNetwork, isOrigin, misspeltVariables, stripeFaults } from './config-checks.js';
 import { isKeyEntry, readSecretFile, weakSecrets } from './config-secrets.js';
 import { OperatorError } from './errors.js';
 
@@ -114,6 +114,11 @@ const environment = Type.Object({
     minimum: 1,
     description: 'Days that the ledger keeps an event.',
   }),
+  CHANGE_RETENTION_DAYS: Type.Integer({
+    default: 30,
+    minimum: 1,
+    description: 'Days that the change feed keeps a change.',
+  }),
   STRIPE_READ_THROUGH: Type.Optional(
     Type.String({
       enum: ['open', 'missing', 'off'],
@@ -207,21 +212,6 @@ function parseEach(data: Readonly<Record<string, string | undefined>>, faults: s
     }
   });
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
-}
-
-interface EnvironmentFault {
-  readonly keyword: string;
-  readonly message?: string;
-  readonly params: { readonly allowedValues?: string[]; readonly type?: string };
-}
-
-function faultOf(error: unknown, { description }: { description?: string }): string {
-  const [first] = (error as { errors?: EnvironmentFault[] }).errors ?? [];
-  if (!first) throw error;
-  const { keyword, message, params } = first;
-  if (keyword === 'pattern') return `does not have the form it takes: ${description}`;
-  if (params.type === 'boolean') return 'must be true or false';
-  return `${message}${params.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''}`;
 }
 
 /** What each variable alone allows and all together do not. */

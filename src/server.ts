@@ -85,6 +85,7 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
       accountId: config.STRIPE_ACCOUNT_ID,
       lineItems: app.lineItems,
       eventRetentionDays: config.STRIPE_EVENT_RETENTION_DAYS,
+      changeRetentionDays: config.CHANGE_RETENTION_DAYS,
       onRun: app.countRun,
     });
     begun.push(() => schedule.stop());

@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
+import { changeStore } from '../database/changes.js';
 import type { Database } from '../database/engine/database.js';
 import { removeOldEvents } from '../database/retention.js';
 import { loggable } from '../errors.js';
@@ -12,7 +13,12 @@ import { accountToRead } from './reading.js';
 /** What the service does by itself, beside answering requests. */
 
 /** The work that is done again and again, by its name in the log and the metrics. */
-export const scheduledWork = ['catch-up', 'fetching line items', 'removing old events'] as const;
+export const scheduledWork = [
+  'catch-up',
+  'fetching line items',
+  'removing old events',
+  'removing old changes',
+] as const;
 
 export type ScheduledWork = (typeof scheduledWork)[number];
 
@@ -30,6 +36,8 @@ export interface ScheduleOptions {
   readonly lineItems?: LineItems | undefined;
   /** Days that the ledger keeps an event. */
   readonly eventRetentionDays: number;
+  /** Days that the change feed keeps a change. */
+  readonly changeRetentionDays: number;
   /** Told of each run of each work. */
   readonly onRun?: (work: ScheduledWork, outcome: 'done' | 'failed') => void;
 }
@@ -47,7 +55,9 @@ const maxInterval = 2 ** 31 - 1;
 
 /** Starts the periodic work: at once, and again an interval after it was done, so no two runs are at the same time. */
 export function startSchedule(options: ScheduleOptions): Schedule {
-  const { database, ingest, log, clients, catchUpInterval, accountId, lineItems, eventRetentionDays, onRun } = options;
+  const { database, ingest, log, clients, catchUpInterval, accountId, lineItems, onRun } = options;
+  const { eventRetentionDays, changeRetentionDays } = options;
+  const changes = changeStore(database);
   const ending = new AbortController();
   const { signal } = ending;
 
@@ -83,11 +93,16 @@ export function startSchedule(options: ScheduleOptions): Schedule {
     }
   }
 
-  const removeOld = () =>
-    attempt('removing old events', async () => {
+  async function removeOld(): Promise<void> {
+    await attempt('removing old events', async () => {
       const removed = await removeOldEvents(database, eventRetentionDays, signal);
       if (removed > 0) log.info({ removed }, 'removed old events');
     });
+    await attempt('removing old changes', async () => {
+      const removed = await changes.removeOld(changeRetentionDays, signal);
+      if (removed > 0) log.info({ removed }, 'removed old changes');
+    });
+  }
 
   const running = [repeat(retentionInterval, removeOld)];
   if (catchUpInterval > 0 && clients.length > 0) running.push(repeat(catchUpInterval, catchUpAll));

@@ -31,6 +31,7 @@ function start(catchUpInterval: number, environment: Record<string, string> = st
     clients: stripeClients(parseConfig(environment)),
     catchUpInterval,
     eventRetentionDays: 90,
+    changeRetentionDays: 30,
     onRun: (work, outcome) => void runs.push(`${work} ${outcome}`),
   });
   started.push(schedule);
