@@ -6,7 +6,9 @@ import Fastify, {
   type FastifyPluginCallback,
   LogController,
 } from 'fastify';
+import { createChangeFeed } from './changes/feed.js';
 import type { Config } from './config.js';
+import { changeStore } from './database/changes.js';
 import type { Database } from './database/engine/database.js';
 import { enumStore } from './database/enums.js';
 import { stripeEventStore } from './database/events.js';
@@ -16,6 +18,7 @@ import { stripeReadStore } from './database/sessions/stripe-reads.js';
 import { statisticsStore } from './database/statistics.js';
 import { examples } from './model/examples.js';
 import { accessCheck, refuseNoHost, refuseTwoHosts } from './plugins/access.js';
+import { countChanges, measureChanges } from './plugins/change-metrics.js';
 import { servePageForPeople } from './plugins/console-page.js';
 import { allowOrigins } from './plugins/cors.js';
 import errorHandler, { handleError } from './plugins/error-handler.js';
@@ -26,11 +29,13 @@ import { clientTimeouts, limitRate, shedLoad } from './plugins/limits.js';
 import { collectMethods } from './plugins/method-not-allowed.js';
 import measure, { createMetrics, type Metrics } from './plugins/metrics.js';
 import openapi from './plugins/openapi.js';
+import { onRequestEnd } from './plugins/request-end.js';
 import { requestIds } from './plugins/request-id.js';
 import requestLog from './plugins/request-log.js';
 import { stripeAccessCheck, stripeKeyHolder } from './plugins/stripe-access.js';
 import { answerAsStripe, handleAsStripe } from './plugins/stripe-errors.js';
 import { validatePath } from './plugins/validation.js';
+import { changeRoutes } from './routes/changes.js';
 import { enumRoutes } from './routes/enums.js';
 import { healthRoutes } from './routes/health.js';
 import { metricsRoute } from './routes/metrics.js';
@@ -81,6 +86,8 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
 
   const lifecycle = { isDraining: false };
   const metrics = createMetrics();
+  const changes = changeStore(database);
+  const feed = createChangeFeed(changes, countChanges(metrics));
   const sessions = sessionStore(database, metrics.observeBatch);
   const events = stripeEventStore(database);
   const mirror = mirrorStore(database, metrics.observeBatch);
@@ -97,7 +104,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   });
   app.decorate('countRun', metrics.countRun);
   app.decorateRequest('keyHolder');
-  app.decorateRequest('clientAddress');
+  app.decorateRequest('clientAddress').decorateRequest('answeredAfter');
   const lineItems = config.STRIPE_FETCH_LINE_ITEMS
     ? createLineItems({ database, refresh, log: app.log, onTry: metrics.countLineItems })
     : undefined;
@@ -107,6 +114,10 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   if (tracing) await app.register(tracing);
   await app.register(errorHandler);
   await app.register(measure, { metrics, config, database, events, ingest });
+  measureChanges({ metrics, store: changes, streams: feed.streams });
+  onRequestEnd(app, ({ method }) => {
+    if (method !== 'GET' && method !== 'HEAD') feed.poke();
+  });
   await app.register(requestLog, { logsAddress: config.LOG_CLIENT_ADDRESS });
   await app.register(gracefulClose, { lifecycle });
   refuseByHttp(app);
@@ -135,6 +146,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
         await api.register(sessionRoutes, { sessions, publicUrl });
         await api.register(sessionStripeRoutes, { sessions, refresh });
         await api.register(stripeEventRoutes, { events, publicUrl });
+        await api.register(changeRoutes, { feed, publicUrl });
         await api.register(enumRoutes, { enums: enumStore(database) });
         await api.register(statisticsRoutes, { statistics: statisticsStore(database) });
       },

@@ -67,6 +67,12 @@ export const catalogue = {
     title: 'A Checkout Session with this id exists',
     description: 'Use PUT or PATCH to change it.',
   },
+  'cursor-expired': {
+    status: 410,
+    title: 'The log of changes does not have this place',
+    description:
+      'The changes after the cursor were removed after CHANGE_RETENTION_DAYS, or the database was restored from a backup. List the sessions, then follow from a new cursor, `now`.',
+  },
   'precondition-failed': {
     status: 412,
     title: 'A precondition of the request does not hold',
@@ -114,6 +120,11 @@ export const catalogue = {
     title: 'The service failed',
     description: 'A fault of ours; the log has the details under the same `request_id`.',
   },
+  'changes-not-supported': {
+    status: 501,
+    title: 'There is no change feed on this database',
+    description: 'Citus distributes the tables, and distributed tables have no triggers, which log the changes.',
+  },
   'stripe-unavailable': {
     status: 502,
     title: 'Stripe did not answer',
@@ -136,6 +147,12 @@ export const catalogue = {
     title: 'The service has too much to do',
     description: 'The request was turned away before anything was done; try again later.',
     retryAfter: 2,
+  },
+  'too-many-streams': {
+    status: 503,
+    title: 'Too many streams are open',
+    description: 'This process serves as many streams of changes as it may; try again later, or poll.',
+    retryAfter: 5,
   },
   draining: {
     status: 503,

@@ -31,6 +31,7 @@ const layers = [
   'app.ts',
   'routes/',
   'plugins/',
+  'changes/',
   'transfer/',
   'stripe/',
   'database/',
@@ -106,7 +107,7 @@ test.each([
   expect(breach(from, to)).toEqual(expect.any(String));
 });
 
-test('imports point one way: server and cli, app, routes, plugins, transfer, stripe, database, model, errors', () => {
+test('imports point one way: server and cli, app, routes, plugins, changes, transfer, stripe, database, model, errors', () => {
   const imports = [...files].flatMap(([from, text]) =>
     importsOf(from, text)
       .filter((to) => /^[\w-]+(\/[\w-]+)*\.ts$/.test(to))

@@ -123,6 +123,13 @@ export function createMetrics() {
       });
     },
 
+    /** Makes a counter with one label, of which each value counts from 0 on. */
+    labelled<Value extends string>(name: string, help: string, label: string, values: readonly Value[]) {
+      const counter = new Counter({ name, help, labelNames: [label], registers });
+      for (const value of values) counter.inc({ [label]: value }, 0);
+      return (value: Value, count: number): void => counter.inc({ [label]: value }, count);
+    },
+
     /** A count that is kept elsewhere, and read when the metrics are asked for. */
     counter(name: string, help: string, read: () => number): void {
       new Counter({
@@ -180,7 +187,7 @@ function measureRequests(app: FastifyInstance, metrics: Metrics): void {
     // What is no route has no template, and its methods and paths are the client's to invent.
     const route = request.routeOptions.url ?? 'none';
     const method = methods.includes(request.method) ? request.method : 'other';
-    metrics.observeRequest(method, route, status, reply.elapsedTime / 1000);
+    metrics.observeRequest(method, route, status, (request.answeredAfter ?? reply.elapsedTime) / 1000);
   });
   metrics.gauge('http_requests_in_flight', 'Requests that are not answered yet.', () => inFlight);
 }
@@ -218,7 +225,7 @@ function measureDatabase({ metrics, database }: MetricsOptions): void {
 const patience = 1000;
 
 /** Resolves to a reading of the database, undefined where it fails or is late. */
-function inTime(reading: Promise<number | undefined>): Promise<number | undefined> {
+export function inTime(reading: Promise<number | undefined>): Promise<number | undefined> {
   return Promise.race([reading.catch(() => undefined), setTimeout(patience, undefined, { ref: false })]);
 }
 

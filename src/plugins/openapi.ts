@@ -6,6 +6,7 @@ import fastifyPlugin from 'fastify-plugin';
 import type { OpenAPIV3 } from 'openapi-types';
 import { type TSchema, Type } from 'typebox';
 import { catalogue, invalid, Problem, type ProblemCode, type ProblemKind } from '../errors.js';
+import { changeComponents } from '../model/changes.js';
 import { enumComponents } from '../model/enums.js';
 import { sessionComponents } from '../model/session.js';
 import { SessionPage } from '../model/session-list.js';
@@ -132,7 +133,7 @@ function problemExamples(): Record<string, OpenAPIV3.ExampleObject> {
 /** The components by `$id`; the names of the generated clients. */
 const components = [
   ...[...enumComponents, ...sessionComponents, SessionPage, ...stripeComponents, ...statisticsComponents],
-  ...[...stripeReadComponents, StripeErrorComponent, Fault, ProblemComponent],
+  ...[...changeComponents, ...stripeReadComponents, StripeErrorComponent, Fault, ProblemComponent],
 ];
 
 export interface OpenApiOptions {
@@ -159,6 +160,7 @@ export default fastifyPlugin(async (app: FastifyInstance, { publicUrl, examples 
       servers: [{ url: publicUrl ?? '/', description: 'This service.' }],
       tags: [
         { name: 'checkout-sessions', description: 'The Checkout Sessions.' },
+        { name: 'changes', description: 'What happened to the sessions.' },
         { name: 'enums', description: 'The enums of a session, with labels.' },
         { name: 'statistics', description: 'The sessions in numbers.' },
         { name: 'stripe', description: 'What comes from Stripe.' },

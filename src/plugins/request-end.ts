@@ -10,6 +10,10 @@ declare module 'fastify' {
     /** What is done after each request. */
     requestEnd?: Work[];
   }
+  interface FastifyRequest {
+    /** Milliseconds to the answer's first byte, without the time that the client asked to wait; of an answer that streams. */
+    answeredAfter?: number;
+  }
 }
 
 /**

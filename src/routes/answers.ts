@@ -56,6 +56,11 @@ export function sendSession(reply: FastifyReply, { document, etag }: StoredSessi
   return reply.header('etag', etag).type('application/json').send(document);
 }
 
+/** The URL of a request, as its client may ask for it again. */
+export function requestUrl(request: FastifyRequest, publicUrl: string | undefined): URL {
+  return new URL(`${baseUrl(request, publicUrl)}${request.url.replace(origin, '')}`);
+}
+
 /** What a target has before its path where it is a whole URL, which servers must accept (RFC 9112, section 3.2.2). */
 const origin = /^https?:\/\/[^/]*/i;
 

@@ -1,7 +1,7 @@
 import { Ajv, type ValidateFunction } from 'ajv';
 import { expect } from 'vitest';
 import { parseTimestamp } from '../../src/model/timestamp.js';
-import { contract } from '../support/contract.js';
+import { contract, contractAsSchema } from '../support/contract.js';
 
 /** Any answer of the service against the reviewed contract: its status, its media type, its headers, its body. */
 
@@ -20,7 +20,7 @@ const ajv = new Ajv({
     uri: (text: string) => URL.canParse(text),
   },
 });
-ajv.addSchema(contract, 'contract');
+ajv.addSchema(contractAsSchema(), 'contract');
 
 const validators = new Map<string, ValidateFunction>();
 

@@ -16,7 +16,21 @@ const ajv = new Ajv({
     'session-id': sessionIdRule,
   },
 });
-ajv.addSchema(contract, 'contract');
+ajv.addSchema(contractAsSchema(), 'contract');
+
+/** Returns the contract as JSON Schema. */
+export function contractAsSchema(): object {
+  return withNulls(contract) as object;
+}
+
+/** OpenAPI 3.0 writes "a component or null" with `allOf`, which JSON Schema reads as the component alone. */
+function withNulls(value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map(withNulls);
+  const { allOf, nullable, type, ...rest } = value as Record<string, unknown>;
+  if (nullable === true && allOf) return { ...rest, anyOf: [...(allOf as unknown[]), { enum: [null] }] };
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withNulls(one)]));
+}
 
 /** Expects a body to satisfy a component of the contract. */
 export function expectComponent(name: string, body: unknown): void {

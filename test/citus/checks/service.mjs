@@ -10,6 +10,8 @@ export async function checkService({ check, client: { call } }) {
   check('GET /api/enums', enums.status === 200, enums);
   const modes = await call('GET', '/api/enums/mode');
   check('GET /api/enums/mode', modes.status === 200 && /subscription/.test(modes.text), modes);
+  const changes = await call('GET', '/api/changes');
+  check('GET /api/changes is 501: there are no triggers', changes.status === 501, changes);
   const metrics = await call('GET', '/metrics');
   check('GET /metrics', metrics.status === 200 && /^database_writable 1$/m.test(metrics.text), metrics);
 }
