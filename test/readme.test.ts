@@ -36,6 +36,9 @@ const base = 'http://127.0.0.1:3000';
 /** The blocks that `npm run clients` compiles and runs as printed: they need what node_modules does not have. */
 const ranByClients = [...readmeSnippets.map(({ code }) => code), ...Object.values(stripeSnippets)];
 
+/** The consumers of the change feed and the command that follows it, which test/changes/clients.test.ts runs as printed. */
+const ranByFeed = codeBlocks('docs/changes.md').map(({ text }) => text);
+
 /** Programs that the commands of the documentation start and this test does not, with the reason. */
 const notRun: Readonly<Record<string, string>> = {
   npm: 'it installs, serves for ever or needs Stripe; its scripts are looked up',
@@ -78,13 +81,16 @@ const checks: Readonly<Record<string, (block: CodeBlock) => Promise<void> | void
   ...Object.fromEntries(
     ['rust', 'python', 'typescript'].map((language) => [
       language,
-      ({ text }: CodeBlock) => expect(ranByClients).toContain(text),
+      ({ text }: CodeBlock) => expect([...ranByClients, ...ranByFeed]).toContain(text),
     ]),
   ),
+  js: ({ text }) => expect(ranByFeed).toContain(text),
 };
 
 async function tryCommand(command: string): Promise<void> {
   const [program = '', ...args] = command.replace(/^(?:[A-Z_]+=\S+ )+/, '').split(' ');
+  // It ends with the stream.
+  if (command.startsWith('curl -N ')) return expect(ranByFeed.join('')).toContain(command);
   if (program === 'curl') {
     const { status } = await send(command);
     expect([command, status < 300]).toEqual([command, true]);
