@@ -2,6 +2,7 @@
 import { Agent } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { startFollower } from './follower.mjs';
 import { sessionsPath } from './operations.mjs';
 import { statementTimeout } from './process.mjs';
 import { verify } from './verify.mjs';
@@ -45,6 +46,8 @@ let faults = 0;
  */
 export async function suffer(service, query, fault) {
   faults += 1;
+  const follower = startFollower(service);
+  await follower.ready();
   const load = startWriters({ port: service.port, key: service.key, writers, prefix: String(faults) });
   /** @type {string[]} */
   const failures = [];
@@ -65,7 +68,7 @@ export async function suffer(service, query, fault) {
   if (fault.refuses && counts.refused === 0) failures.push('nothing was refused: the fault did not happen');
   if (!fault.endsService && counts.unanswered > 0) failures.push(`${counts.unanswered} requests had no answer`);
   if (load.slowest() > answerLimit) failures.push(`an answer took ${Math.round(load.slowest())} ms`);
-  const losses = await verify(query, sessions);
+  const losses = [...(await verify(query, sessions)), ...(await follower.stop(query, sessions))];
   failures.push(...wrong, ...(await readBack(service, query, sessions)));
   return { name: fault.name, ...counts, slowest: load.slowest(), healed, losses, failures, sessions };
 }
@@ -91,7 +94,7 @@ const sample = 50;
 async function readBack(service, query, sessions) {
   const met = sessions.filter(({ possible }) => possible.length > 1);
   const ids = [...met.slice(0, sample), ...sessions.slice(-sample)].map(({ id }) => id);
-  const { rows } = await query('SELECT id, document FROM checkout_session WHERE id = ANY($1)', [ids]);
+  const { rows } = await query('SELECT id, document FROM checkout_session WHERE id = ANY($1) AND version <> 0', [ids]);
   const documents = new Map(rows.map(({ id, document }) => [id, JSON.parse(document)]));
   const agent = new Agent({ keepAlive: true });
   const failures = [];

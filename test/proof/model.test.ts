@@ -5,6 +5,7 @@ import { startService } from '../support/service.js';
 import { webhookSecret } from '../support/stripe.js';
 import { keys, startStripeApi } from '../support/stripe-api.js';
 import { Driver } from './model/driver.js';
+import { endOfFeed, expectFeed } from './model/feed.js';
 import { anyRequest, ids } from './model/requests.js';
 
 /** How many sequences are tried; PROOF_RUNS=700 are about 20,000 requests. */
@@ -32,10 +33,13 @@ test('any sequence of requests is answered as the model of the contract answers 
   await fc.assert(
     fc.asyncProperty(fc.array(anyRequest, { minLength: 1, maxLength: 40, size: 'max' }), async (sequence) => {
       for (const table of tables) await database.query({ text: `DELETE FROM ${table}`, values: [] });
+      const cursor = await endOfFeed(url);
       const driver = new Driver(url, stripe);
       try {
         for (const request of sequence) await driver.run(request);
         for (const id of ids) await driver.expectStored(id);
+        const held = [...driver.mirror.sessions].map(([id, { etag }]) => [id, etag] as const);
+        await expectFeed(url, cursor, new Map(held));
       } finally {
         requests += driver.requests;
       }
