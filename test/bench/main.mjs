@@ -4,8 +4,8 @@ import { cpus, loadavg } from 'node:os';
 import { agree } from './agreement.mjs';
 import { alone, dropDatabases, prepareDatabase } from './database.mjs';
 import { help, readOptions } from './options.mjs';
-import { environmentOf, growthReport, report } from './report.mjs';
-import { runGrowth, runRounds } from './rounds.mjs';
+import { environmentOf, feedReport, growthReport, report } from './report.mjs';
+import { runFeed, runGrowth, runRounds } from './rounds.mjs';
 import { stopAll } from './services.mjs';
 
 const progress = (/** @type {string} */ line) => process.stderr.write(`${line}\n`);
@@ -30,6 +30,13 @@ async function grow(serverUrl, settings) {
   };
 }
 
+/** @param {string} serverUrl @param {import('./options.mjs').Settings} settings */
+async function compareFeed(serverUrl, settings) {
+  const url = await prepareDatabase(serverUrl, settings.rows, false, progress);
+  const results = await runFeed(url, settings, progress);
+  return { settings, environment: await environmentOf(url), ...feedReport(results) };
+}
+
 /** Others on the machine are in every figure. Returns how many there were. */
 function warnWhenBusy() {
   const [load = 0] = loadavg();
@@ -38,14 +45,14 @@ function warnWhenBusy() {
 }
 
 async function run() {
-  const { settings, growth, json, drop, isHelp } = readOptions(process.argv.slice(2));
+  const { settings, growth, feed, json, drop, isHelp } = readOptions(process.argv.slice(2));
   if (isHelp) return process.stdout.write(help);
   const serverUrl = process.env.BENCH_DATABASE_URL;
   if (!serverUrl) throw new Error('BENCH_DATABASE_URL names a PostgreSQL server: postgresql://user@127.0.0.1/postgres');
   if (drop) return progress(`dropped ${(await dropDatabases(serverUrl)).join(', ') || 'nothing'}`);
   const { text, ...outcome } = await alone(serverUrl, progress, async () => {
     const load = warnWhenBusy();
-    return { load, ...(await (growth ? grow : compare)(serverUrl, settings)) };
+    return { load, ...(await (growth ? grow : feed ? compareFeed : compare)(serverUrl, settings)) };
   });
   const document = `${JSON.stringify(outcome, undefined, 2)}\n`;
   if (json === '-') return process.stdout.write(document);

@@ -1,8 +1,9 @@
 /** From single results to medians, ratios and what of the targets was reached. */
 import { cpus, totalmem } from 'node:os';
 import { connected } from './database.mjs';
+import { logged, unlogged } from './rounds.mjs';
 import { scenarioOf } from './scenarios.mjs';
-import { betweenScenarios, depthAtMost, growthAtMost, memoryAtMost, targets } from './targets.mjs';
+import { betweenScenarios, depthAtMost, growthAtMost, loggedAtLeast, memoryAtMost, targets } from './targets.mjs';
 
 /**
  * @typedef {import('./rounds.mjs').Result} Result
@@ -158,6 +159,16 @@ export function growthReport(results) {
     return contender === large ? [{ target, figure: ratio, reached: ratio <= growthAtMost }] : [];
   });
   return { rows, targets: verdicts, results, text: `\n${rowsTable(rows, 'small to it')}\n${verdictsTable(verdicts)}` };
+}
+
+/** @param {readonly Result[]} results with the change feed's log and without it */
+export function feedReport(results) {
+  const rows = rowsOf(results, logged);
+  const verdicts = rows.flatMap(({ scenario, connections, contender, ratio = Number.NaN }) => {
+    const target = `${scenarioOf(scenario).title}, ${connections} connections, with the log: at least ${loggedAtLeast} of without`;
+    return contender === unlogged ? [{ target, figure: ratio, reached: ratio >= loggedAtLeast }] : [];
+  });
+  return { rows, targets: verdicts, results, text: `\n${rowsTable(rows, 'logged to it')}\n${verdictsTable(verdicts)}` };
 }
 
 /** What the figures depend on. @param {string | undefined} databaseUrl */

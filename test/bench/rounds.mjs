@@ -47,8 +47,40 @@ export async function runGrowth(databaseUrls, settings, report) {
   return everyRound(settings, report, /** @type {string} */ (databaseUrls[0]), () => runners);
 }
 
+/** The names of the measurements with the change feed's log and without it. */
+export const logged = 'logged';
+export const unlogged = 'unlogged';
+
 /**
- * @typedef {{ service: import('./services.mjs').Service, contender: string, ask: Awaited<ReturnType<typeof startLoad>> }} Runner
+ * Ours with the triggers of the change feed and without them.
+ *
+ * @param {string} databaseUrl @param {Settings} settings @param {(line: string) => void} report
+ */
+export async function runFeed(databaseUrl, settings, report) {
+  const service = await startService('ours', databaseUrl, settings.logLevel);
+  const ask = await startLoad(databaseUrl);
+  const trigger = (/** @type {'ENABLE' | 'DISABLE'} */ action) => () =>
+    connected(databaseUrl, (client) =>
+      client.query(
+        `ALTER TABLE checkout_session ${action} TRIGGER USER; ALTER TABLE stripe_event ${action} TRIGGER USER`,
+      ),
+    );
+  try {
+    return await everyRound(settings, report, databaseUrl, () => [
+      { service, contender: logged, ask, prepare: trigger('ENABLE') },
+      { service, contender: unlogged, ask, prepare: trigger('DISABLE') },
+    ]);
+  } finally {
+    await trigger('ENABLE')();
+  }
+}
+
+/**
+ * @typedef {object} Runner
+ * @property {import('./services.mjs').Service} service
+ * @property {string} contender
+ * @property {Awaited<ReturnType<typeof startLoad>>} ask
+ * @property {() => Promise<unknown>} [prepare] done before each measurement
  *
  * @param {Settings} settings @param {(line: string) => void} report @param {string} databaseUrl any of the server's
  * @param {(scenario: string) => readonly Runner[]} runnersOf
@@ -63,7 +95,8 @@ async function everyRound({ only, connections: counts, rounds, seconds }, report
 
   const measure = async (/** @type {string} */ scenario, /** @type {number} */ count, /** @type {number} */ round) => {
     for (const runner of rotated(runnersOf(scenario), round)) {
-      const { service, contender } = runner;
+      const { service, contender, prepare } = runner;
+      await prepare?.();
       const measured = await runner.ask(jobOf(scenario, runner, count, seconds));
       results.push({ scenario, connections: count, contender, round, rss: service.rss(), ...measured });
       const { rate, p50, p99 } = measured;

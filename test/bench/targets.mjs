@@ -32,3 +32,6 @@ export const growthAtMost = 1.3;
 
 /** Megabytes resident under load. */
 export const memoryAtMost = 200;
+
+/** What a write with the change feed's log may be of one without. */
+export const loggedAtLeast = 0.9;
