@@ -37,6 +37,12 @@ async function dayOf(date: string, query = ''): Promise<Record<string, unknown>>
   return Object.fromEntries(Object.entries(counts).filter(([, value]) => value !== 0));
 }
 
+/** The days of an answer, newest first: a busy machine does not count all of many. */
+const datesOf = ({ days, left_out: leftOut }: { days: { date: string }[]; left_out: string[] }) => [
+  ...days.map(({ date }) => date),
+  ...leftOut,
+];
+
 test('the sessions of a day are counted by state, each once, and what was paid by currency', async () => {
   const date = '2026-03-10';
   const noon = `${date}T12:00:00Z`;
@@ -71,13 +77,8 @@ test('a day is one of UTC, from its first microsecond to its last', async () => 
     .post(sessionsPath)
     .send(sessionBody({ created: '2026-03-13T01:30:00+02:00' }))
     .expect(201);
-  const { body } = await api.get(`${path}?days=3&until=2026-03-13`).expect(200);
-  const counts = body.days.map(({ date, sessions }: { date: string; sessions: number }) => [date, sessions]);
-  expect(counts).toEqual([
-    ['2026-03-13', 0],
-    ['2026-03-12', 3],
-    ['2026-03-11', 1],
-  ]);
+  const counts = await Promise.all(['2026-03-13', '2026-03-12', '2026-03-11'].map((date) => dayOf(date)));
+  expect(counts.map(({ sessions = 0 }) => sessions)).toEqual([0, 3, 1]);
 });
 
 test('a session moves from state to state, and out when it is deleted', async () => {
@@ -102,7 +103,7 @@ test('live sessions and those of test mode are counted apart', async () => {
 
 test('without parameters it is the thirty days until today', async () => {
   const { body } = await api.get(path).expect(200);
-  expect(body.days).toHaveLength(30);
+  expect(new Set(datesOf(body)).size).toBe(30);
   const today = new Date().toISOString().slice(0, 10);
   expect([today, new Date(Date.now() - 86_400_000).toISOString().slice(0, 10)]).toContain(body.days[0].date);
   for (const day of body.days) expect(Object.keys(day)).toEqual(expect.arrayContaining(paymentStates));
@@ -146,8 +147,8 @@ test('what there was no time for is left out, the oldest days first, and can be 
   expect(hurried.days.map(({ date }: { date: string }) => date)).toEqual(['2026-03-12']);
   expect(hurried.left_out).toEqual(['2026-03-11', '2026-03-10']);
   const { body } = await api.get(`${path}?until=${hurried.left_out[0]}&days=2`).expect(200);
-  const whole = await api.get(`${path}?until=2026-03-12&days=3`).expect(200);
-  expect([...hurried.days, ...body.days]).toEqual(whole.body.days);
+  expect(datesOf(body)).toEqual(hurried.left_out);
+  expect(body.days[0]).toMatchObject({ date: '2026-03-11', sessions: 1 });
 });
 
 test.each([
@@ -172,7 +173,8 @@ test.each([
 test('the first and the last day that can be asked for', async () => {
   for (const until of ['1970-01-01', '9999-12-31']) {
     const { body } = await api.get(`${path}?until=${until}&days=90`).expect(200);
-    expect(body.days).toHaveLength(90);
+    expect(datesOf(body)).toHaveLength(90);
+    expect(datesOf(body)[0]).toBe(until);
   }
 });
 
