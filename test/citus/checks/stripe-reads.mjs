@@ -29,6 +29,18 @@ export async function checkStripeReads(trial) {
   await checkRetrieve(trial);
   await checkLists(trial);
   await checkLineItems(trial);
+  await checkStatistics(trial);
+}
+
+/** The statistics of the day on which the sessions were created. @param {Trial} trial */
+async function checkStatistics({ check, client: { call } }) {
+  const day = new Date(1000 * second).toISOString().slice(0, 10);
+  for (const mode of ['', '&livemode=false']) {
+    const { json, ...answer } = await call('GET', `/api/statistics/daily?until=${day}&days=1${mode}`);
+    const [counted] = json?.days ?? [];
+    const isCounted = counted?.date === day && counted.paid >= numbers.length && counted.amounts[0]?.currency === 'eur';
+    check(`the statistics of a day${mode}`, isCounted, answer);
+  }
 }
 
 /** @param {Trial} trial */

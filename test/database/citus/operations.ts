@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import pino from 'pino';
 import { expect } from 'vitest';
 import type { Database, Statement } from '../../../src/database/engine/database.js';
@@ -23,6 +24,9 @@ const several = Array.from({ length: 8 }, (_, index) => index);
 const lineItems = { object: 'list', data: [], has_more: false };
 const log = pino({ level: 'silent' });
 
+/** Milliseconds that a statement takes at least: requests come together while one is under way. */
+const delay = 3;
+
 /** A database that keeps each of its statements in a list. `refuses` makes it fail some, as another database would. */
 export function recording(database: Database, refuses: (statement: Statement) => Error | undefined) {
   const statements: Statement[] = [];
@@ -32,6 +36,7 @@ export function recording(database: Database, refuses: (statement: Statement) =>
       statements.push(statement);
       const refusal = refuses(statement);
       if (refusal) throw refusal;
+      await setTimeout(delay);
       return query(statement);
     };
   return {
@@ -52,6 +57,7 @@ type App = Pick<Service, 'app'>['app'];
 export async function callRoutes(app: App): Promise<void> {
   const { ask, all } = asking(app);
   for (const path of ['/health/ready', '/metrics', '/api/enums']) await ask('GET', path);
+  for (const query of ['', '?livemode=false']) await ask('GET', `/api/statistics/daily${query}`);
   await writeSessions(ask, all);
   await deliverEvents(ask, all);
   await readLists(ask, all);
