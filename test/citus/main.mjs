@@ -52,12 +52,19 @@ async function tryDatabase(directory, url, stripe, { checks: only, hasLoad, faul
     if (calm) report(calm);
     const harmed = hasLoad && fault ? await runLoad(service, { ...options, fault, settled }) : undefined;
     if (harmed) report(harmed);
+    for (const failure of internalFailures(service)) say(`  failed with: ${failure}`);
     const isNoticed = harmed === undefined || (await hasNoticed(service));
     const areSound = [calm, harmed].every((outcome) => outcome === undefined || isSound(outcome));
     return { isSound: failed === 0 && areSound && isNoticed, rate: calm && rateOf(calm) };
   } finally {
     await service.end('SIGKILL');
   }
+}
+
+/** Returns the messages of the failures that were answered with 500. @param {import('../faults/process.mjs').Service} service */
+function internalFailures(service) {
+  const failed = service.wholeLog().match(/^.*"problem":"internal".*$/gm) ?? [];
+  return [...new Set(failed.map((line) => JSON.parse(line).err?.message))].slice(0, shown);
 }
 
 /** Whether the log and the metrics tell of the worker. @param {import('../faults/process.mjs').Service} service */

@@ -25,6 +25,8 @@ const workerFailures = [
   failure('08006', lost),
   failure('XX000', closed),
   failure('XX000', essential),
+  failure('XX000', "failed to prepare transaction 'citus_0_1_2_3' on host 10.0.0.2:5432"),
+  failure('XX000', 'could not receive data from server: Connection reset by peer'),
 ];
 
 test.each(workerFailures)('$message is a 503, and keeps the connection to the coordinator', (error) => {
@@ -40,7 +42,7 @@ test('other internal errors are not taken for a worker', () => {
 });
 
 test('a group is run one by one only where the worker has surely done nothing', () => {
-  expect(workerFailures.map(isRefusal)).toEqual([true, true, false, false, true]);
+  expect(workerFailures.map(isRefusal)).toEqual([true, true, false, false, true, true, false]);
 });
 
 test('the sessions on other workers are written while one is away', async () => {

@@ -87,8 +87,16 @@ const workerFailure = new RegExp(
   [
     'connection to the remote node',
     'could not establish any connections to the node',
+    'cannot connect to .* to fetch intermediate results',
+    'failed to (?:prepare transaction|COPY to shard|read result)',
+    'execution cannot recover from multiple failures',
     'failure on connection marked as essential',
+    // What libpq says on the coordinator of a connection that is lost within a statement.
     'server closed the connection unexpectedly',
+    'connection not open',
+    'no connection to the server',
+    'could not (?:receive data from|send data to) server',
+    'SSL (?:SYSCALL|error|connection has been closed)',
   ]
     .map((words) => `^${words}`)
     .join('|'),
@@ -107,7 +115,7 @@ export function isWorkerFailure(error: unknown): boolean {
  * rolled back. Where the connection was lost otherwise, a statement on one worker may have been committed.
  */
 const undone =
-  /marked as essential|any connections|Connection refused|the database system is|timeout expired|No route to host|could not translate/;
+  /marked as essential|failed to prepare|any connections|Connection refused|the database system is|timeout expired|No route to host|could not translate/;
 
 /** The SQLSTATE of a failure; undefined where it has none, as the driver's and the system's have. */
 function sqlStateOf(error: unknown): string | undefined {
