@@ -35,10 +35,16 @@ async function migrate(url, stripe) {
  * Checks and loads one database.
  *
  * @param {string} directory for its files, to be made @param {string} url @param {import('./stripe.mjs').StripeApi} stripe
- * @param {Pick<Options, 'seconds' | 'writers' | 'fault' | 'checks' | 'hasLoad'>} options
+ * @param {Pick<Options, 'seconds' | 'writers' | 'fault' | 'checks' | 'hasLoad'> & { isDistributed: boolean }} options
  * @param {() => Promise<unknown>} settled waits until everything that was acknowledged can be read
  */
-async function tryDatabase(directory, url, stripe, { checks: only, hasLoad, fault, ...options }, settled) {
+async function tryDatabase(
+  directory,
+  url,
+  stripe,
+  { checks: only, hasLoad, isDistributed, fault, ...options },
+  settled,
+) {
   mkdirSync(directory);
   const service = await prepareService(directory, {
     ...{ DATABASE_URL: url, ...stripe.environment, DATABASE_STATEMENT_TIMEOUT_MS: statementTimeout },
@@ -46,7 +52,7 @@ async function tryDatabase(directory, url, stripe, { checks: only, hasLoad, faul
   service.begin();
   try {
     await service.ready();
-    const { passed, failed } = await runChecks({ url, directory, service, stripe, only });
+    const { passed, failed } = await runChecks({ url, directory, service, stripe, isDistributed, only });
     say(`${passed} of ${passed + failed} checks passed`);
     const calm = hasLoad ? await runLoad(service, { ...options, fault: undefined, settled }) : undefined;
     if (calm) report(calm);
@@ -110,7 +116,9 @@ async function tryCluster(directory, { url, against, ...options }) {
   const shards = await distribute(url);
   say(`${version}, ${workers.length} workers, ${shards} shards`);
   const areRefused = await checkWorkers(directory, url, workers);
-  const cluster = await tryDatabase(join(directory, 'cluster'), url, stripe, options, () => preparedTransactions(url));
+  const cluster = await tryDatabase(join(directory, 'cluster'), url, stripe, { ...options, isDistributed: true }, () =>
+    preparedTransactions(url),
+  );
   const prepared = await preparedTransactions(url);
   say(`${prepared} prepared transactions left`);
   const isSound = areRefused && cluster.isSound && prepared === 0;
@@ -122,7 +130,7 @@ async function tryCluster(directory, { url, against, ...options }) {
     join(directory, 'plain'),
     against,
     stripe,
-    { ...options, fault: undefined },
+    { ...options, isDistributed: false, fault: undefined },
     async () => {},
   );
   if (cluster.rate && plain.rate) {
