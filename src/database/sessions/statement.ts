@@ -26,8 +26,8 @@ export interface InputRow {
 export const onShardsOf = (id: string) => `/* shards of ${id} */`;
 
 /**
- * Prepares a statement for one input and for many. One input comes as plain parameters: reading JSON takes PostgreSQL 0.1 ms,
- * a quarter of a lone create. Many come as JSON, ordered by id: it is the lock order of every group.
+ * Prepares a statement for one input and for many. One input comes as plain parameters, which take PostgreSQL some 20 µs less
+ * than JSON. Many come as JSON, ordered by id: it is the lock order of every group.
  *
  * @returns the function that runs it.
  */
