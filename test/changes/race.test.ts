@@ -3,7 +3,7 @@ import pg from 'pg';
 import { expect, inject, test } from 'vitest';
 import { changeStore } from '../../src/database/changes.js';
 import type { Database } from '../../src/database/engine/database.js';
-import { postgresDatabase } from '../support/database.js';
+import { postgresDatabase, testDatabase } from '../support/database.js';
 
 const template = inject('template');
 
@@ -182,5 +182,21 @@ if (template.kind === 'postgres') {
       }
       expect((await client.query(locks)).rows).toEqual([{ count: 1 }]);
     });
+  });
+} else {
+  // One connection: no writer can commit late. What is left are the numbers of transactions that were rolled back.
+  test('a transaction that is rolled back leaves out its numbers, and no change after it is lost', async () => {
+    const database = await testDatabase();
+    for (let number = 0; number < 30; number += 1) {
+      const written = database.transaction(async (query) => {
+        await query({ text: insert, values: [idOf(number % sessions)] });
+        if (number % 3 === 0) throw new Error('rolled back');
+      });
+      await written.catch(() => {});
+    }
+    const seen: number[] = [];
+    await follow(database, seen, () => true);
+    expect(seen).toHaveLength(20);
+    expect(await changeStore(database).horizon()).toBe(seen.at(-1));
   });
 }

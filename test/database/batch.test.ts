@@ -118,7 +118,7 @@ test('after a timeout the items that are slow together take no longer than their
   const run = async (items: readonly number[]) => {
     if (items.length > 1) return refusedAfter(250, '57014');
     alone += 1;
-    return refusedAfter(100, '55P03');
+    return refusedAfter(110, '55P03');
   };
   const { ask } = observed({ run });
   const began = Date.now();
