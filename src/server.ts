@@ -97,7 +97,7 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
     // machine has memory enough. Not before: with other flags V8 compiles again what Node has compiled of itself.
     setFlagsFromString('--heap-growing-percent=100');
     log.info({ version, address, database: database.description, ...featuresOf(config, clients) }, 'listening');
-    if (process.stdout.isTTY || process.env.npm_lifecycle_event === 'start') welcome(address, database);
+    if (process.stdout.isTTY || process.env.npm_lifecycle_event === 'start') welcome(address, database, config.CONSOLE);
   } catch (error) {
     await endAll(begun, true);
     throw error;
@@ -141,12 +141,12 @@ function stopWithGrace(config: Config, log: pino.Logger, begun: End[]): void {
 }
 
 /** For the person who typed `npm start`. */
-function welcome(address: string, database: Database): void {
+function welcome(address: string, database: Database, hasConsole: boolean): void {
   process.stdout.write(`
 Checkout Session Service, on ${database.description}
 
-  API   ${address}/api/checkout-sessions
-  Docs  ${address}/docs
+  API      ${address}/api/checkout-sessions
+  Docs     ${address}/docs${hasConsole ? `\n  Console  ${address}/console` : ''}
 
 Try:
   curl -X POST ${address}/api/checkout-sessions -H "content-type: application/json" -d "{\\"id\\":\\"cs_test_1\\",\\"mode\\":\\"payment\\",\\"submit_type\\":\\"pay\\",\\"billing_address_collection\\":\\"auto\\",\\"payment_method_types\\":[\\"card\\"]}"

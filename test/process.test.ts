@@ -220,6 +220,7 @@ test('who types npm start is shown the addresses and two requests, which work', 
   const output = service.output();
   expect(output).toContain(`${service.url}${sessionsPath}\n`);
   expect(output).toContain(`${service.url}/docs\n`);
+  expect(output).toContain(`${service.url}/console\n`);
   await supertest(service.url).get('/docs').redirects(1).expect(200);
 
   const [post = '', get = ''] = output.split('\n').filter((line) => line.trim().startsWith('curl '));
