@@ -143,6 +143,16 @@ test('a connection that is idle does not hold up the end', async () => {
   expect(await service.exited).toMatchObject({ code: 0 });
 });
 
+test('a connection on which nothing was ever sent does not hold up the end', async () => {
+  const service = await startProcess(migrated);
+  const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+  await once(socket, 'connect');
+  // The service has the connection once it has answered a later one.
+  await supertest(service.url).get('/health/live').expect(200);
+  service.kill('SIGTERM');
+  expect(await service.exited).toMatchObject({ code: 0 });
+});
+
 test('while stopping it takes no new connection', async () => {
   const service = await startProcess(migrated);
   const { socket } = await halfSent(service.url, '{}');

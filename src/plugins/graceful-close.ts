@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 
@@ -22,12 +23,20 @@ export interface Lifecycle {
  */
 export default fastifyPlugin((app: FastifyInstance, { lifecycle }: { lifecycle: Lifecycle }, done) => {
   let isClosing = false;
+  /** Connections without a request so far, as browsers open ahead. The server does not take them for idle. */
+  const unused = new Set<Socket>();
+  app.server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  app.server.on('request', ({ socket }) => unused.delete(socket));
   app.decorate('drain', () => {
     lifecycle.isDraining = true;
   });
   app.addHook('preClose', (closing) => {
     isClosing = true;
     app.drain();
+    for (const socket of unused) if (socket.bytesRead === 0) socket.destroy();
     closing();
   });
   app.addHook('onRequest', (_request, reply, next) => {
