@@ -1,4 +1,4 @@
-import { type TSchema, Type } from 'typebox';
+import { Type } from 'typebox';
 import type { Fault } from '../errors.js';
 import { entriesOf } from './query-names.js';
 import type { Parsed } from './session-request.js';
@@ -136,31 +136,11 @@ function typesOf(value: string | readonly string[] | undefined, refuse: (type: s
   return types.length === changeTypes.length ? undefined : types;
 }
 
-const nullableText = (description: string, example: string) =>
-  Type.Unsafe<string | null>({ type: 'string', nullable: true, description, examples: [example] });
-
-/** A component or null, as generators of OpenAPI 3.0 read it: a `$ref` takes no keys beside it. */
-const orNull = (reference: TSchema, description: string) =>
-  Type.Unsafe<unknown>({ type: 'object', nullable: true, allOf: [reference], description });
-
-const ChangePrevious = Type.Object(
-  {
-    status: nullableText("Stripe's `status` before the change.", 'open'),
-    payment_status: nullableText("Stripe's `payment_status` before the change.", 'unpaid'),
-  },
-  { $id: 'ChangePrevious', description: 'What Stripe said of a session before a change.' },
-);
-
-const ChangeEvent = Type.Object(
-  {
-    id: Type.String({ description: "Stripe's id of the event.", examples: ['evt_1MtwBwLkdIwHu7ix28a3tqPb'] }),
-    type: nullableText(
-      'Its type; null once the ledger does not have the event any more.',
-      'checkout.session.completed',
-    ),
-  },
-  { $id: 'ChangeEvent', description: 'The event of Stripe that brought a change about.' },
-);
+/**
+ * An object or null. Not a reference to a component: a nullable one makes openapi-generator 5.4's Rust client fail to compile.
+ */
+const objectOrNull = (description: string) =>
+  Type.Optional(Type.Unsafe<unknown>({ type: 'object', nullable: true, additionalProperties: {}, description }));
 
 const CheckoutSessionChange = Type.Object(
   {
@@ -186,15 +166,15 @@ const CheckoutSessionChange = Type.Object(
         'What brought it about: `event`, an event of Stripe; `snapshot`, the session as Stripe answered a refresh or a backfill; `api`, a request to this API or an erasure; `import`.',
       examples: ['event'],
     }),
-    previous: orNull(Type.Ref('ChangePrevious#'), 'What Stripe said before; null for `created`.'),
-    event: orNull(Type.Ref('ChangeEvent#'), 'The event of Stripe that changed the session; null where none did.'),
-    session: orNull(
-      Type.Ref('DjStripeCheckoutSession#'),
-      'The session as it is now, which may be newer than the change; null once it is deleted.',
+    previous: objectOrNull("Stripe's `status` and `payment_status` before the change; null for `created`."),
+    event: objectOrNull(
+      'The event of Stripe that changed the session: its `id`, and its `type`, which is null once the ledger does not have it any more. Null where no event did.',
     ),
-    payment: orNull(
-      Type.Ref('CheckoutSessionPayment#'),
-      'Its payment as it is now; null where nothing came from Stripe, or once it is deleted.',
+    session: objectOrNull(
+      'The session as it is now, a `DjStripeCheckoutSession`, which may be newer than the change; null once it is deleted.',
+    ),
+    payment: objectOrNull(
+      'Its payment as it is now, a `CheckoutSessionPayment`; null where nothing came from Stripe, or once it is deleted.',
     ),
   },
   { $id: 'CheckoutSessionChange', description: 'A change of a session.' },
@@ -216,4 +196,4 @@ const CheckoutSessionChangePage = Type.Object(
 );
 
 /** What the OpenAPI document publishes of this file, by `$id`. */
-export const changeComponents = [ChangePrevious, ChangeEvent, CheckoutSessionChange, CheckoutSessionChangePage];
+export const changeComponents = [CheckoutSessionChange, CheckoutSessionChangePage];

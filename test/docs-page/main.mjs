@@ -63,6 +63,7 @@ async function useWithKey(page, { key }) {
   equal(await page.title(), 'Checkout Sessions');
   equal(await page.locator('.opblock-tag').evaluateAll((tags) => tags.map((tag) => tag.getAttribute('data-tag'))), [
     'checkout-sessions',
+    'changes',
     'enums',
     'statistics',
     'stripe',

@@ -28,6 +28,9 @@ const maxConnections = 200;
 const calm = [
   'http_requests_refused_total',
   'database_pool_waiting',
+  'changes_horizon_lag',
+  'changes_oldest_writer_seconds',
+  'changes_streams',
   'database_worker_failures_total',
   'scheduled_runs_total',
 ];
