@@ -1,6 +1,8 @@
 import { type ChangeSource, type ChangeType, encodePosition, type Position } from '../model/changes.js';
 import { changeSequence } from './columns.js';
+import { isDistributedTable } from './engine/citus.js';
 import type { Database } from './engine/database.js';
+import { maxRetentionDays, removeBatchSize } from './retention.js';
 import { paymentSql } from './sessions/payment.js';
 
 /**
@@ -132,10 +134,6 @@ const removeSql = `WITH floor AS MATERIALIZED (
   )
   SELECT count(*)::int AS removed FROM gone`;
 
-const removeBatchSize = 10_000;
-/** A hundred years: more than PostgreSQL's calendar is asked for. */
-const maxRetentionDays = 36_500;
-
 export type ChangeStore = ReturnType<typeof changeStore>;
 
 /** Reads the log of changes, and removes its old end. */
@@ -156,7 +154,7 @@ export function changeStore(database: Database) {
   return {
     /** Returns whether Citus distributes the sessions: such a table has no triggers, so the log is empty. */
     isDistributed(): Promise<boolean> {
-      isDistributed ??= findDistribution(database).catch((error) => {
+      isDistributed ??= isDistributedTable(database.query, 'checkout_session').catch((error) => {
         isDistributed = undefined;
         throw error;
       });
@@ -217,17 +215,6 @@ export function changeStore(database: Database) {
       }
     },
   };
-}
-
-async function findDistribution({ query }: Database): Promise<boolean> {
-  // The catalogue of Citus, which is not there without it.
-  const [citus] = await query<{ is: boolean }>({
-    text: `SELECT to_regclass('pg_dist_partition') IS NOT NULL AS is`,
-    values: [],
-  });
-  if (!citus?.is) return false;
-  const text = `SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass('checkout_session')`;
-  return (await query({ text, values: [] })).length > 0;
 }
 
 /** A change as the contract publishes it. The documents are passed through. */

@@ -16,9 +16,10 @@ const removeSql = `WITH old AS MATERIALIZED (
   SELECT (SELECT count(*)::integer FROM gone) AS removed, (SELECT count(*)::integer FROM old) AS read,
     received_at::text, id FROM old ORDER BY received_at DESC, id DESC LIMIT 1`;
 
-const removeBatchSize = 10_000;
-/** A hundred years: more than PostgreSQL's calendar is asked for. */
-const maxRetentionDays = 36_500;
+/** Rows that one statement removes at most. */
+export const removeBatchSize = 10_000;
+/** A hundred years. PostgreSQL cannot subtract days without a bound from a date. */
+export const maxRetentionDays = 36_500;
 
 interface RemovedBatch {
   readonly removed: number;

@@ -108,16 +108,12 @@ export function refuseTwoHosts(request: FastifyRequest): void {
   if (timesSent(request, 'host') > 1) throw new Problem('malformed-request', { detail: 'There are two Host headers.' });
 }
 
-/** The last Host that named a host. Nearly every request sends the same one. */
-let acceptedHost = '';
-
 /** Refuses a Host that is none, as servers must (RFC 9112, section 3.2): the URLs in answers are made of it. */
 export function refuseNoHost({ host }: FastifyRequest): void {
   // A request of HTTP/1.0 may have none.
-  if (host === '' || host === acceptedHost) return;
+  if (host === '') return;
   const isHost = !/[/\\?#@]/.test(host) && URL.canParse(`http://${host}`);
   if (!isHost) throw new Problem('malformed-request', { detail: 'The Host header names no host.' });
-  acceptedHost = host;
 }
 
 const localHost = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;

@@ -30,6 +30,18 @@ export async function isCitus(query: Database['query']): Promise<boolean> {
   );
 }
 
+/** Returns whether a table is distributed over the workers. */
+export async function isDistributedTable(query: Database['query'], table: string): Promise<boolean> {
+  // The catalogue of Citus, which is not there without it.
+  const [citus] = await query<{ is: boolean }>({
+    text: `SELECT to_regclass('pg_dist_partition') IS NOT NULL AS is`,
+    values: [],
+  });
+  if (!citus?.is) return false;
+  const text = 'SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass($1)';
+  return (await query({ text, values: [table] })).length > 0;
+}
+
 /** The statements on Citus, by their text. The service has few: lists, of any number, name no shards. */
 const onCitus = new Map<string, string>();
 

@@ -13,10 +13,11 @@ export interface Delivery {
   readonly event?: StripeEvent | undefined;
 }
 
-export interface AppliedRow {
+/** What a statement says of one state. */
+interface OutcomeRow<Told> {
   readonly id: string;
-  /** Null after a race with another write: the statement did nothing yet. `fills`: nothing either, the state fills a gap. */
-  readonly outcome: Outcome | 'fills' | null;
+  /** Null after a race with another write: the statement did nothing yet. */
+  readonly outcome: Told | null;
 }
 
 const storedTypes: ColumnTypes = { ...writtenTypes, ...stripeTypes };
@@ -97,11 +98,12 @@ const loggedColumns = ['id', 'stripe_event_id', 'stripe_api_version', ...Object.
 /**
  * Stores states of different sessions, and the ledger, in one statement. `stored` has the sessions of the snapshot, each with
  * the outcome of a state that is not newer. Sessions in it are updated, others inserted. An outcome of null means that the
- * session came, went or changed since the snapshot, and the statement did nothing for it yet.
+ * session came, went or changed since the snapshot, and the statement did nothing for it yet. It did nothing either for a state
+ * that `fills` a gap: {@link fillGaps} does.
  *
  * A value of the sequence is taken only for a row that is to be inserted: djstripe_id must stay below 2^31.
  */
-export const applyStates = inputStatement<Delivery, AppliedRow>({
+export const applyStates = inputStatement<Delivery, OutcomeRow<Outcome | 'fills'>>({
   name: 'apply',
   types: inputTypes,
   sql: `, stored AS MATERIALIZED (
@@ -137,7 +139,7 @@ export const applyStates = inputStatement<Delivery, AppliedRow>({
  * Fills the gaps of sessions from older states, and logs their events. It is a statement of its own because it is rare: a state
  * fills a gap when events of several API versions arrive out of order. An outcome of null means that the session changed since.
  */
-export const fillGaps = inputStatement<Delivery, AppliedRow>({
+export const fillGaps = inputStatement<Delivery, OutcomeRow<Outcome>>({
   name: 'fill',
   types: inputTypes,
   sql: `, filling AS MATERIALIZED (
