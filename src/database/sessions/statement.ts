@@ -71,7 +71,7 @@ export function etagOf(row: string): string {
   return `'"' || ${row}.djstripe_id::text || '-' || ${row}.version::text || '"'`;
 }
 
-/** What a statement that changes a row sets besides. The start of the statement may be before that of the last change. */
+/** Raises the version and the time of a row. now() is the start of the statement, which may be before the last change. */
 export const touched = ['version = s.version + 1', 'djstripe_updated = greatest(now(), s.djstripe_updated)'];
 
 /** The tags of If-Match and If-None-Match; null stands for an absent header. */
