@@ -52,15 +52,15 @@ async function prepareDatabase(config: Config, database: Database, log: pino.Log
 }
 
 /** `isHasty` where something failed. */
-type End = (isHasty: boolean) => Promise<unknown>;
+type Shutdown = (isHasty: boolean) => Promise<unknown>;
 
 /** Ends what was begun, the last first. */
-async function endAll(begun: End[], isHasty: boolean): Promise<void> {
+async function endAll(begun: Shutdown[], isHasty: boolean): Promise<void> {
   for (let end = begun.pop(); end; end = begun.pop()) await end(isHasty);
 }
 
 async function start(config: Config, log: pino.Logger): Promise<void> {
-  const begun: End[] = [];
+  const begun: Shutdown[] = [];
   stopWithGrace(config, log, begun);
   try {
     const database = await openDatabase(config, {
@@ -129,7 +129,7 @@ function openTo(config: Config): string {
 const faultSignals = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'] as const;
 
 /** On a signal, or a failure that nothing caught, ends what was begun and then the process, in time. */
-function stopWithGrace(config: Config, log: pino.Logger, begun: End[]): void {
+function stopWithGrace(config: Config, log: pino.Logger, begun: Shutdown[]): void {
   const delay = config.SHUTDOWN_DRAIN_MS + config.SHUTDOWN_TIMEOUT_MS;
   closeWithGrace({ delay, logger: log, skip: [...faultSignals] }, async ({ signal, err }) => {
     stopping.abort();

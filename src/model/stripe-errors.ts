@@ -65,9 +65,9 @@ export function asStripeError(problem: Problem): StripeError {
   // Stripe's shape has one message: with several faults it names each.
   const { errors = [] } = problem.document('', '');
   const places = errors.map(({ pointer, detail }) => `${pointer.slice(1)}: ${detail}`);
-  const told = places.length > 1 ? places.join('; ') : problem.message;
+  const reason = places.length > 1 ? places.join('; ') : problem.message;
   // The description of a failure is written for writes as well; its title says what is wrong.
-  const message = statusCode >= 500 ? `${catalogue[code].title}. ${told}` : told;
+  const message = statusCode >= 500 ? `${catalogue[code].title}. ${reason}` : reason;
   // The query would time out again. Other 5xx may pass, and the SDKs repeat those by themselves.
   const isFutile = code === 'query-timeout';
   return new StripeError(statusCode, message, {

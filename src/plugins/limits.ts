@@ -32,10 +32,10 @@ export function clientTimeouts({ REQUEST_TIMEOUT_MS, DATABASE_STATEMENT_TIMEOUT_
 /** Milliseconds between two looks at the event loop. A stall of the machine that is shorter is over before it is seen. */
 const sampleInterval = 2000;
 
-type Told = (reason: Refusal) => void;
+type RefusalListener = (reason: Refusal) => void;
 
 /** Turns requests of a scope away while the event loop lags, so that those under way are finished. */
-export async function shedLoad(scope: FastifyInstance, config: Config, onRefusal: Told): Promise<void> {
+export async function shedLoad(scope: FastifyInstance, config: Config, onRefusal: RefusalListener): Promise<void> {
   if (config.MAX_EVENT_LOOP_DELAY_MS === 0) return;
   await scope.register(underPressure, {
     maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY_MS,
@@ -56,7 +56,7 @@ const minute = 60_000;
 export async function limitRate(
   scope: FastifyInstance,
   config: Config,
-  onRefusal: Told,
+  onRefusal: RefusalListener,
   holderOf = keyHolder(config),
 ): Promise<void> {
   if (config.RATE_LIMIT_PER_MINUTE === 0) return;

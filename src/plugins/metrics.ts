@@ -222,11 +222,11 @@ function measureDatabase({ metrics, database }: MetricsOptions): void {
 }
 
 /** Milliseconds that the metrics wait for the database: without it they are wanted all the more. */
-const patience = 1000;
+const databaseTimeout = 1000;
 
 /** Resolves to a reading of the database, undefined where it fails or is late. */
 export function inTime(reading: Promise<number | undefined>): Promise<number | undefined> {
-  return Promise.race([reading.catch(() => undefined), setTimeout(patience, undefined, { ref: false })]);
+  return Promise.race([reading.catch(() => undefined), setTimeout(databaseTimeout, undefined, { ref: false })]);
 }
 
 function measureStripe({ metrics, config, events, ingest }: MetricsOptions): void {

@@ -24,7 +24,7 @@ export interface Tracing {
 }
 
 /** Milliseconds that a collector gets at the end. */
-const patience = 2000;
+const flushTimeout = 2000;
 
 /** Starts tracing for the process. Failures of the collector are logged and hold nothing up. */
 export function startTracing(config: Config, log: FastifyBaseLogger): Tracing {
@@ -51,7 +51,7 @@ export function startTracing(config: Config, log: FastifyBaseLogger): Tracing {
   return {
     plugin: instrumentation.plugin(),
     async stop() {
-      const late = setTimeout(patience, 'late', { ref: false });
+      const late = setTimeout(flushTimeout, 'late', { ref: false });
       const ended = provider.shutdown().catch((error: Error) => complain(error.message));
       if ((await Promise.race([ended, late])) === 'late') complain('the collector did not answer in time');
     },

@@ -11,16 +11,21 @@ import type { Parsed } from '../model/session-request.js';
 export const sessionsPath = '/checkout-sessions';
 
 /** Problems of every route of the API. */
-export const always = [
+export const requestProblems = [
   ...(['malformed-request', 'unauthorized', 'forbidden', 'misdirected-request'] as const),
   ...(['too-many-requests', 'overloaded'] as const),
 ] as const;
 
 /** Problems of every route that asks the database. */
-export const failures = ['internal', 'database-unavailable', 'query-timeout'] as const;
+export const serverProblems = ['internal', 'database-unavailable', 'query-timeout'] as const;
 
 /** Problems of every route that takes a body. */
-export const bodies = ['invalid-request', 'payload-too-large', 'unsupported-media-type', 'request-timeout'] as const;
+export const bodyProblems = [
+  'invalid-request',
+  'payload-too-large',
+  'unsupported-media-type',
+  'request-timeout',
+] as const;
 
 export const etagHeader = {
   ETag: Type.String({ description: 'The tag of this state, for If-Match and If-None-Match.' }),

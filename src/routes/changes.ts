@@ -12,7 +12,7 @@ import {
   parseChangeQuery,
 } from '../model/changes.js';
 import { problems, reference } from '../plugins/openapi.js';
-import { accepted, always, failures, requestUrl } from './answers.js';
+import { accepted, requestProblems, requestUrl, serverProblems } from './answers.js';
 
 export interface ChangeRoutesOptions {
   feed: ChangeFeed;
@@ -55,9 +55,9 @@ export async function changeRoutes(instance: FastifyInstance, { feed, publicUrl 
             },
           },
           ...problems(
-            ...always,
+            ...requestProblems,
             ...(['invalid-request', 'cursor-expired', 'changes-not-supported', 'too-many-streams'] as const),
-            ...failures,
+            ...serverProblems,
           ),
         },
       },

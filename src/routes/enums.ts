@@ -5,7 +5,7 @@ import type { enumStore } from '../database/enums.js';
 import { Problem } from '../errors.js';
 import { enumNames } from '../model/enums.js';
 import { json, problems } from '../plugins/openapi.js';
-import { always, failures } from './answers.js';
+import { requestProblems, serverProblems } from './answers.js';
 
 const Name = Type.String({ description: `The property of a session: ${enumNames.join(', ')}.`, examples: ['mode'] });
 
@@ -22,7 +22,7 @@ export async function enumRoutes(instance: FastifyInstance, { enums }: { enums: 
         tags: ['enums'],
         response: {
           200: json('The enums.', Type.Array(Type.Ref('Enum#'))),
-          ...problems(...always, ...failures),
+          ...problems(...requestProblems, ...serverProblems),
         },
       },
     },
@@ -38,7 +38,10 @@ export async function enumRoutes(instance: FastifyInstance, { enums }: { enums: 
         description: 'One enum by the property of a session that holds it.',
         tags: ['enums'],
         params: Type.Object({ name: Name }),
-        response: { 200: json('The enum.', Type.Ref('Enum#')), ...problems(...always, 'not-found', ...failures) },
+        response: {
+          200: json('The enum.', Type.Ref('Enum#')),
+          ...problems(...requestProblems, 'not-found', ...serverProblems),
+        },
       },
     },
     async (request) => {

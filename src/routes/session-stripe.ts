@@ -8,7 +8,15 @@ import type { Parsed } from '../model/session-request.js';
 import { accountPathPattern, isAccountPath } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi.js';
 import type { Refresh } from '../stripe/refresh.js';
-import { accepted, always, etagHeader, failures, paymentTagHeader, sendSession, sessionsPath } from './answers.js';
+import {
+  accepted,
+  etagHeader,
+  paymentTagHeader,
+  requestProblems,
+  sendSession,
+  serverProblems,
+  sessionsPath,
+} from './answers.js';
 
 export interface SessionStripeRoutesOptions {
   sessions: SessionStore;
@@ -42,7 +50,13 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
         params,
         response: {
           200: json('The payment.', reference('CheckoutSessionPayment'), paymentTagHeader),
-          ...problems(...always, 'invalid-request', 'session-not-found', 'stripe-data-not-found', ...failures),
+          ...problems(
+            ...requestProblems,
+            'invalid-request',
+            'session-not-found',
+            'stripe-data-not-found',
+            ...serverProblems,
+          ),
         },
       },
     },
@@ -62,7 +76,13 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
         params,
         response: {
           200: json('The Checkout Session object of Stripe.', reference('StripeCheckoutSession'), etagHeader),
-          ...problems(...always, 'invalid-request', 'session-not-found', 'stripe-data-not-found', ...failures),
+          ...problems(
+            ...requestProblems,
+            'invalid-request',
+            'session-not-found',
+            'stripe-data-not-found',
+            ...serverProblems,
+          ),
         },
       },
     },
@@ -82,8 +102,8 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
         querystring: Type.Object({ account }),
         response: {
           200: json('The session as it is now.', reference('DjStripeCheckoutSession'), etagHeader),
-          ...problems(...always, 'invalid-request', 'session-not-found'),
-          ...problems('stripe-unavailable', 'stripe-not-configured', ...failures),
+          ...problems(...requestProblems, 'invalid-request', 'session-not-found'),
+          ...problems('stripe-unavailable', 'stripe-not-configured', ...serverProblems),
         },
       },
     },

@@ -13,13 +13,13 @@ import { parseJson } from '../plugins/json-body.js';
 import { empty, json, problems, reference } from '../plugins/openapi.js';
 import {
   accepted,
-  always,
   baseUrl,
-  bodies,
+  bodyProblems,
   etagHeader,
-  failures,
+  requestProblems,
   sendPage,
   sendSession,
+  serverProblems,
   sessionsPath,
 } from './answers.js';
 
@@ -50,7 +50,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
         querystring: sessionList.parameters,
         response: {
           200: json('A page of sessions.', reference('PaginatedDjStripeCheckoutSessionList')),
-          ...problems(...always, 'invalid-request', ...failures),
+          ...problems(...requestProblems, 'invalid-request', ...serverProblems),
         },
       },
     },
@@ -74,7 +74,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
             Location: Type.String({ description: 'The URL of the session.' }),
             ...etagHeader,
           }),
-          ...problems(...always, ...bodies, 'session-exists', ...failures),
+          ...problems(...requestProblems, ...bodyProblems, 'session-exists', ...serverProblems),
         },
       },
     },
@@ -105,7 +105,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
         response: {
           200: json('The session.', reference('DjStripeCheckoutSession'), etagHeader),
           304: empty('The session is as the client has it.', etagHeader),
-          ...problems(...always, 'invalid-request', 'session-not-found', ...failures),
+          ...problems(...requestProblems, 'invalid-request', 'session-not-found', ...serverProblems),
         },
       },
     },
@@ -145,7 +145,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
             Location: Type.String({ description: 'The URL of the session.' }),
             ...etagHeader,
           }),
-          ...problems(...always, ...bodies, 'precondition-failed', ...failures),
+          ...problems(...requestProblems, ...bodyProblems, 'precondition-failed', ...serverProblems),
         },
       },
     },
@@ -178,7 +178,13 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
           body: reference('PatchedDjStripeCheckoutSessionRequest'),
           response: {
             200: json('The session with the changes.', reference('DjStripeCheckoutSession'), etagHeader),
-            ...problems(...always, ...bodies, 'session-not-found', 'precondition-failed', ...failures),
+            ...problems(
+              ...requestProblems,
+              ...bodyProblems,
+              'session-not-found',
+              'precondition-failed',
+              ...serverProblems,
+            ),
           },
         },
       },
@@ -207,7 +213,13 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
         }),
         response: {
           204: empty('The session is deleted.'),
-          ...problems(...always, 'invalid-request', 'session-not-found', 'precondition-failed', ...failures),
+          ...problems(
+            ...requestProblems,
+            'invalid-request',
+            'session-not-found',
+            'precondition-failed',
+            ...serverProblems,
+          ),
         },
       },
     },

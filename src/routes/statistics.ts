@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { StatisticsStore } from '../database/statistics.js';
 import { parseStatisticsQuery, statisticsParameters } from '../model/statistics.js';
 import { json, problems, reference } from '../plugins/openapi.js';
-import { accepted, always, failures } from './answers.js';
+import { accepted, requestProblems, serverProblems } from './answers.js';
 
 /** The sessions in numbers. */
 export async function statisticsRoutes(app: FastifyInstance, { statistics }: { statistics: StatisticsStore }) {
@@ -18,7 +18,7 @@ export async function statisticsRoutes(app: FastifyInstance, { statistics }: { s
         querystring: statisticsParameters,
         response: {
           200: json('The days.', reference('DailyStatistics')),
-          ...problems(...always, 'invalid-request', ...failures),
+          ...problems(...requestProblems, 'invalid-request', ...serverProblems),
         },
       },
     },

@@ -3,7 +3,7 @@ import type { StripeEventStore } from '../database/events.js';
 import { lookupFamilies } from '../model/list.js';
 import { eventList } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi.js';
-import { accepted, always, baseUrl, failures, sendPage } from './answers.js';
+import { accepted, baseUrl, requestProblems, sendPage, serverProblems } from './answers.js';
 
 export interface StripeEventRoutesOptions {
   events: StripeEventStore;
@@ -24,7 +24,7 @@ export async function stripeEventRoutes(app: FastifyInstance, { events, publicUr
         querystring: eventList.parameters,
         response: {
           200: json('A page of events.', reference('PaginatedStripeEventList')),
-          ...problems(...always, 'invalid-request', ...failures),
+          ...problems(...requestProblems, 'invalid-request', ...serverProblems),
         },
       },
     },

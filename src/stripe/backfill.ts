@@ -7,7 +7,7 @@ import { type ColumnName, columns } from '../model/session.js';
 import { accountOfPath, type SessionState } from '../model/stripe.js';
 import { secondBeforeNow } from './client.js';
 import type { Ingest } from './ingest.js';
-import { callOptions, completeSession, pageSize, patiently, type Reading } from './reading.js';
+import { callOptions, callWithRetries, completeSession, pageSize, type Reading } from './reading.js';
 import { translate } from './translate.js';
 
 /** Which sessions, by when they were created: epoch seconds, the first in it and the last not. */
@@ -69,7 +69,7 @@ function isMissing(error: unknown): boolean {
 
 function listSessions(reading: Reading, { since, until }: Range, cursor?: Stripe.PaginationParams) {
   const created = { ...(since !== undefined && { gte: since }), ...(until !== undefined && { lt: until }) };
-  return patiently(reading, async () => {
+  return callWithRetries(reading, async () => {
     const second = secondBeforeNow();
     const { data, has_more } = await reading.client.stripe.checkout.sessions.list(
       { created, limit: pageSize, expand: ['data.line_items'], ...cursor },

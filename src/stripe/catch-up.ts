@@ -4,7 +4,7 @@ import { progressOf } from '../database/progress.js';
 import { accountOfPath } from '../model/stripe.js';
 import { secondBeforeNow } from './client.js';
 import { accountOf, type Ingest, type Ingested, parseEvent, sessionEventTypes } from './ingest.js';
-import { callOptions, pageSize, patiently, type Reading } from './reading.js';
+import { callOptions, callWithRetries, pageSize, type Reading } from './reading.js';
 
 /** Seconds by which runs overlap, as Stripe may list an event later than it says that it was created. */
 const overlap = 3600;
@@ -60,7 +60,7 @@ export async function catchUp(run: CatchUp): Promise<CatchUpTotals> {
 async function* eventPages(reading: Reading, since: number): AsyncGenerator<Stripe.Event[]> {
   for (let after: string | undefined, more = true; more; ) {
     const cursor = after === undefined ? {} : { starting_after: after };
-    const { data, has_more } = await patiently(reading, () =>
+    const { data, has_more } = await callWithRetries(reading, () =>
       reading.client.stripe.events.list(
         { types: sessionEventTypes, created: { gte: since }, limit: pageSize, ...cursor },
         callOptions(reading),

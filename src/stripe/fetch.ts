@@ -4,7 +4,7 @@ import { Problem } from '../errors.js';
 import { isAccountPath } from '../model/stripe.js';
 import { modeOf, type StripeClient, secondBeforeNow, stripeClients } from './client.js';
 import type { Snapshot } from './ingest.js';
-import { accountNeeded, callOptions, completeSession, patiently, type Reading } from './reading.js';
+import { accountNeeded, callOptions, callWithRetries, completeSession, type Reading } from './reading.js';
 
 interface FetchOptions {
   /** The account that has the session, or the path to it, where it is known. */
@@ -82,7 +82,7 @@ function clientFor(clients: readonly StripeClient[], id: string): StripeClient {
 async function retrieve(reading: Reading, id: string): Promise<unknown> {
   const options = { ...callOptions(reading), timeout };
   try {
-    const session = await patiently(reading, () =>
+    const session = await callWithRetries(reading, () =>
       reading.client.stripe.checkout.sessions.retrieve(id, { expand: ['line_items'] }, options),
     );
     if (session.id !== id || session.object !== 'checkout.session') {

@@ -4,7 +4,7 @@ import type { StripeView } from '../model/stripe-reads.js';
 import { type StripeClient, secondBeforeNow, stripeClients } from './client.js';
 import { type FetchConfig, retries, timeout } from './fetch.js';
 import type { Ingest } from './ingest.js';
-import { callOptions, completeSession, patiently, type Reading } from './reading.js';
+import { callOptions, callWithRetries, completeSession, type Reading } from './reading.js';
 
 type Wanted = Pick<Stripe.Checkout.SessionListParams, 'payment_intent' | 'subscription'>;
 
@@ -41,7 +41,7 @@ async function sessionsOf(reading: Reading, wanted: Wanted): Promise<unknown[]> 
   const query = { ...wanted, expand: ['data.line_items'] };
   const options = { ...callOptions(reading), timeout };
   try {
-    const { data } = await patiently(reading, () => reading.client.stripe.checkout.sessions.list(query, options));
+    const { data } = await callWithRetries(reading, () => reading.client.stripe.checkout.sessions.list(query, options));
     return await Promise.all(data.map((session) => completeSession(reading, session)));
   } catch (error) {
     throw new Problem('stripe-unavailable', { cause: error });

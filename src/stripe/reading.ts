@@ -29,7 +29,7 @@ const maxDelay = 32_000;
  * Calls Stripe, and again with exponential backoff while it is throttled, fails or cannot be reached. The SDK's own
  * retries leave out 429 and never look at `Retry-After` (stripe-node 23.1, `RequestSender._shouldRetry`).
  */
-export async function patiently<Answer>(
+export async function callWithRetries<Answer>(
   { retries, signal, onWait }: Pick<Reading, 'retries' | 'signal' | 'onWait'>,
   call: () => Promise<Answer>,
 ): Promise<Answer> {
@@ -70,7 +70,7 @@ export function unlessAborted<Value>(promise: Promise<Value>, signal?: AbortSign
   });
 }
 
-/** Returns the SDK's options of a call. {@link patiently} repeats, so the SDK need not. */
+/** Returns the SDK's options of a call. {@link callWithRetries} repeats, so the SDK need not. */
 export function callOptions({ client, account }: Reading): Stripe.RequestOptions {
   const connected = accountOfPath(account);
   return {
@@ -104,7 +104,7 @@ export async function completeSession(reading: Reading, session: Stripe.Checkout
   const data = [...items.data];
   for (let more = true; more; ) {
     const after = data.at(-1)?.id;
-    const page = await patiently(reading, () =>
+    const page = await callWithRetries(reading, () =>
       reading.client.stripe.checkout.sessions.listLineItems(
         session.id,
         { limit: pageSize, ...(after !== undefined && { starting_after: after }) },

@@ -3,7 +3,7 @@ import type { SessionWrite } from '../model/session.js';
 import { type Origin, type Translation, translate } from '../stripe/translate.js';
 import type { DjstripeRow } from './djstripe-tables.js';
 import type { Element } from './ndjson.js';
-import { keptRow, type Read } from './records.js';
+import { keptRow, type ParsedItem } from './records.js';
 
 /** From dj-stripe's rows to what an import takes in. Pure. */
 
@@ -71,7 +71,7 @@ function isEdited(columns: Partial<SessionWrite>, sent: SessionWrite): boolean {
 }
 
 interface ReadRow {
-  readonly read: Read;
+  readonly read: ParsedItem;
   readonly projections: Translation['projections'];
   readonly isEdited?: boolean;
   readonly hasPayment?: boolean;
@@ -138,7 +138,7 @@ export function readNoted(
   given: DjstripeRow,
   { account, takesIn, onProjection, notes }: DjstripeOptions,
   isQueried = false,
-): Read {
+): ParsedItem {
   if (typeof given.livemode === 'boolean' && !takesIn(given.livemode)) return { ignored: true };
   // A number says nothing to Stripe: where its object has the id, that stands.
   const unresolved = references.filter((name) => typeof given[name] === 'number');

@@ -3,7 +3,7 @@ import { createGunzip } from 'node:zlib';
 import { OperatorError } from '../errors.js';
 import { type DjstripeOptions, isDjstripeRow, readNoted } from './djstripe.js';
 import { DjstripeDump, isDumped } from './djstripe-dump.js';
-import { type Read, readItem } from './records.js';
+import { type ParsedItem, readItem } from './records.js';
 
 /** Reads the elements of a file: NDJSON line by line, a JSON document whole. */
 
@@ -11,7 +11,7 @@ import { type Read, readItem } from './records.js';
 export interface Element {
   /** For people: `line 7`. */
   readonly place: string;
-  readonly read: Read;
+  readonly read: ParsedItem;
 }
 
 /**
@@ -40,7 +40,7 @@ export async function* elementsOf(
   yield* dump.elements();
 }
 
-function readElement(value: unknown, json: string | undefined, djstripe: DjstripeOptions): Read {
+function readElement(value: unknown, json: string | undefined, djstripe: DjstripeOptions): ParsedItem {
   if (isRecord(value)) {
     // The envelope of Amazon EventBridge.
     if (Object.hasOwn(value, 'detail-type') && isRecord(value.detail)) return readItem(value.detail);

@@ -25,7 +25,7 @@ export type Item = (
 };
 
 /** An item, or why there is none: it is at fault, or of the mode that is not taken in. */
-export type Read = Item | { readonly fault: string } | { readonly ignored: true };
+export type ParsedItem = Item | { readonly fault: string } | { readonly ignored: true };
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -95,7 +95,7 @@ function secondOf(timestamp: string): number {
  *
  * @param json its text, where there is one: what is restored exactly is not rewritten.
  */
-export function readItem(value: unknown, json?: string): Read {
+export function readItem(value: unknown, json?: string): ParsedItem {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return { fault: 'is not a JSON object' };
   const fields = value as JsonObject;
   if (Object.hasOwn(fields, 'object')) return readStripe(fields);
@@ -103,7 +103,7 @@ export function readItem(value: unknown, json?: string): Read {
   return readRow(fields);
 }
 
-function readStripe(fields: JsonObject): Read {
+function readStripe(fields: JsonObject): ParsedItem {
   const { object, id } = fields;
   if (object === 'event') {
     const parsed = parseEvent(fields);
@@ -128,7 +128,7 @@ export type StripeState = Pick<SessionState, 'status' | 'paymentStatus' | 'stamp
  * Reads a row in the contract's shape by the rules of a PUT, but for the empty enums that dj-stripe writes. It is
  * stamped with its djstripe_updated, so that what Stripe sent before does not go over it.
  */
-export function readRow(fields: JsonObject): Read {
+export function readRow(fields: JsonObject): ParsedItem {
   const parsed = parseSession(withoutEmptyEnums(fields));
   const { djstripe_id = null, djstripe_created = null, djstripe_updated = null } = fields;
   const kept = { djstripe_id, djstripe_created, djstripe_updated };
@@ -149,7 +149,7 @@ function withoutEmptyEnums(fields: JsonObject): JsonObject {
 }
 
 /** A row whose values are the contract's, with the number and the times that it keeps. */
-export function keptRow(row: SessionWrite, kept: KeptFields, stripe?: StripeState): Read {
+export function keptRow(row: SessionWrite, kept: KeptFields, stripe?: StripeState): ParsedItem {
   const faults = checks.kept(kept);
   if (faults.length > 0) return faultOf(faults);
   const { djstripe_id, djstripe_created, djstripe_updated } = kept;
@@ -178,7 +178,7 @@ function timestampOrNull(value: unknown): string | null {
 }
 
 /** Reads a line of a full export, which is restored as it stands. */
-function readWhole(fields: JsonObject, json: string): Read {
+function readWhole(fields: JsonObject, json: string): ParsedItem {
   const { kind, ...rest } = fields;
   switch (kind) {
     case 'session':
@@ -198,7 +198,7 @@ function readWhole(fields: JsonObject, json: string): Read {
 
 const kept = new Set([...Object.keys(privateTypes), ...columns.filter((column) => column.readOnly).map((c) => c.name)]);
 
-function readWholeSession(fields: JsonObject, json: string): Read {
+function readWholeSession(fields: JsonObject, json: string): ParsedItem {
   const published = Object.fromEntries(Object.entries(fields).filter(([name]) => !kept.has(name)));
   const faults = [...(parseSession(published).faults ?? []), ...checks.session(fields)];
   return checked(faults, {
@@ -210,6 +210,6 @@ function readWholeSession(fields: JsonObject, json: string): Read {
   });
 }
 
-function checked(faults: readonly Fault[], item: Item): Read {
+function checked(faults: readonly Fault[], item: Item): ParsedItem {
   return faults.length > 0 ? faultOf(faults) : item;
 }

@@ -30,6 +30,8 @@ export const javaClient = {
     const properties = 'library=native,useSingleRequestParameter=true,openApiNullable=false';
     await generateClient(version, 'java', project, properties, [
       ...['--type-mappings', 'object=MetadataFilter', '--import-mappings', 'MetadataFilter=checkout.MetadataFilter'],
+      // A request has a getter for each parameter, and no class may override Object.wait().
+      ...['--parameter-name-mappings', 'wait=waitSeconds'],
     ]);
     // The generator's own jar has Jackson, which a project takes from Maven Central.
     const jar = await generatorJar(version);

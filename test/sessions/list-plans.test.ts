@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { tombstoneValues } from '../../src/database/columns.js';
-import { frequent, together } from '../../src/database/list/batch.js';
+import { groupedSql, keepFrequent } from '../../src/database/list/batch.js';
 import { pageStatements } from '../../src/database/list/plan.js';
 import { sessionTable } from '../../src/database/sessions/read.js';
 import { type Cursor, cursorAt, encodeCursor } from '../../src/model/cursor.js';
@@ -308,7 +308,7 @@ describe('a plan that is kept reads the index whatever the values', () => {
     for (const { hasOnePlan, text, values } of pages.flatMap((page) => pageStatements(sessionTable, page))) {
       expect(hasOnePlan).toBe(true);
       if (!onPostgres) continue;
-      const [row] = await query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (FORMAT JSON) ${together(text)}`, [
+      const [row] = await query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (FORMAT JSON) ${groupedSql(text)}`, [
         JSON.stringify([values, values]),
       ]);
       const nodes = nodesOf(row?.['QUERY PLAN'][0].Plan as Plan);
@@ -326,7 +326,7 @@ describe('a plan that is kept reads the index whatever the values', () => {
     if (!onPostgres || text === undefined) return;
     // One statement for the values and the nulls: a page of a filter is rarely full.
     expect(others).toEqual([]);
-    const [row] = await query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (FORMAT JSON) ${together(text)}`, [
+    const [row] = await query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (FORMAT JSON) ${groupedSql(text)}`, [
       JSON.stringify([values, values]),
     ]);
     const nodes = nodesOf(row?.['QUERY PLAN'][0].Plan as Plan);
@@ -350,7 +350,7 @@ describe('a plan that is kept reads the index whatever the values', () => {
 
   test('what is asked for often is kept, whatever else is asked for, and gives way once it is not', () => {
     let made = 0;
-    const keep = frequent((key) => `${key} ${++made}`);
+    const keep = keepFrequent((key) => `${key} ${++made}`);
     const first = Array.from({ length: 6 }, () => keep('first'));
     expect(first).toEqual([undefined, undefined, undefined, undefined, 'first 1', 'first 1']);
     for (let rare = 0; rare < 20_000; rare += 1) expect(keep(`rare ${rare}`)).toBeUndefined();

@@ -35,7 +35,7 @@ export async function ping({ probe }: Pick<Database, 'probe'>): Promise<Conditio
 const firstPause = 250;
 const longestPause = 5000;
 
-export interface Patience {
+export interface ReachabilityOptions {
   /** Milliseconds. */
   readonly timeout: number;
   /** Ends the waiting. */
@@ -49,7 +49,10 @@ export interface Patience {
  *
  * @throws what the last attempt failed with, or at once what waiting does not mend.
  */
-export async function untilReachable(database: Database, { timeout, signal, onAbsence }: Patience): Promise<void> {
+export async function untilReachable(
+  database: Database,
+  { timeout, signal, onAbsence }: ReachabilityOptions,
+): Promise<void> {
   const end = Date.now() + timeout;
   for (let pause = firstPause; ; pause = Math.min(2 * pause, longestPause)) {
     try {

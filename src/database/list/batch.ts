@@ -29,7 +29,7 @@ const joined = (text: string) =>
  * A statement for any number of lists of values in place of one: `$1` is a JSON array of them. Each page is one row;
  * `position` tells whose.
  */
-export function together(text: string): string {
+export function groupedSql(text: string): string {
   const one = joined(text.replace(/\$(\d+)/g, (_, index) => `(p.list ->> ${Number(index) - 1})`));
   return `SELECT p.position::integer, one.*
     FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS p (list, position), LATERAL (${one}) AS one`;
@@ -40,10 +40,10 @@ export function together(text: string): string {
  * together.
  */
 export function documentsReader(database: Database, onBatch?: BatchObserver): DocumentsReader {
-  const batches = frequent((text) => {
+  const batches = keepFrequent((text) => {
     // Of the text alone: two that share a connection never give one name to two statements.
     const name = `list-${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
-    const statement = { name, text: together(text) };
+    const statement = { name, text: groupedSql(text) };
     return batching<readonly unknown[], Documents>({
       maxSize: 32,
       concurrency: 4,
@@ -87,7 +87,7 @@ const maxCounted = 1000;
  * of lists, so the number kept has a bound. What was not asked for the longest gives way, and a shape that is asked for
  * rarely takes no place.
  */
-export function frequent<Value>(make: (key: string) => Value): (key: string) => Value | undefined {
+export function keepFrequent<Value>(make: (key: string) => Value): (key: string) => Value | undefined {
   /** In the order of their last use. */
   const kept = new Map<string, Value>();
   const counts = new Map<string, number>();

@@ -14,8 +14,10 @@ export type MirrorStore = ReturnType<typeof mirrorStore>;
 export function mirrorStore(database: Database, onBatch?: BatchObserver) {
   /** Returns what runs a statement: its outcome of each delivery, undefined after a race with another write. */
   const running =
-    <Told>(statement: (...run: Parameters<typeof applyStates>) => Promise<{ id: string; outcome: Told | null }[]>) =>
-    async (deliveries: readonly Delivery[], limit?: LockLimit): Promise<(Told | undefined)[]> => {
+    <Result>(
+      statement: (...run: Parameters<typeof applyStates>) => Promise<{ id: string; outcome: Result | null }[]>,
+    ) =>
+    async (deliveries: readonly Delivery[], limit?: LockLimit): Promise<(Result | undefined)[]> => {
       const rows = await retrying(() => statement(database.query, deliveries, limit));
       return byId(rows, deliveries.map(keyOf)).map((row) => row?.outcome ?? undefined);
     };

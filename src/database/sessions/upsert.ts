@@ -14,10 +14,10 @@ export interface Delivery {
 }
 
 /** What a statement says of one state. */
-interface OutcomeRow<Told> {
+interface OutcomeRow<Result> {
   readonly id: string;
   /** Null after a race with another write: the statement did nothing yet. */
-  readonly outcome: Told | null;
+  readonly outcome: Result | null;
 }
 
 const storedTypes: ColumnTypes = { ...writtenTypes, ...stripeTypes };
