@@ -60,30 +60,30 @@ export const tombstoneTypes = { id: 'text', deleted_at: 'timestamptz' } as const
 export const privateTypes = { version: 'integer', ...stripeTypes } as const;
 
 /** The columns of a live session that an export keeps and an import writes. */
-export const sessionTypes = { ...publishedTypes, ...privateTypes } as const;
+export const liveSessionTypes = { ...publishedTypes, ...privateTypes } as const;
 
 /** All columns of `checkout_session`. */
-export const sessionColumns = { ...sessionTypes, ...tombstoneTypes, ...generatedTypes } as const;
+export const allSessionTypes = { ...liveSessionTypes, ...tombstoneTypes, ...generatedTypes } as const;
 
 /** All columns of `stripe_event`, the ledger. */
-export const eventTypes = typesOf(publishedEventColumns);
+export const ledgerTypes = typesOf(publishedEventColumns);
 
 /** All columns of `stripe_progress`. */
 export const progressTypes = { task: 'text', state: 'jsonb', updated_at: 'timestamptz' } as const;
 
 /** Where values of djstripe_id come from. */
-export const sequence = 'checkout_session_djstripe_id_seq';
+export const djstripeIdSequence = 'checkout_session_djstripe_id_seq';
 
 /** Where the numbers of changes come from. */
 export const changeSequence = 'checkout_session_change_seq_seq';
 
 /** Returns the names of columns, quoted. */
-export function quoted(types: object): string[] {
+export function quotedNames(types: object): string[] {
   return Object.keys(types).map((name) => `"${name}"`);
 }
 
 /** Returns columns as `jsonb_to_recordset` declares them: names and types. */
-export function declared(types: ColumnTypes): string {
+export function columnDefinitions(types: ColumnTypes): string {
   return Object.entries(types)
     .map(([name, type]) => `"${name}" ${type}`)
     .join(', ');
@@ -107,12 +107,12 @@ const tombstone: Readonly<Record<string, string>> = {
   version: '0',
 };
 
-function emptied(name: string): string {
+function tombstoneValue(name: string): string {
   const column = columns.find((one: Column) => one.name === name);
   return tombstone[name] ?? (column && emptyValue(column) === '' ? "''" : 'NULL');
 }
 
 /** The columns of a tombstone beside the id and the time of its deletion, each with its value as SQL. */
-export const tombstoneValues: readonly (readonly [name: string, value: string])[] = Object.keys(sessionTypes)
+export const tombstoneValues: readonly (readonly [name: string, value: string])[] = Object.keys(liveSessionTypes)
   .filter((name) => name !== 'id')
-  .map((name) => [name, emptied(name)]);
+  .map((name) => [name, tombstoneValue(name)]);

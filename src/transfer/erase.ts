@@ -1,6 +1,6 @@
 import type { Database } from '../database/engine/database.js';
 import { retrying } from '../database/engine/sqlstate.js';
-import { emptied } from '../database/sessions/remove.js';
+import { toTombstone } from '../database/sessions/remove.js';
 
 /** Erases what is stored of a person: the sessions, by which alone this database knows them. */
 
@@ -53,7 +53,7 @@ interface FoundPage {
 
 /** Ordered by id, the lock order of every group. Skips sessions that no longer match this person. */
 const eraseSql = `WITH input AS MATERIALIZED (SELECT unnest($3::text[]) COLLATE "C" AS id ORDER BY 1)
-  UPDATE checkout_session AS s SET ${emptied} FROM input AS r
+  UPDATE checkout_session AS s SET ${toTombstone} FROM input AS r
   WHERE s.id = r.id AND s.version <> 0 AND ${isOfPerson} RETURNING s.id`;
 
 /**

@@ -1,9 +1,9 @@
 import {
   type ColumnTypes,
-  eventTypes,
+  djstripeIdSequence,
+  ledgerTypes,
+  liveSessionTypes,
   progressTypes,
-  sequence,
-  sessionTypes,
   tombstoneTypes,
 } from '../database/columns.js';
 import type { Database } from '../database/engine/database.js';
@@ -61,9 +61,9 @@ const published: Source = {
 };
 
 const everything: readonly Source[] = [
-  whole('session', sessionTypes, { ...sessions, where: 's.version <> 0' }),
+  whole('session', liveSessionTypes, { ...sessions, where: 's.version <> 0' }),
   whole('tombstone', tombstoneTypes, { ...sessions, where: 's.version = 0' }),
-  whole('event', eventTypes, { from: 'stripe_event', key: ['session_id', 'id'] }),
+  whole('event', ledgerTypes, { from: 'stripe_event', key: ['session_id', 'id'] }),
   whole('progress', progressTypes, { from: 'stripe_progress', key: ['task'] }),
 ];
 
@@ -91,7 +91,7 @@ async function* pagesOf(query: Database['query'], source: Source): AsyncGenerato
 async function* lastNumber(query: Database['query']): AsyncGenerator<LinePage> {
   const lines = await query<{ line: string }>({
     text: `SELECT row_to_json(line)::text AS line
-      FROM (SELECT 'sequence' AS kind, last_value AS djstripe_id FROM ${sequence} WHERE is_called) AS line`,
+      FROM (SELECT 'sequence' AS kind, last_value AS djstripe_id FROM ${djstripeIdSequence} WHERE is_called) AS line`,
     values: [],
   });
   yield { kind: 'sequence', lines: lines.map(({ line }) => line) };

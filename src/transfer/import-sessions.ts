@@ -1,6 +1,6 @@
-import { quoted, sequence, sessionTypes, writtenTypes } from '../database/columns.js';
-import { assigned } from '../database/sessions/statement.js';
-import { stampOf } from '../database/sessions/upsert.js';
+import { djstripeIdSequence, liveSessionTypes, quotedNames, writtenTypes } from '../database/columns.js';
+import { assignments } from '../database/sessions/statement.js';
+import { stateStampSql } from '../database/sessions/upsert.js';
 import { recordset } from './recordset.js';
 
 /** The statement that imports sessions. */
@@ -22,7 +22,7 @@ const replaced: readonly (readonly [name: string, value: string])[] = [
     (name) =>
       [
         name,
-        `CASE WHEN s.stripe_progress IS NULL OR ${stampOf('s')} <= ${stampOf('r')} THEN r.${name} ELSE s.${name} END`,
+        `CASE WHEN s.stripe_progress IS NULL OR ${stateStampSql('s')} <= ${stateStampSql('r')} THEN r.${name} ELSE s.${name} END`,
       ] as const,
   ),
 ];
@@ -34,21 +34,21 @@ const replaced: readonly (readonly [name: string, value: string])[] = [
 const compared = replaced.filter(([name]) => name !== 'djstripe_id');
 
 const replaces = `r.djstripe_updated >= s.djstripe_updated
-  AND (r.stripe_data IS NULL OR s.stripe_progress IS NULL OR ${stampOf('s')} <= ${stampOf('r')})
+  AND (r.stripe_data IS NULL OR s.stripe_progress IS NULL OR ${stateStampSql('s')} <= ${stateStampSql('r')})
   AND (r.version IS NOT NULL AND r.djstripe_id <> s.djstripe_id
     OR (${compared.map(([, value]) => value).join(', ')}) IS DISTINCT FROM (${compared.map(([name]) => `s."${name}"`).join(', ')}))`;
 
 /** What a new row has where the import leaves a choice. */
 const inserted: Readonly<Record<string, string>> = {
-  djstripe_id: `coalesce(CASE WHEN f.holder IS NULL THEN r.djstripe_id END, nextval('${sequence}'))`,
+  djstripe_id: `coalesce(CASE WHEN f.holder IS NULL THEN r.djstripe_id END, nextval('${djstripeIdSequence}'))`,
   djstripe_created: 'coalesce(r.djstripe_created, now())',
   djstripe_updated: 'coalesce(r.djstripe_updated, now())',
   // A djstripe_id that is kept had other states elsewhere, or here before it was deleted: their tags stay theirs.
   version: `coalesce(r.version, CASE WHEN r.djstripe_id IS NULL THEN 1 ELSE 1 + floor(random() * (2 ^ 30))::integer END)`,
 };
 
-const storedNames = Object.keys(sessionTypes);
-const rows = quoted(sessionTypes).map((name) =>
+const storedNames = Object.keys(liveSessionTypes);
+const rows = quotedNames(liveSessionTypes).map((name) =>
   name === '"stripe_data"' ? 'coalesce(r.raw::jsonb, r.stripe_data) AS stripe_data' : `r.${name}`,
 );
 
@@ -61,7 +61,7 @@ const rows = quoted(sessionTypes).map((name) =>
  */
 export const importSessionsSql = `WITH input AS MATERIALIZED (
     SELECT ${rows.join(', ')}, r.position
-    FROM ${recordset(sessionTypes, `unnest(string_to_array($4, E'\\n', ''))`, 'raw')}
+    FROM ${recordset(liveSessionTypes, `unnest(string_to_array($4, E'\\n', ''))`, 'raw')}
   ), stored AS MATERIALIZED (
     SELECT s.id, s.version = 0 AS is_deleted, (${replaces}) IS TRUE AS is_older
     FROM input AS r JOIN checkout_session AS s ON s.id = r.id
@@ -78,15 +78,15 @@ export const importSessionsSql = `WITH input AS MATERIALIZED (
     END AS fate
     FROM input AS r LEFT JOIN stored AS s ON s.id = r.id LEFT JOIN holders AS h ON h.id = r.id
   ), updated AS (
-    UPDATE checkout_session AS s SET ${assigned(replaced)}, version = greatest(s.version + 1, r.version)
+    UPDATE checkout_session AS s SET ${assignments(replaced)}, version = greatest(s.version + 1, r.version)
     FROM input AS r JOIN fates AS f ON f.id = r.id AND f.fate = 'update'
     WHERE s.id = r.id RETURNING s.id, s.djstripe_id
   ), inserted AS (
-    INSERT INTO checkout_session AS s (${quoted(sessionTypes).join(', ')})
+    INSERT INTO checkout_session AS s (${quotedNames(liveSessionTypes).join(', ')})
     SELECT ${storedNames.map((name) => inserted[name] ?? `r."${name}"`).join(', ')}
     FROM input AS r JOIN fates AS f ON f.id = r.id AND f.fate = 'insert' ORDER BY r.position
     ON CONFLICT (id) DO UPDATE SET
-      ${assigned([...storedNames.filter((name) => name !== 'id').map((name) => [name, `excluded."${name}"`] as const), ['deleted_at', 'NULL']])}
+      ${assignments([...storedNames.filter((name) => name !== 'id').map((name) => [name, `excluded."${name}"`] as const), ['deleted_at', 'NULL']])}
     WHERE s.version = 0 RETURNING s.id, s.djstripe_id
   ), forgotten AS (
     DELETE FROM stripe_event AS e USING fates AS f WHERE e.session_id = f.id AND f.fate = 'insert' AND f.is_deleted

@@ -1,5 +1,5 @@
-import { eventTypes, progressTypes, quoted, tombstoneTypes, tombstoneValues } from '../database/columns.js';
-import { assigned } from '../database/sessions/statement.js';
+import { ledgerTypes, progressTypes, quotedNames, tombstoneTypes, tombstoneValues } from '../database/columns.js';
+import { assignments } from '../database/sessions/statement.js';
 import { recordset } from './recordset.js';
 
 /** The statements that import the tables beside the sessions. */
@@ -14,13 +14,13 @@ export const importTombstonesSql = `WITH input AS MATERIALIZED (SELECT * FROM ${
     INSERT INTO checkout_session AS s (${tombstoneNames})
     SELECT r.id, ${tombstoneValues.map(([, value]) => value).join(', ')}, r.deleted_at
     FROM input AS r WHERE r.id NOT IN (SELECT id FROM stale)
-    ON CONFLICT (id) DO UPDATE SET ${assigned([...tombstoneValues, ['deleted_at', 'excluded."deleted_at"']])}
+    ON CONFLICT (id) DO UPDATE SET ${assignments([...tombstoneValues, ['deleted_at', 'excluded."deleted_at"']])}
   )
   SELECT CASE WHEN r.id IN (SELECT id FROM stale) THEN 'unchanged' ELSE 'applied' END AS outcome
   FROM input AS r ORDER BY r.position`;
 
-export const importLedgerSql = `WITH r AS MATERIALIZED (SELECT * FROM ${recordset(eventTypes)}), written AS (
-    INSERT INTO stripe_event (${quoted(eventTypes).join(', ')}) SELECT ${quoted(eventTypes).join(', ')} FROM r
+export const importLedgerSql = `WITH r AS MATERIALIZED (SELECT * FROM ${recordset(ledgerTypes)}), written AS (
+    INSERT INTO stripe_event (${quotedNames(ledgerTypes).join(', ')}) SELECT ${quotedNames(ledgerTypes).join(', ')} FROM r
     ON CONFLICT (session_id, id) DO NOTHING RETURNING session_id, id
   )
   SELECT CASE WHEN w.id IS NULL THEN 'unchanged' ELSE 'applied' END AS outcome

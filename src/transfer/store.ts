@@ -1,4 +1,4 @@
-import { sequence } from '../database/columns.js';
+import { djstripeIdSequence } from '../database/columns.js';
 import type { Database } from '../database/engine/database.js';
 import { importSessionsSql } from './import-sessions.js';
 import { importLedgerSql, importProgressSql, importTombstonesSql } from './import-tables.js';
@@ -36,7 +36,7 @@ export interface SessionOptions {
 }
 
 // A sequence that was never used says 1, as one that gave 1 out does.
-const moveSequenceSql = `SELECT setval('${sequence}', $1::bigint) FROM ${sequence} AS q
+const moveSequenceSql = `SELECT setval('${djstripeIdSequence}', $1::bigint) FROM ${djstripeIdSequence} AS q
   WHERE $1::bigint > q.last_value OR ($1::bigint = q.last_value AND NOT q.is_called)`;
 
 /**

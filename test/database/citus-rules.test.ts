@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { onShards } from '../../src/database/engine/citus.js';
+import { expandShardHints } from '../../src/database/engine/citus.js';
 import { readMigrations } from '../../src/database/engine/migrate.js';
 import { testDatabase } from '../support/database.js';
 import { startService } from '../support/service.js';
@@ -20,7 +20,8 @@ const tables = [...script.matchAll(/^SELECT create_distributed_table\('(\w+)'/gm
 
 const database = await testDatabase();
 const catalogue = await readCatalogue(database, tables);
-const faults = async (text: string, onShards = false) => faultsOf(await treeOf(database, text), catalogue, onShards);
+const faults = async (text: string, namesShards = false) =>
+  faultsOf(await treeOf(database, text), catalogue, namesShards);
 
 const input = `WITH input AS MATERIALIZED (SELECT r.* FROM jsonb_to_recordset($1::jsonb) AS r (id text, v text))`;
 const insert = (conflict: string) => `INSERT INTO stripe_event AS e (id, type, created, session_id, outcome)
@@ -119,7 +120,7 @@ describe('the statements of the service', () => {
 
   test('Citus would run each of them', async () => {
     const wrong: Record<string, string[]> = {};
-    for (const { name, text } of [...seen().values()].map(onShards)) {
+    for (const { name, text } of [...seen().values()].map(expandShardHints)) {
       if (!/^\s*(SELECT|WITH|INSERT|UPDATE|DELETE)/.test(text) || isGroupOfLists({ name }) || isOfFeed(name)) continue;
       const found = await faults(text, name !== undefined);
       if (found.length > 0) wrong[`${name ?? ''} ${text}`] = found;

@@ -1,6 +1,6 @@
 import { expect, inject, test } from 'vitest';
 import { batching, writeBatch } from '../../src/database/batch.js';
-import { isCitus, onShards, watchWorkers } from '../../src/database/engine/citus.js';
+import { expandShardHints, isCitus, watchWorkers } from '../../src/database/engine/citus.js';
 import type { Database } from '../../src/database/engine/database.js';
 import { openPostgres } from '../../src/database/engine/postgres.js';
 import { databaseProblem, endsConnection, isRefusal } from '../../src/database/engine/sqlstate.js';
@@ -76,16 +76,16 @@ test('the count is a metric', async () => {
 
 test('on Citus a statement names its ids once more, wherever it joins them', () => {
   const text = 'SELECT $1 /* shards of s.id */ AND $2 /* shards of e.session_id */';
-  expect(onShards({ text, values: ['a', 'b'], ids: ['cs_1', 'cs_2'] })).toMatchObject({
+  expect(expandShardHints({ text, values: ['a', 'b'], ids: ['cs_1', 'cs_2'] })).toMatchObject({
     text: 'SELECT $1 AND s.id = ANY($3::text[]) AND $2 AND e.session_id = ANY($3::text[])',
     values: ['a', 'b', ['cs_1', 'cs_2']],
   });
   const many = Array.from({ length: 14 }, () => 'a');
-  expect(onShards({ text: '/* shards of s.id */', values: many, ids: ['cs_1'] }).text).toBe(
+  expect(expandShardHints({ text: '/* shards of s.id */', values: many, ids: ['cs_1'] }).text).toBe(
     'AND s.id = ANY($15::text[])',
   );
   const plain = { text: 'SELECT $1', values: ['a'], ids: ['cs_1'] };
-  expect(onShards(plain)).toBe(plain);
+  expect(expandShardHints(plain)).toBe(plain);
 });
 
 /** Asks in a transaction in which tables of the names of Citus's catalogue come before PostgreSQL's own. */

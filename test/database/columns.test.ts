@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import {
-  eventTypes,
+  allSessionTypes,
   generatedTypes,
+  ledgerTypes,
   progressTypes,
-  sessionColumns,
   tombstoneValues,
 } from '../../src/database/columns.js';
 import { testDatabase } from '../support/database.js';
@@ -26,8 +26,8 @@ const columnsOf = (table: string) =>
 const inSql: Readonly<Record<string, string>> = { timestamptz: 'timestamp with time zone' };
 
 test.each([
-  ['checkout_session', sessionColumns],
-  ['stripe_event', eventTypes],
+  ['checkout_session', allSessionTypes],
+  ['stripe_event', ledgerTypes],
   ['stripe_progress', progressTypes],
 ])('the columns of %s are those of the database, with their types', async (table, types) => {
   const found = await columnsOf(table);
@@ -44,5 +44,5 @@ test('the generated columns are those that PostgreSQL derives', async () => {
 test('a tombstone has a value for each column but its own two and the generated ones', () => {
   const own = ['id', 'deleted_at', ...Object.keys(generatedTypes)];
   const names = [...tombstoneValues.map(([name]) => name), ...own];
-  expect(names.sort()).toEqual(Object.keys(sessionColumns).sort());
+  expect(names.sort()).toEqual(Object.keys(allSessionTypes).sort());
 });

@@ -49,7 +49,7 @@ const onCitus = new Map<string, string>();
  * Returns a statement as Citus takes it. Where it joins its inputs with a table, it names their ids once more as one array:
  * Citus then runs it on the shards of those ids, and otherwise on all of them.
  */
-export function onShards(statement: Statement): Statement {
+export function expandShardHints(statement: Statement): Statement {
   const { text, values, ids } = statement;
   if (ids === undefined) return statement;
   let named = onCitus.get(text);

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
-import { isCitus, onShards, watchWorkers } from './citus.js';
+import { expandShardHints, isCitus, watchWorkers } from './citus.js';
 import type { Database, Statement } from './database.js';
 import { migrating } from './postgres-migration.js';
 import { runPrepared } from './prepared.js';
@@ -123,7 +123,7 @@ export function openPostgres(options: PostgresOptions): Database {
   const queryOn =
     (client: pg.PoolClient): Database['query'] =>
     async <Row>(statement: Statement) => {
-      const { name, text, values } = isDistributed ? onShards(statement) : statement;
+      const { name, text, values } = isDistributed ? expandShardHints(statement) : statement;
       if (name !== undefined && options.preparedStatements) return runPrepared<Row>(client, { name, text, values });
       const { rows } = await client.query({ text, values: values as unknown[] });
       return rows as Row[];

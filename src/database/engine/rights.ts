@@ -1,5 +1,5 @@
 import { OperatorError } from '../../errors.js';
-import { changeSequence, sequence } from '../columns.js';
+import { changeSequence, djstripeIdSequence } from '../columns.js';
 import { Prisma } from '../generated/client.js';
 import type { Database } from './database.js';
 
@@ -50,7 +50,7 @@ async function placeOf(query: Query): Promise<Place> {
 const lackingSql = `SELECT r.name, r.privilege FROM unnest($1::text[], $2::text[]) AS r (name, privilege)
     WHERE NOT has_table_privilege(to_regclass(r.name), r.privilege)
   UNION ALL SELECT 'SEQUENCE ' || string_agg(r.name, ', '), 'USAGE'
-    FROM unnest(ARRAY['${sequence}', '${changeSequence}']) AS r (name)
+    FROM unnest(ARRAY['${djstripeIdSequence}', '${changeSequence}']) AS r (name)
     WHERE NOT has_sequence_privilege(to_regclass(r.name), 'USAGE') HAVING count(*) > 0`;
 
 /**

@@ -1,9 +1,9 @@
 import type { SessionWrite } from '../../model/session.js';
 import { writtenTypes } from '../columns.js';
-import { assigned, inputStatement, namesOf, onShardsOf, returning, type WrittenRow } from './statement.js';
+import { assignments, columnList, inputStatement, shardHint, type WrittenRow, writtenColumns } from './statement.js';
 
 /** What makes a tombstone a new session. The default of djstripe_id has taken a new number. */
-export const revived = assigned([
+const fromTombstone = assignments([
   ...['djstripe_id', 'djstripe_created', 'djstripe_updated', 'version', ...Object.keys(writtenTypes)]
     .filter((name) => name !== 'id')
     .map((name) => [name, `excluded."${name}"`] as const),
@@ -20,10 +20,10 @@ export const createSessions = inputStatement<SessionWrite, WrittenRow>({
   name: 'create',
   types: writtenTypes,
   sql: `, present AS MATERIALIZED (
-    SELECT s.id FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${onShardsOf('s.id')} WHERE s.version <> 0
+    SELECT s.id FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${shardHint('s.id')} WHERE s.version <> 0
   )
-  INSERT INTO checkout_session AS s (${namesOf(writtenTypes)})
-  SELECT ${namesOf(writtenTypes)} FROM input AS r WHERE r.id NOT IN (SELECT id FROM present)
-  ON CONFLICT (id) DO UPDATE SET ${revived} WHERE s.version = 0 RETURNING ${returning}`,
+  INSERT INTO checkout_session AS s (${columnList(writtenTypes)})
+  SELECT ${columnList(writtenTypes)} FROM input AS r WHERE r.id NOT IN (SELECT id FROM present)
+  ON CONFLICT (id) DO UPDATE SET ${fromTombstone} WHERE s.version = 0 RETURNING ${writtenColumns}`,
   rowOf: (session) => session,
 });

@@ -1,18 +1,18 @@
 import type { Change } from '../../model/session-request.js';
 import { writtenTypes } from '../columns.js';
 import {
-  assigned,
+  assignments,
+  type ExpectedTags,
   inputStatement,
-  onShardsOf,
-  returning,
-  type Tags,
-  tagsSatisfy,
-  touched,
+  preconditionSql,
+  shardHint,
+  versionBump,
   type WrittenRow,
+  writtenColumns,
 } from './statement.js';
 
 /** Columns of a session to change, and the tags that must hold of it. */
-export interface PatchInput extends Tags {
+export interface PatchInput extends ExpectedTags {
   readonly id: string;
   readonly changes: readonly Change[];
 }
@@ -24,7 +24,7 @@ function patched(name: string, type: string): string {
   return `CASE WHEN '${name}' = ANY(r.put) THEN r."${name}" ${merging} ELSE s."${name}" END`;
 }
 
-const assignments = Object.entries(writtenTypes)
+const patchedColumns = Object.entries(writtenTypes)
   .filter(([name]) => name !== 'id')
   .map(([name, type]) => [name, patched(name, type)] as const);
 
@@ -33,9 +33,9 @@ export const patchSessions = inputStatement<PatchInput, WrittenRow>({
   name: 'patch',
   types: { ...writtenTypes, put: 'text[]', merge: 'text[]', match: 'text[]', none_match: 'text[]' },
   sql: `
-    UPDATE checkout_session AS s SET ${assigned(assignments)}, ${touched.join(', ')}
-    FROM input AS r WHERE s.id = r.id ${onShardsOf('s.id')} AND s.version <> 0
-      AND ${tagsSatisfy('r.match', 'r.none_match')} RETURNING ${returning}`,
+    UPDATE checkout_session AS s SET ${assignments(patchedColumns)}, ${versionBump.join(', ')}
+    FROM input AS r WHERE s.id = r.id ${shardHint('s.id')} AND s.version <> 0
+      AND ${preconditionSql('r.match', 'r.none_match')} RETURNING ${writtenColumns}`,
   rowOf({ id, changes, match, noneMatch }) {
     const put = changes.filter(({ merge }) => !merge).map(({ column }) => column.name);
     const merge = changes.filter((change) => change.merge).map(({ column }) => column.name);

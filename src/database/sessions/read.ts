@@ -3,7 +3,7 @@ import { tombstoneOrder } from '../columns.js';
 import type { Database, Statement } from '../engine/database.js';
 import type { ListTable } from '../list/plan.js';
 import { paymentSql } from './payment.js';
-import { byId, etagOf, onShardsOf } from './statement.js';
+import { byId, etagSql, shardHint } from './statement.js';
 
 /** The statements that read one session, or many by their ids. */
 
@@ -21,12 +21,12 @@ interface Stored<Document> {
 const documentWithPayment = `left(s.document, -1) || ',"payment":' || coalesce(${paymentSql}, 'null') || '}'`;
 
 const oneOf = (document: string) =>
-  `SELECT ${document} AS document, ${etagOf('s')} AS etag FROM checkout_session AS s WHERE s.id = $1 AND s.version <> 0`;
+  `SELECT ${document} AS document, ${etagSql('s')} AS etag FROM checkout_session AS s WHERE s.id = $1 AND s.version <> 0`;
 
 const findOne = oneOf('s.document');
 // Join, not ANY($1): with ANY the planner takes a plan for the ids at hand for cheaper, and plans each time.
-const findMany = `SELECT s.id, s.document, ${etagOf('s')} AS etag
-  FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id ${onShardsOf('s.id')}
+const findMany = `SELECT s.id, s.document, ${etagSql('s')} AS etag
+  FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id ${shardHint('s.id')}
   WHERE s.version <> 0`;
 const findWithPayment = oneOf(documentWithPayment);
 const findPayment = oneOf(paymentSql);

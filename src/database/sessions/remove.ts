@@ -1,18 +1,18 @@
 import { tombstoneValues } from '../columns.js';
 import type { Database } from '../engine/database.js';
-import { assigned, type Tags, tagsSatisfy } from './statement.js';
+import { assignments, type ExpectedTags, preconditionSql } from './statement.js';
 
 /** What makes a session a tombstone: nothing of it stays but the id. */
-export const emptied = assigned([...tombstoneValues, ['deleted_at', 'now()']]);
+export const toTombstone = assignments([...tombstoneValues, ['deleted_at', 'now()']]);
 
-const sql = `UPDATE checkout_session AS s SET ${emptied}
-  WHERE s.id = $1 AND s.version <> 0 AND ${tagsSatisfy('$2::text[]', '$3::text[]')} RETURNING s.id`;
+const sql = `UPDATE checkout_session AS s SET ${toTombstone}
+  WHERE s.id = $1 AND s.version <> 0 AND ${preconditionSql('$2::text[]', '$3::text[]')} RETURNING s.id`;
 
 /** Deletes a session and leaves its tombstone. Returns whether there was one that satisfied the tags. */
 export async function removeSession(
   query: Database['query'],
   id: string,
-  { match, noneMatch }: Tags,
+  { match, noneMatch }: ExpectedTags,
 ): Promise<boolean> {
   const rows = await query({ name: 'remove', text: sql, values: [id, match, noneMatch] });
   return rows.length > 0;

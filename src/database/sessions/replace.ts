@@ -1,18 +1,18 @@
 import type { SessionWrite } from '../../model/session.js';
 import { writtenTypes } from '../columns.js';
 import {
-  assigned,
+  assignments,
+  type ExpectedTags,
   inputStatement,
-  onShardsOf,
-  returning,
-  type Tags,
-  tagsSatisfy,
-  touched,
+  preconditionSql,
+  shardHint,
+  versionBump,
   type WrittenRow,
+  writtenColumns,
 } from './statement.js';
 
 /** A session to store in the place of another, and the tags that must hold of that one. */
-export interface ReplaceInput extends Tags {
+export interface ReplaceInput extends ExpectedTags {
   readonly write: SessionWrite;
 }
 
@@ -23,9 +23,9 @@ export const replaceSessions = inputStatement<ReplaceInput, WrittenRow>({
   name: 'replace',
   types: { ...writtenTypes, match: 'text[]', none_match: 'text[]' },
   sql: `
-    UPDATE checkout_session AS s SET ${assigned(names.map((name) => [name, `r."${name}"`]))}, ${touched.join(', ')}
-    FROM input AS r WHERE s.id = r.id ${onShardsOf('s.id')} AND s.version <> 0
-      AND ${tagsSatisfy('r.match', 'r.none_match')} RETURNING ${returning}`,
+    UPDATE checkout_session AS s SET ${assignments(names.map((name) => [name, `r."${name}"`]))}, ${versionBump.join(', ')}
+    FROM input AS r WHERE s.id = r.id ${shardHint('s.id')} AND s.version <> 0
+      AND ${preconditionSql('r.match', 'r.none_match')} RETURNING ${writtenColumns}`,
   // The columns last: V8 adds what follows a spread one by one.
   rowOf: ({ write, match, noneMatch }) => ({ match, none_match: noneMatch, ...write }),
 });

@@ -1,4 +1,4 @@
-import { type ColumnTypes, declared, quoted } from '../columns.js';
+import { type ColumnTypes, columnDefinitions, quotedNames } from '../columns.js';
 import type { Database, Statement } from '../engine/database.js';
 
 /** What the statements that change sessions have in common: each takes any number of inputs, of different ids. */
@@ -23,7 +23,7 @@ export interface InputRow {
  * A condition that has Citus read the shards of the inputs alone (see engine/citus.ts); a comment on a single server, where
  * PostgreSQL would plan an array of ids anew each time.
  */
-export const onShardsOf = (id: string) => `/* shards of ${id} */`;
+export const shardHint = (id: string) => `/* shards of ${id} */`;
 
 /**
  * Prepares a statement for one input and for many. One input comes as plain parameters, which take PostgreSQL some 20 µs less
@@ -37,7 +37,7 @@ export function inputStatement<Input, Row>({ name, types, sql, rowOf }: InputSta
   // Not materialized: a create takes PostgreSQL 0.3 ms rather than 0.45 where the parameters stand in place.
   const one = `WITH input AS NOT MATERIALIZED (SELECT ${parameters.join(', ')})${sql}`;
   const many = `WITH input AS MATERIALIZED (
-      SELECT r.* FROM jsonb_to_recordset($1::jsonb) AS r (${declared(types)}) ORDER BY r.id COLLATE "C"
+      SELECT r.* FROM jsonb_to_recordset($1::jsonb) AS r (${columnDefinitions(types)}) ORDER BY r.id COLLATE "C"
     )${sql}`;
 
   function statementFor(rows: readonly InputRow[]): Statement {
@@ -67,26 +67,26 @@ function jsonOf(row: InputRow, types: ColumnTypes): string {
 }
 
 /** Returns the strong entity tag of a row as SQL. djstripe_id is never used twice, so no tag comes back after delete and create. */
-export function etagOf(row: string): string {
+export function etagSql(row: string): string {
   return `'"' || ${row}.djstripe_id::text || '-' || ${row}.version::text || '"'`;
 }
 
 /** Raises the version and the time of a row. now() is the start of the statement, which may be before the last change. */
-export const touched = ['version = s.version + 1', 'djstripe_updated = greatest(now(), s.djstripe_updated)'];
+export const versionBump = ['version = s.version + 1', 'djstripe_updated = greatest(now(), s.djstripe_updated)'];
 
 /** The tags of If-Match and If-None-Match; null stands for an absent header. */
-export interface Tags {
+export interface ExpectedTags {
   readonly match: readonly string[] | null;
   readonly noneMatch: readonly string[] | null;
 }
 
 /** Holds where a stored tag satisfies If-Match and If-None-Match. */
-export function tagsSatisfy(match: string, noneMatch: string): string {
-  return `(${match} IS NULL OR ${etagOf('s')} = ANY(${match})) AND (${noneMatch} IS NULL OR ${etagOf('s')} <> ALL(${noneMatch}))`;
+export function preconditionSql(match: string, noneMatch: string): string {
+  return `(${match} IS NULL OR ${etagSql('s')} = ANY(${match})) AND (${noneMatch} IS NULL OR ${etagSql('s')} <> ALL(${noneMatch}))`;
 }
 
 /** Returns the SQL that assigns columns of a row their values. */
-export function assigned(values: Iterable<readonly [name: string, value: string]>): string {
+export function assignments(values: Iterable<readonly [name: string, value: string]>): string {
   return [...values].map(([name, value]) => `"${name}" = ${value}`).join(', ');
 }
 
@@ -99,10 +99,10 @@ export interface WrittenRow {
   readonly etag: string;
 }
 
-export const returning = `s.id, s.document, ${etagOf('s')} AS etag`;
+export const writtenColumns = `s.id, s.document, ${etagSql('s')} AS etag`;
 
 /** Returns the SQL of column names. */
-export const namesOf = (types: object) => quoted(types).join(', ');
+export const columnList = (types: object) => quotedNames(types).join(', ');
 
 /** Returns the row of each input, in their order; undefined where there is none. */
 export function byId<Row extends { readonly id: string }>(

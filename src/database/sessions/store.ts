@@ -12,10 +12,10 @@ import { retryRaces } from './races.js';
 import { findSessions, type StoredSession, sessionReads, sessionTable } from './read.js';
 import { removeSession } from './remove.js';
 import { replaceSessions } from './replace.js';
-import { byId, type Tags, type WrittenRow } from './statement.js';
+import { byId, type ExpectedTags, type WrittenRow } from './statement.js';
 
 /** The tags of a precondition as the statements take them; If-Match: * asks for no tag, only for a row. */
-function tagsOf({ match, noneMatch }: Precondition): Tags {
+function tagsOf({ match, noneMatch }: Precondition): ExpectedTags {
   return { match: listed(match), noneMatch: listed(noneMatch) };
 }
 

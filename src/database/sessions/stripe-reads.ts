@@ -8,7 +8,7 @@ import { Prisma } from '../generated/client.js';
 import { documentsReader } from '../list/batch.js';
 import { readPage } from '../list/page.js';
 import { type ListTable, pageStatements } from '../list/plan.js';
-import { onShardsOf } from './statement.js';
+import { shardHint } from './statement.js';
 
 /** Reads Stripe's own objects: each session as Stripe sent it last, for Stripe's SDKs. */
 
@@ -33,7 +33,7 @@ const columnsOf = (document: string) => `${document} AS document, s.stripe_livem
   s.djstripe_owner_account AS owner, s.stripe_progress = 2 AS is_final, s.stripe_api_version AS api_version`;
 
 const findSql = `SELECT s.id, ${columnsOf(rawDocument)}
-  FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id ${onShardsOf('s.id')}
+  FROM jsonb_array_elements_text($1::jsonb) AS r (id) JOIN checkout_session AS s ON s.id = r.id ${shardHint('s.id')}
   WHERE s.stripe_document IS NOT NULL`;
 
 // The batch statement is slower for a single id.

@@ -1,6 +1,6 @@
 import type { SessionState, StripeEvent } from '../../model/stripe.js';
 import { type ColumnTypes, stripeTypes, writtenTypes } from '../columns.js';
-import { assigned, inputStatement, namesOf, onShardsOf } from './statement.js';
+import { assignments, columnList, inputStatement, shardHint } from './statement.js';
 
 /** The guarded upsert in which every path from Stripe ends. */
 
@@ -33,15 +33,15 @@ const stripeNames = Object.keys(stripeTypes);
 const carriable = Object.keys(writtenTypes).filter((name) => name !== 'id' && name !== 'description');
 
 /** Orders Stripe's states of a session: the stamp of a row. */
-export const stampOf = (row: string) => `(${row}.stripe_progress, ${row}.stripe_second,
+export const stateStampSql = (row: string) => `(${row}.stripe_progress, ${row}.stripe_second,
   ${row}.stripe_event_id COLLATE "C", coalesce(${row}.stripe_api_version, '') COLLATE "C")`;
 
 /**
  * Holds where a state is newer than the one stored. Two snapshots of one second may have the same stamp: the later to arrive
  * counts as newer.
  */
-const isNewer = `(s.stripe_progress IS NULL OR ${stampOf('s')} < ${stampOf('r')}
-  OR ${stampOf('s')} = ${stampOf('r')} AND s.stripe_data IS DISTINCT FROM r.stripe_data)`;
+const isNewer = `(s.stripe_progress IS NULL OR ${stateStampSql('s')} < ${stateStampSql('r')}
+  OR ${stateStampSql('s')} = ${stateStampSql('r')} AND s.stripe_data IS DISTINCT FROM r.stripe_data)`;
 
 /** The arguments of the functions in the migration: the stamp of a row. */
 const stampArguments = (row: string) =>
@@ -64,7 +64,7 @@ const changes = (taken: string) =>
   carriable.map((name) => `${taken} ? '${name}' AND s."${name}" IS DISTINCT FROM r."${name}"`).join(' OR ');
 
 /** Raises the version and the time of a session that changes. A new stamp alone is no change. OFFSET 0 evaluates that once. */
-const touchedIf = (isChanged: string) => `(version, djstripe_updated) = (
+const versionBumpIf = (isChanged: string) => `(version, djstripe_updated) = (
     SELECT s.version + c.is_changed::integer,
       CASE WHEN c.is_changed THEN greatest(r.at, s.djstripe_updated) ELSE s.djstripe_updated END
     FROM (SELECT ${isChanged} AS is_changed OFFSET 0) AS c
@@ -114,18 +114,18 @@ export const applyStates = inputStatement<Delivery, OutcomeRow<Outcome | 'fills'
       WHEN ${filledGaps} IS NOT NULL THEN 'fills'
       ELSE 'stale'
     END AS outcome
-    FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${onShardsOf('s.id')}
+    FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${shardHint('s.id')}
       LEFT JOIN stripe_event AS e ON e.session_id = s.id AND e.id = r.stripe_event_id
   ), updated AS (
-    UPDATE checkout_session AS s SET ${assigned([
+    UPDATE checkout_session AS s SET ${assignments([
       ...taking('r.carried'),
       ...stripeNames.map((name) => [name, name === 'stripe_gaps' ? gapsAfterNewer : `r.${name}`] as const),
-    ])}, ${touchedIf(`s.stripe_data IS DISTINCT FROM r.stripe_data OR ${changes('r.carried')}`)}
+    ])}, ${versionBumpIf(`s.stripe_data IS DISTINCT FROM r.stripe_data OR ${changes('r.carried')}`)}
     FROM (SELECT r.*, now() AS at FROM input AS r WHERE r.id IN (SELECT id FROM stored WHERE outcome IS NULL)) AS r
-    WHERE s.id = r.id ${onShardsOf('s.id')} AND s.version <> 0 AND ${isNewer} RETURNING s.id
+    WHERE s.id = r.id ${shardHint('s.id')} AND s.version <> 0 AND ${isNewer} RETURNING s.id
   ), inserted AS (
-    INSERT INTO checkout_session AS s (${namesOf(storedTypes)})
-    SELECT ${namesOf(storedTypes)} FROM input AS r WHERE r.id NOT IN (SELECT id FROM stored)
+    INSERT INTO checkout_session AS s (${columnList(storedTypes)})
+    SELECT ${columnList(storedTypes)} FROM input AS r WHERE r.id NOT IN (SELECT id FROM stored)
     ON CONFLICT (id) DO NOTHING RETURNING s.id
   ), result AS MATERIALIZED (
     SELECT ${loggedColumns.map((name) => `r."${name}"`).join(', ')}, s.is_logged, CASE
@@ -144,11 +144,11 @@ export const fillGaps = inputStatement<Delivery, OutcomeRow<Outcome>>({
   types: inputTypes,
   sql: `, filling AS MATERIALIZED (
     SELECT r.*, now() AS at, ${filledGaps} AS filled, s.stripe_gaps AS seen
-    FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${onShardsOf('s.id')} WHERE s.version <> 0 AND NOT ${isNewer}
+    FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${shardHint('s.id')} WHERE s.version <> 0 AND NOT ${isNewer}
   ), updated AS (
-    UPDATE checkout_session AS s SET ${assigned([...taking('r.filled'), ['stripe_gaps', 's.stripe_gaps || r.filled']])},
-      ${touchedIf(changes('r.filled'))}
-    FROM filling AS r WHERE s.id = r.id ${onShardsOf('s.id')} AND s.version <> 0
+    UPDATE checkout_session AS s SET ${assignments([...taking('r.filled'), ['stripe_gaps', 's.stripe_gaps || r.filled']])},
+      ${versionBumpIf(changes('r.filled'))}
+    FROM filling AS r WHERE s.id = r.id ${shardHint('s.id')} AND s.version <> 0
       AND s.stripe_gaps = r.seen AND r.filled IS NOT NULL RETURNING s.id
   ), result AS MATERIALIZED (
     SELECT ${loggedColumns.map((name) => `r."${name}"`).join(', ')}, false AS is_logged,

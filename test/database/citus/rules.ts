@@ -127,16 +127,16 @@ const shardRules: readonly Rule[] = [
 /**
  * Returns the faults of a statement, a sentence for each rule that it breaks.
  *
- * @param onShards whether it must name the shards that it is about: what a request asks for must.
+ * @param namesShards whether it must name the shards that it is about: what a request asks for must.
  */
-export function faultsOf(tree: Value, catalogue: Catalogue, onShards: boolean): string[] {
+export function faultsOf(tree: Value, catalogue: Catalogue, namesShards: boolean): string[] {
   const outermost = new Set(nodesIn(tree, (node) => !isQuery(node)).filter(isQuery));
   return queriesIn(tree).flatMap((query) => {
     const rules = [
       ...changeRules,
       ...subqueryRules,
       ...(outermost.has(query) ? [] : innerRules),
-      ...(onShards ? shardRules : []),
+      ...(namesShards ? shardRules : []),
     ];
     return rules.filter(([, holds]) => holds(query, catalogue)).map(([fault]) => fault);
   });
