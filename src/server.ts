@@ -4,7 +4,7 @@ import closeWithGrace from 'close-with-grace';
 import pino from 'pino';
 import { buildApp } from './app.js';
 import { type Config, isTraced, nameWarnings, parseConfig, secretWarnings } from './config.js';
-import { type Database, untilReachable } from './database/engine/database.js';
+import { type Database, waitUntilReachable } from './database/engine/database.js';
 import { migrate, requireMigrations } from './database/engine/migrate.js';
 import { openDatabase } from './database/engine/open.js';
 import { assertMayRun } from './database/engine/rights.js';
@@ -34,10 +34,10 @@ async function createLogger(level: string): Promise<pino.Logger> {
 const stopping = new AbortController();
 
 async function prepareDatabase(config: Config, database: Database, log: pino.Logger): Promise<void> {
-  await untilReachable(database, {
+  await waitUntilReachable(database, {
     timeout: config.DATABASE_START_TIMEOUT_MS,
     signal: stopping.signal,
-    onAbsence: (error, pause) =>
+    onUnreachable: (error, pause) =>
       log.warn({ err: loggable(error), again_in_ms: pause }, 'the database cannot be reached yet'),
   });
   await assertMayRun(database.query);

@@ -69,7 +69,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
       if (!page) throw new Problem('cursor-expired');
       const left = deadline - performance.now();
       if (page.changes.length > 0 || left <= 0 || signal.aborted) return shared;
-      if (!page.isMore && (await watch.wait(shared.horizon, left, signal)) !== 'moved') return shared;
+      if (!page.hasMore && (await watch.wait(shared.horizon, left, signal)) !== 'moved') return shared;
       place = page.end;
       horizon = Math.max(horizon, watch.known());
       after = shared.moment;
@@ -93,7 +93,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
         count(shared);
         yield chunk;
       }
-      while (!page.isMore && !signal.aborted) {
+      while (!page.hasMore && !signal.aborted) {
         const wake = await watch.wait(shared.horizon, heartbeat, signal);
         if (wake === 'moved') break;
         if (wake === 'late') yield Buffer.from(bookmark(page.end));

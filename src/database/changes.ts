@@ -77,7 +77,7 @@ interface PageRow extends Omit<StoredChange, 'seq'> {
 }
 
 /** A change, ready to send. */
-export interface Change {
+export interface PublishedChange {
   readonly id: string;
   readonly type: ChangeType;
   /** As the contract publishes it. */
@@ -86,11 +86,11 @@ export interface Change {
 
 /** A part of the log. */
 export interface ChangePage {
-  readonly changes: readonly Change[];
+  readonly changes: readonly PublishedChange[];
   /** The place after it. */
   readonly end: Position;
   /** Whether more of the log is settled already. */
-  readonly isMore: boolean;
+  readonly hasMore: boolean;
 }
 
 /** What may be asked of a page. */
@@ -101,7 +101,7 @@ export interface PageOptions {
 }
 
 /** How far readers can see. */
-export interface Delay {
+export interface ReaderDelay {
   /** Numbers that are drawn and not settled. */
   readonly lag: number;
   /** Seconds that the oldest transaction with such numbers is open; null where the role may not see it. */
@@ -193,12 +193,12 @@ export function changeStore(database: Database) {
       const isCut = kept.length < matching.length;
       const seenLast = { seq: first.lastSeq ?? after.seq, stamp: first.lastStamp ?? after.stamp };
       const { seq, stamp } = (isCut ? kept.at(-1) : undefined) ?? seenLast;
-      return { changes: kept.map(published), end: { seq, stamp }, isMore: isCut || first.seen >= scanned };
+      return { changes: kept.map(published), end: { seq, stamp }, hasMore: isCut || first.seen >= scanned };
     },
 
     /** Returns how far readers lag behind the writers. */
-    async delay(): Promise<Delay> {
-      const [row] = await database.query<Delay>({ name: 'change-delay', text: delaySql, values: [] });
+    async delay(): Promise<ReaderDelay> {
+      const [row] = await database.query<ReaderDelay>({ name: 'change-delay', text: delaySql, values: [] });
       return row ?? { lag: 0, oldest: 0 };
     },
 
@@ -218,7 +218,7 @@ export function changeStore(database: Database) {
 }
 
 /** A change as the contract publishes it. The documents are passed through. */
-function published(change: StoredChange): Change {
+function published(change: StoredChange): PublishedChange {
   const { type, sessionId, version, source, oldStatus, oldPaymentStatus, eventId, eventType } = change;
   const id = encodePosition(change);
   const previous = type === 'created' ? null : { status: oldStatus, payment_status: oldPaymentStatus };

@@ -1,6 +1,6 @@
 import { paymentStates, type StatisticsQuery } from '../model/statistics.js';
 import type { Database } from './engine/database.js';
-import { sharing } from './list/sharing.js';
+import { sharePerTurn } from './list/share-per-turn.js';
 
 /** Counts the sessions of each day, by the state that they have now, and what was paid. */
 
@@ -43,7 +43,7 @@ export function statisticsStore({ query }: Pick<Database, 'query'>, budget = usu
      *
      * @returns the answer as JSON. What is asked for alike at the same time shares one.
      */
-    daily: sharing(
+    daily: sharePerTurn(
       async ({ days, livemode }: StatisticsQuery): Promise<string> => {
         const end = performance.now() + budget;
         const counted: string[] = [];

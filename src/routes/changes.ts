@@ -104,9 +104,9 @@ function asksForStream(accept = ''): boolean {
   return (weights.get(eventStream) ?? 0) > (weights.get('application/json') ?? 0);
 }
 
-function bodyOf({ changes, end, isMore }: ChangePage, url: URL): string {
+function bodyOf({ changes, end, hasMore }: ChangePage, url: URL): string {
   const cursor = encodePosition(end);
   url.searchParams.set('cursor', cursor);
-  const tail = JSON.stringify({ cursor, next: url.href, more: isMore });
+  const tail = JSON.stringify({ cursor, next: url.href, more: hasMore });
   return `{"results":[${changes.map(({ json }) => json).join()}],${tail.slice(1)}`;
 }

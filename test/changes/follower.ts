@@ -23,7 +23,7 @@ export async function follower(database: Database): Promise<() => Promise<Logged
     const page = await store.read(place, { horizon: await store.horizon(), limit: 500 });
     expect(page).toBeDefined();
     if (!page) return [];
-    expect(page.isMore).toBe(false);
+    expect(page.hasMore).toBe(false);
     place = page.end;
     return page.changes.map(({ json }) => JSON.parse(json) as Logged);
   };

@@ -55,12 +55,12 @@ async function follow(database: Database, seen: number[], isOver: () => boolean)
   for (let place = await store.start(), isLast = false; !isLast; ) {
     isLast = isOver();
     const horizon = await store.horizon();
-    for (let isMore = true; isMore; ) {
+    for (let hasMore = true; hasMore; ) {
       const page = await store.read(place, { horizon, limit: 100 });
       if (!page) throw new Error(`the log does not know its own place ${JSON.stringify(place)}`);
       seen.push(...page.changes.map(({ id }) => Number(Buffer.from(id, 'base64url').toString().split('.')[0])));
       place = page.end;
-      isMore = page.isMore;
+      hasMore = page.hasMore;
     }
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { batching, type LockLimit } from '../../src/database/batch.js';
-import { sharing } from '../../src/database/list/sharing.js';
+import { sharePerTurn } from '../../src/database/list/share-per-turn.js';
 import { testDatabase } from '../support/database.js';
 
 const database = await testDatabase();
@@ -227,7 +227,7 @@ test('two of one key are in batches of their own, in their order', async () => {
 test('what is asked for alike in one turn shares an answer that is younger than all of it, and nothing is kept', async () => {
   let asked = 0;
   let runs = 0;
-  const ask = sharing(
+  const ask = sharePerTurn(
     async (divisor: number) => {
       runs += 1;
       const [quotient] = await tenBy([divisor]);

@@ -143,7 +143,7 @@ test('the pool asks by itself when it opens', async () => {
 test('migrations have Citus change several tables in one transaction', async () => {
   const database = await testDatabase();
   if (!onPostgres) return;
-  const setting = await database.migrating(async (factory) => {
+  const setting = await database.withMigrationAdapter(async (factory) => {
     const adapter = await factory.connect();
     const text = `SELECT current_setting('citus.multi_shard_modify_mode', true) AS mode`;
     const { rows } = await adapter.queryRaw({ sql: text, args: [], argTypes: [] });

@@ -24,7 +24,7 @@ if (template.kind === 'embedded') {
   afterAll(() => pooled.close());
 
   test("migrations are not under the server's statement timeout", async () => {
-    await database.migrating(async (adapter) => {
+    await database.withMigrationAdapter(async (adapter) => {
       const connection = await adapter.connect();
       await connection.executeScript('SELECT pg_sleep(0.1)');
       await connection.dispose();

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
-import { isAbsence } from './sqlstate.js';
+import { mayBecomeReachable } from './sqlstate.js';
 
 /** One SQL statement with its parameters; with a name it is prepared once per connection. */
 export interface Statement {
@@ -14,7 +14,7 @@ export interface Statement {
 }
 
 /** What the database can do at this moment. */
-export interface Condition {
+export interface DatabaseStatus {
   /** Whether it takes writes. A standby does not, nor does a database that is set to read only. */
   readonly writable: boolean;
 }
@@ -23,25 +23,25 @@ export interface Condition {
  * Asks whether the database answers, has the tables, and takes writes. On a standby every transaction is read only. Reads no
  * row: on Citus it asks no worker, as all sessions of the others are served while one is away.
  */
-export async function ping({ probe }: Pick<Database, 'probe'>): Promise<Condition> {
-  const [condition] = await probe<Condition>({
+export async function ping({ probe }: Pick<Database, 'probe'>): Promise<DatabaseStatus> {
+  const [condition] = await probe<DatabaseStatus>({
     text: `SELECT current_setting('transaction_read_only') = 'off' AS writable
       WHERE NOT EXISTS (SELECT FROM checkout_session WHERE false)`,
     values: [],
   });
-  return condition as Condition;
+  return condition as DatabaseStatus;
 }
 
 const firstPause = 250;
 const longestPause = 5000;
 
-export interface ReachabilityOptions {
+export interface WaitOptions {
   /** Milliseconds. */
   readonly timeout: number;
   /** Ends the waiting. */
   readonly signal: AbortSignal;
   /** Told of each attempt that failed, and after how many milliseconds the next is. */
-  readonly onAbsence: (error: unknown, pause: number) => void;
+  readonly onUnreachable: (error: unknown, pause: number) => void;
 }
 
 /**
@@ -49,9 +49,9 @@ export interface ReachabilityOptions {
  *
  * @throws what the last attempt failed with, or at once what waiting does not mend.
  */
-export async function untilReachable(
+export async function waitUntilReachable(
   database: Database,
-  { timeout, signal, onAbsence }: ReachabilityOptions,
+  { timeout, signal, onUnreachable }: WaitOptions,
 ): Promise<void> {
   const end = Date.now() + timeout;
   for (let pause = firstPause; ; pause = Math.min(2 * pause, longestPause)) {
@@ -59,15 +59,15 @@ export async function untilReachable(
       await database.query({ text: 'SELECT 1', values: [] });
       return;
     } catch (error) {
-      if (!isAbsence(error) || Date.now() + pause > end) throw error;
-      onAbsence(error, pause);
+      if (!mayBecomeReachable(error) || Date.now() + pause > end) throw error;
+      onUnreachable(error, pause);
       await setTimeout(pause, undefined, { signal });
     }
   }
 }
 
 /** Connections to the database, at this moment. */
-export interface Pool {
+export interface PoolUsage {
   readonly limit: number;
   readonly size: number;
   readonly idle: number;
@@ -92,9 +92,11 @@ export interface Database {
    * Runs work with what the schema engine needs: an adapter on a connection of its own. Only one process
    * at a time is inside.
    */
-  migrating<Result>(work: (adapter: SqlMigrationAwareDriverAdapterFactory) => Promise<Result>): Promise<Result>;
+  withMigrationAdapter<Result>(
+    work: (adapter: SqlMigrationAwareDriverAdapterFactory) => Promise<Result>,
+  ): Promise<Result>;
   /** Where there are connections, what they do. */
-  readonly pool?: () => Pool;
+  readonly pool?: () => PoolUsage;
   /** Where there may be workers of Citus, the statements that failed with one. */
   readonly workerFailures?: () => number;
   /** Waits for what is running, then lets go of every connection, file and lock. */

@@ -47,7 +47,7 @@ export async function openPGlite(options: PGliteOptions): Promise<Database> {
     query: queryOn(pglite),
     probe: queryOn(pglite),
     transaction: (work) => pglite.transaction((transaction) => work(queryOn(transaction as unknown as PGlite))),
-    migrating: (work) => work(adapter),
+    withMigrationAdapter: (work) => work(adapter),
     close: () => pglite.close(),
   };
 }

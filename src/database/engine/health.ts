@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { Problem } from '../../errors.js';
-import { type Condition, type Database, ping } from './database.js';
+import { type Database, type DatabaseStatus, ping } from './database.js';
 import { pendingMigrations } from './migrate.js';
 import { databaseProblem } from './sqlstate.js';
 
@@ -13,11 +13,11 @@ const limit = 2000;
  *
  * @returns the check. It throws the reason why the service cannot serve.
  */
-export function healthCheck({ probe }: Database): () => Promise<Condition> {
+export function healthCheck({ probe }: Database): () => Promise<DatabaseStatus> {
   let isMigrated = false;
-  let current: Promise<Condition> | undefined;
+  let current: Promise<DatabaseStatus> | undefined;
 
-  async function check(): Promise<Condition> {
+  async function check(): Promise<DatabaseStatus> {
     try {
       if (!isMigrated && (await pendingMigrations({ query: probe })).length > 0) {
         throw new Problem('database-unavailable', { detail: 'The database lacks migrations.' });

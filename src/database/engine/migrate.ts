@@ -24,7 +24,7 @@ export const prismaDirectory = fileURLToPath(new URL('../../../prisma/', import.
 export async function migrate(database: Database, directory = prismaDirectory): Promise<string[]> {
   if ((await pendingMigrations(database, directory)).length === 0) return [];
   const migrationsList = await readMigrations(directory);
-  return database.migrating((adapter) =>
+  return database.withMigrationAdapter((adapter) =>
     withSchemaEngine(adapter, async (engine) => {
       const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList, filters: noFilters });
       return appliedMigrationNames;

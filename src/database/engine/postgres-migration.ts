@@ -28,7 +28,7 @@ type Work<Result> = (adapter: PrismaPg) => Promise<Result>;
  *
  * @throws when the connection that holds the lock is lost: another process may migrate from then on.
  */
-export async function migrating<Result>(url: string, work: Work<Result>): Promise<Result> {
+export async function withMigrationLock<Result>(url: string, work: Work<Result>): Promise<Result> {
   const holder = new pg.Client({ connectionString: url, ...migrationSettings, keepAlive: true });
   const lost = new Promise<never>((_, reject) => {
     // pg emits a failure that no statement meets. Without a listener it would end the process.

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import pg from 'pg';
 import { expandShardHints, isCitus, watchWorkers } from './citus.js';
 import type { Database, Statement } from './database.js';
-import { migrating } from './postgres-migration.js';
+import { withMigrationLock } from './postgres-migration.js';
 import { runPrepared } from './prepared.js';
 import { endsConnection, isReadOnlyRefusal, isStalePlan } from './sqlstate.js';
 
@@ -178,7 +178,7 @@ export function openPostgres(options: PostgresOptions): Database {
     },
     probe: async <Row>({ text, values }: Statement) => (await probes.query(text, [...values])).rows as Row[],
     transaction: (work) => transaction(work),
-    migrating: (work) => migrating(options.directUrl ?? options.url, work),
+    withMigrationAdapter: (work) => withMigrationLock(options.directUrl ?? options.url, work),
     pool: () => ({
       limit: options.poolSize,
       size: pool.totalCount,

@@ -63,7 +63,7 @@ const problemByDriverMessage: readonly [RegExp, ProblemCode][] = [
 ];
 
 /** Whether the database is not there, and may come by itself: a wrong password or name does not mend. */
-export function isAbsence(error: unknown): boolean {
+export function mayBecomeReachable(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   const isRefused = typeof code === 'string' && /^(28|3D)/.test(code);
   return !isRefused && databaseProblem(error)?.code === 'database-unavailable';

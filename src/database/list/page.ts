@@ -5,7 +5,7 @@ import type { Database } from '../engine/database.js';
 import { Prisma } from '../generated/client.js';
 import { type Documents, type DocumentsReader, documentsReader, separator } from './batch.js';
 import { countedRows, type ListTable, type PageStatement, pageStatements } from './plan.js';
-import { sharing } from './sharing.js';
+import { sharePerTurn } from './share-per-turn.js';
 
 /** A page of a list, and where the neighbouring pages begin. */
 export interface StoredPage {
@@ -25,7 +25,7 @@ export function listReader(
   onBatch?: BatchObserver,
 ): (query: ListQuery) => Promise<StoredPage> {
   const read = documentsReader(database, onBatch);
-  return sharing(async (query: ListQuery) => {
+  return sharePerTurn(async (query: ListQuery) => {
     const [found, count] = await Promise.all([
       readPage(read, pageStatements(table, query), query),
       countOf(database, table, query),
@@ -34,15 +34,15 @@ export function listReader(
   }, JSON.stringify);
 }
 
-function stored(query: ListQuery, { text, isAscii, more }: Page, count: number | null): StoredPage {
+function stored(query: ListQuery, { text, isAscii, hasMore }: Page, count: number | null): StoredPage {
   const { cursor, ordering } = query;
   const neighbour = (side: Cursor['side'], document: string): Cursor | undefined => {
     if (document !== '') return cursorAt(JSON.parse(document), ordering, side);
     return cursor && { ...cursor, side };
   };
   const backward = cursor?.side === 'before';
-  const hasNext = backward || more;
-  const hasPrevious = backward ? more : cursor !== undefined;
+  const hasNext = backward || hasMore;
+  const hasPrevious = backward ? hasMore : cursor !== undefined;
   return {
     results: text,
     isAscii,
@@ -66,7 +66,7 @@ function lastOf(documents: string): string {
 interface Page {
   readonly text: string;
   readonly isAscii: boolean;
-  readonly more: boolean;
+  readonly hasMore: boolean;
 }
 
 /** Reads the documents of a page with its statements, one after the other until the page is full. */
@@ -93,7 +93,7 @@ export async function readPage(
   return {
     text: isReversed ? documents.split(separator).reverse().join(separator) : documents,
     isAscii,
-    more: count > limit,
+    hasMore: count > limit,
   };
 }
 

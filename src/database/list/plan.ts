@@ -15,7 +15,7 @@ export interface ListTable {
   /** The condition of the rows that are listed, of the table `s`. */
   readonly where?: string;
   /** What the other rows have in the ordering columns, as SQL: less than every row that is listed. An index skips them as a range. */
-  readonly unlisted?: Readonly<Record<string, string>>;
+  readonly hiddenValues?: Readonly<Record<string, string>>;
   /** The kinds of the ordering columns. */
   readonly kinds: Readonly<Record<string, ColumnKind>>;
   /** The SQL of a row's JSON, of the table `s`. */
@@ -56,9 +56,9 @@ export function pageStatements(
   const isBackward = cursor?.side === 'before';
   const isDescending = ordering.descending !== isBackward;
   const beyond = Prisma.raw(isDescending ? '<' : '>');
-  const unlisted = isCompared ? undefined : table.unlisted?.[ordering.column];
-  const hasValue = unlisted
-    ? [Prisma.sql`${name} > ${Prisma.raw(unlisted)}`]
+  const hiddenValue = isCompared ? undefined : table.hiddenValues?.[ordering.column];
+  const hasValue = hiddenValue
+    ? [Prisma.sql`${name} > ${Prisma.raw(hiddenValue)}`]
     : isNullable
       ? [Prisma.sql`${name} IS NOT NULL`]
       : [];

@@ -36,7 +36,7 @@ const findStripeData = oneOf('s.stripe_data::text');
 export const sessionTable: ListTable = {
   name: 'checkout_session',
   where: 's.version <> 0',
-  unlisted: tombstoneOrder,
+  hiddenValues: tombstoneOrder,
   kinds: Object.fromEntries(columns.map(({ name, kind }) => [name, kind])),
   nullable: ['created'],
   document: (include) => (include === 'payment' ? documentWithPayment : 's.document'),

@@ -185,8 +185,8 @@ export function stripeReadStore(database: Database, ownAccount?: string, onBatch
         include: query.withLineItems ? 'line_items' : undefined,
       };
       const statements = pageStatements(rawTable, listed, [...visibleTo(view, ownAccount), ...raw]);
-      const { text, isAscii, more } = await readPage(readDocuments, statements, listed);
-      return { results: text, isAscii, hasMore: more };
+      const { text, isAscii, hasMore } = await readPage(readDocuments, statements, listed);
+      return { results: text, isAscii, hasMore };
     },
   };
 }

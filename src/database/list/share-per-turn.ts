@@ -2,7 +2,7 @@
  * Lets equal items that arrive in one turn of the event loop share one result. The run starts after the last of them
  * arrived, and nothing is kept. An item that arrives while nothing runs starts at once.
  */
-export function sharing<Item, Result>(
+export function sharePerTurn<Item, Result>(
   run: (item: Item) => Promise<Result>,
   keyOf: (item: Item) => string,
 ): (item: Item) => Promise<Result> {
