@@ -2,59 +2,62 @@ import { setTimeout } from 'node:timers/promises';
 import type { SqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
 import { mayBecomeReachable } from './sqlstate.js';
 
-/** One SQL statement with its parameters; with a name it is prepared once per connection. */
+/** One SQL statement with its parameters. */
 export interface Statement {
+  /** With a name the statement is prepared once per connection. */
   readonly name?: string;
   readonly text: string;
   readonly values: readonly unknown[];
-  /** Milliseconds to wait for a lock, on PostgreSQL. Without it the statement timeout bounds the wait. */
+  /** Milliseconds to wait for a lock. Without it the statement timeout bounds the wait. The embedded database ignores it. */
   readonly lockTimeout?: number | undefined;
-  /** The ids of the sessions that it is about. Citus reads their shards alone. */
+  /** The ids of the sessions that the statement reads or writes. Citus visits only their shards. */
   readonly ids?: readonly string[];
 }
 
-/** What the database can do at this moment. */
+/** The result of a health check. */
 export interface DatabaseStatus {
-  /** Whether it takes writes. A standby does not, nor does a database that is set to read only. */
+  /** Whether the database accepts writes. A standby and a database set to read only do not. */
   readonly writable: boolean;
 }
 
 /**
- * Asks whether the database answers, has the tables, and takes writes. On a standby every transaction is read only. Reads no
- * row: on Citus it asks no worker, as all sessions of the others are served while one is away.
+ * Checks that the database answers and has its tables, and returns whether it accepts writes. On a standby every transaction
+ * is read only. The WHERE false keeps a Citus coordinator from asking its workers: while one worker is down, the service
+ * still serves the sessions of the others.
  */
 export async function ping({ probe }: Pick<Database, 'probe'>): Promise<DatabaseStatus> {
-  const [condition] = await probe<DatabaseStatus>({
+  const [status] = await probe<DatabaseStatus>({
     text: `SELECT current_setting('transaction_read_only') = 'off' AS writable
       WHERE NOT EXISTS (SELECT FROM checkout_session WHERE false)`,
     values: [],
   });
-  return condition as DatabaseStatus;
+  return status as DatabaseStatus;
 }
 
+/** Milliseconds of backoff between two attempts: the first pause, doubled each time up to the limit. */
 const firstPause = 250;
-const longestPause = 5000;
+const maxPause = 5000;
 
 export interface WaitOptions {
-  /** Milliseconds. */
+  /** Maximum milliseconds to wait. */
   readonly timeout: number;
-  /** Ends the waiting. */
+  /** Aborts the wait. */
   readonly signal: AbortSignal;
-  /** Told of each attempt that failed, and after how many milliseconds the next is. */
+  /** Receives the error of each failed attempt and the milliseconds until the next one. */
   readonly onUnreachable: (error: unknown, pause: number) => void;
 }
 
 /**
- * Waits for a database that is not there yet, as one that starts beside the service may not be.
+ * Waits until the database answers. A database that starts together with the service may need some seconds.
  *
- * @throws what the last attempt failed with, or at once what waiting does not mend.
+ * @throws the error of the last attempt after the timeout, or at once an error that waiting cannot fix.
  */
 export async function waitUntilReachable(
   database: Database,
   { timeout, signal, onUnreachable }: WaitOptions,
 ): Promise<void> {
   const end = Date.now() + timeout;
-  for (let pause = firstPause; ; pause = Math.min(2 * pause, longestPause)) {
+  for (let pause = firstPause; ; pause = Math.min(2 * pause, maxPause)) {
     try {
       await database.query({ text: 'SELECT 1', values: [] });
       return;
@@ -66,39 +69,36 @@ export async function waitUntilReachable(
   }
 }
 
-/** Connections to the database, at this moment. */
+/** The number of connections in the pool. */
 export interface PoolUsage {
   readonly limit: number;
   readonly size: number;
   readonly idle: number;
-  /** Statements that wait for one. */
+  /** Number of statements that wait for a connection. */
   readonly waiting: number;
 }
 
-/** What the service asks of a database, PostgreSQL and the embedded one alike. */
+/** The database behind the service: PostgreSQL, Citus or the embedded database. */
 export interface Database {
-  /** For people: where the data is, without credentials. */
+  /** Location of the data, for messages. It holds no credentials. */
   readonly description: string;
-  /** Runs one statement and commits it. What fails carries PostgreSQL's SQLSTATE or the driver's code. */
+  /** Runs one statement and commits it. An error carries PostgreSQL's SQLSTATE or the driver's code. */
   query<Row>(statement: Statement): Promise<Row[]>;
   /**
-   * Runs a statement of the health checks, on a connection of their own: statements of requests may hold all others for
-   * seconds. Fails after about a second where the database does not answer.
+   * Runs a statement of a health check. On PostgreSQL it has its own connection, because requests may hold all others for
+   * seconds, and it fails after about a second if the database does not answer.
    */
   readonly probe: Database['query'];
-  /** Runs several statements as one: all committed when it resolves, or none. */
+  /** Runs work in a transaction. Commits it when the work resolves, and rolls it back when the work rejects. */
   transaction<Result>(work: (query: Database['query']) => Promise<Result>): Promise<Result>;
-  /**
-   * Runs work with what the schema engine needs: an adapter on a connection of its own. Only one process
-   * at a time is inside.
-   */
+  /** Runs work with the adapter that Prisma's schema engine needs. Only one process at a time runs such work. */
   withMigrationAdapter<Result>(
     work: (adapter: SqlMigrationAwareDriverAdapterFactory) => Promise<Result>,
   ): Promise<Result>;
-  /** Where there are connections, what they do. */
+  /** Returns the use of the connection pool. The embedded database has no pool. */
   readonly pool?: () => PoolUsage;
-  /** Where there may be workers of Citus, the statements that failed with one. */
+  /** Returns the number of statements that failed because a Citus worker did. The embedded database has no workers. */
   readonly workerFailures?: () => number;
-  /** Waits for what is running, then lets go of every connection, file and lock. */
+  /** Waits for the running statements, then releases every connection, file and lock. */
   close(): Promise<void>;
 }

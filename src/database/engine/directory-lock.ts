@@ -7,11 +7,11 @@ import { join, resolve } from 'node:path';
 import { OperatorError } from '../../errors.js';
 
 /**
- * Takes a folder for this process alone, by listening on a local socket in it. The operating system lets go
- * of it however the process ends, so neither kill -9 nor a pid used again leaves the folder locked.
+ * Locks a folder for this process by listening on a local socket in it. The operating system closes the socket however the
+ * process ends, so neither `kill -9` nor a reused process id leaves the folder locked.
  *
- * @returns a function that lets go of the folder.
- * @throws when another process holds it.
+ * @returns a function that unlocks the folder.
+ * @throws DirectoryInUse when another process holds the lock.
  */
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
   const path = socketPath(directory);
@@ -25,47 +25,47 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
 }
 
 /**
- * Listens in the place of a process that was killed. Of those that find what it left at once, only the one that
- * makes the folder beside it goes on.
+ * Replaces the socket file that a killed process left behind. Several processes may find it at the same time. Creating the
+ * takeover folder is atomic, so only one of them continues: without it one process could delete the socket of another.
  *
- * @returns false when another process holds the path or is taking it over.
+ * @returns false when another process listens on the path or is taking it over.
  */
 async function takeOver(server: Server, path: string): Promise<boolean> {
-  if (process.platform === 'win32') return false; // Pipes go with their process.
-  const turn = `${path}.turn`;
+  if (process.platform === 'win32') return false; // A named pipe ends with its process.
+  const takeoverFolder = `${path}.turn`;
   try {
-    await mkdir(turn);
+    await mkdir(takeoverFolder);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    if (!(await isForgotten(turn))) return false;
+    if (!(await isAbandoned(takeoverFolder))) return false;
   }
   try {
-    if (await isAlive(path)) return false;
+    if (await isListening(path)) return false;
     await rm(path, { force: true });
     return await listen(server, path);
   } finally {
-    await rm(turn, { recursive: true, force: true });
+    await rm(takeoverFolder, { recursive: true, force: true });
   }
 }
 
-/** Milliseconds after which a turn was left by a process that was killed in it. */
-const turnTimeout = 10_000;
+/** Milliseconds after which a takeover folder counts as abandoned: its process was killed during the takeover. */
+const takeoverTimeout = 10_000;
 
-async function isForgotten(turn: string): Promise<boolean> {
-  const { mtimeMs } = await stat(turn).catch(() => ({ mtimeMs: Date.now() }));
-  return Date.now() - mtimeMs > turnTimeout;
+async function isAbandoned(takeoverFolder: string): Promise<boolean> {
+  const { mtimeMs } = await stat(takeoverFolder).catch(() => ({ mtimeMs: Date.now() }));
+  return Date.now() - mtimeMs > takeoverTimeout;
 }
 
 export class DirectoryInUse extends OperatorError {
   constructor(directory: string) {
     super(
-      `Another process has the embedded database in ${directory} open, and only one at a time can. Stop it, or choose another folder with DATA_DIR, or use a PostgreSQL server with DATABASE_URL.`,
+      `Another process uses the embedded database in ${directory}, and only one process at a time can. Stop that process, choose another folder with DATA_DIR, or use a PostgreSQL server with DATABASE_URL.`,
     );
     this.name = 'DirectoryInUse';
   }
 }
 
-/** What fits into a socket's address on every system (macOS has 104 bytes with the final zero). */
+/** Maximum bytes of a socket's path on every system. macOS has 104 bytes, including the final zero. */
 const maxSocketPath = 103;
 
 function socketPath(directory: string): string {
@@ -88,13 +88,13 @@ async function listen(server: Server, path: string): Promise<boolean> {
   }
 }
 
-async function isAlive(path: string): Promise<boolean> {
+async function isListening(path: string): Promise<boolean> {
   const socket = connect(path);
   try {
     await once(socket, 'connect');
     return true;
   } catch (error) {
-    // Refused: nobody listens. Gone: it has just been let go of.
+    // ECONNREFUSED: no process listens. ENOENT: its process has just unlocked the folder.
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ECONNREFUSED' || code === 'ENOENT') return false;
     throw error;

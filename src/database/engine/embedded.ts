@@ -12,9 +12,9 @@ export function isEmbeddedDatabase(directory: string): boolean {
 }
 
 /**
- * Opens the embedded database: PostgreSQL compiled to WebAssembly, inside this process, its data in a folder.
+ * Opens the embedded database: PostgreSQL compiled to WebAssembly, which runs in this process and keeps its data in a folder.
  *
- * @throws when another process has the folder open: it holds the whole database in its memory.
+ * @throws DirectoryInUse when another process has the folder open. Each process holds the whole database in its memory.
  */
 export async function openEmbedded(directory: string): Promise<Database> {
   await mkdir(directory, { recursive: true });
@@ -32,7 +32,7 @@ export async function openEmbedded(directory: string): Promise<Database> {
   }
 }
 
-/** Opens PGlite with whatever keeps its data: a folder, memory, a dump. */
+/** Opens PGlite on a folder, in memory, or from a dump. */
 export async function openPGlite(options: PGliteOptions): Promise<Database> {
   const pglite = await PGlite.create(options);
   const adapter = new MigrationAdapter(pglite);
@@ -52,7 +52,7 @@ export async function openPGlite(options: PGliteOptions): Promise<Database> {
   };
 }
 
-/** Prisma's adapter with its scripts awaited: its own reports a script that fails as done (0.7). */
+/** Prisma's adapter, except that executeScript waits for the script. The original reports a failed script as done (0.7). */
 class MigrationAdapter extends PrismaPGlite {
   readonly #pglite: PGlite;
 

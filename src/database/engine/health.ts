@@ -4,30 +4,30 @@ import { type Database, type DatabaseStatus, ping } from './database.js';
 import { pendingMigrations } from './migrate.js';
 import { databaseProblem } from './sqlstate.js';
 
-/** Milliseconds for all statements of a check: less than the three seconds that orchestrators are told to wait. */
-const limit = 2000;
+/** Milliseconds for all statements of a check. The documented probes of an orchestrator wait three seconds. */
+const checkTimeout = 2000;
 
 /**
- * Returns the check that the database answers and has its migrations, which are looked for again only after a failure.
- * Checks that are asked for at the same time share one: they have one connection.
+ * Returns a function that checks that the database answers and has its migrations. It looks for the migrations at first and
+ * after each failure. Concurrent calls share one check, because health checks have one connection.
  *
- * @returns the check. It throws the reason why the service cannot serve.
+ * @returns the check. It throws a Problem or the database's error when the service cannot serve.
  */
 export function healthCheck({ probe }: Database): () => Promise<DatabaseStatus> {
   let isMigrated = false;
-  let current: Promise<DatabaseStatus> | undefined;
+  let checkInFlight: Promise<DatabaseStatus> | undefined;
 
   async function check(): Promise<DatabaseStatus> {
     try {
       if (!isMigrated && (await pendingMigrations({ query: probe })).length > 0) {
         throw new Problem('database-unavailable', { detail: 'The database lacks migrations.' });
       }
-      const condition = await ping({ probe });
+      const status = await ping({ probe });
       isMigrated = true;
-      return condition;
+      return status;
     } catch (error) {
       isMigrated = false;
-      // A timeout here is no query's fault: the table is locked, or the server does not come to it.
+      // These statements are cheap. A timeout means that a table is locked or the server is overloaded.
       if (databaseProblem(error)?.code !== 'query-timeout') throw error;
       const detail = 'The database did not answer in time: it is overloaded, or its tables are locked.';
       throw new Problem('database-unavailable', { detail, cause: error });
@@ -35,14 +35,14 @@ export function healthCheck({ probe }: Database): () => Promise<DatabaseStatus> 
   }
 
   return () => {
-    current ??= check().finally(() => {
-      current = undefined;
+    checkInFlight ??= check().finally(() => {
+      checkInFlight = undefined;
     });
-    return Promise.race([current, late()]);
+    return Promise.race([checkInFlight, failAfterTimeout()]);
   };
 }
 
-async function late(): Promise<never> {
-  await setTimeout(limit, undefined, { ref: false });
+async function failAfterTimeout(): Promise<never> {
+  await setTimeout(checkTimeout, undefined, { ref: false });
   throw new Problem('database-unavailable');
 }

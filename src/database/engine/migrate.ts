@@ -10,16 +10,16 @@ import type { MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
 import { OperatorError } from '../../errors.js';
 import type { Database } from './database.js';
 
-/** `prisma/`, beside `src/` and `dist/` alike. */
+/** The folder `prisma/`. It stands beside both `src/` and `dist/`, so the same relative path leads there. */
 export const prismaDirectory = fileURLToPath(new URL('../../../prisma/', import.meta.url));
 
 /**
- * Brings the database up to the migrations of a folder, with Prisma's own engine and its own
- * `_prisma_migrations` table. Safe when several processes start at once.
+ * Applies the pending migrations of a folder with Prisma's schema engine, which records them in `_prisma_migrations`. Several
+ * processes may call it at the same time.
  *
- * @param directory the folder that has `migrations/` in it.
- * @returns the names of the migrations that were applied now.
- * @throws when one fails: nothing must run on a half-migrated database.
+ * @param directory the folder that contains `migrations/`.
+ * @returns the names of the applied migrations.
+ * @throws OperatorError when a migration fails. Nothing must run on a half-migrated database.
  */
 export async function migrate(database: Database, directory = prismaDirectory): Promise<string[]> {
   if ((await pendingMigrations(database, directory)).length === 0) return [];
@@ -33,8 +33,8 @@ export async function migrate(database: Database, directory = prismaDirectory): 
 }
 
 /**
- * The migrations of the folder that the database does not have yet, or has half of. Spares a start the
- * loading of the schema engine when there is none; migrations of a newer release are no concern.
+ * Returns the names of the migrations that the database lacks, and of those that failed in it. This query spares most starts
+ * the loading of the schema engine. It ignores migrations of a newer release.
  */
 export async function pendingMigrations(
   database: Pick<Database, 'query'>,
@@ -57,10 +57,10 @@ export async function pendingMigrations(
 }
 
 /**
- * Requires a database that has all migrations of this release.
+ * Checks that the database has all migrations of this release.
  *
- * @param reason why they are not applied now, for the message.
- * @throws OperatorError when it lacks one.
+ * @param reason the reason why they are not applied now, for the message.
+ * @throws OperatorError when the database lacks a migration.
  */
 export async function requireMigrations(database: Database, reason: string): Promise<void> {
   const pending = await pendingMigrations(database);
@@ -69,13 +69,17 @@ export async function requireMigrations(database: Database, reason: string): Pro
   throw new OperatorError(`The database lacks ${count}, and ${reason}: run npm run migrate.`);
 }
 
-/** Runs work with the schema engine on an adapter's database. */
+/**
+ * Runs work with the schema engine on the database of an adapter.
+ *
+ * @throws OperatorError with the failure in one line.
+ */
 export async function withSchemaEngine<Result>(
   adapter: SqlMigrationAwareDriverAdapterFactory,
   work: (engine: SchemaEngine) => Promise<Result>,
 ): Promise<Result> {
-  loading ??= loadSchemaEngine();
-  const { SchemaEngine } = await loading;
+  engineBindings ??= loadSchemaEngine();
+  const { SchemaEngine } = await engineBindings;
   const datamodel: [string, string] = ['schema.prisma', await readFile(`${prismaDirectory}/schema.prisma`, 'utf8')];
   const bound = bindMigrationAwareSqlAdapterFactory(adapter);
   try {
@@ -91,8 +95,8 @@ export async function withSchemaEngine<Result>(
 }
 
 /**
- * Returns what failed in the engine, in one line. The engine's message has a stack of WebAssembly below it, and in place of
- * an error of the adapter only the error's number.
+ * Returns the failure of the schema engine in one line. Below the engine's message stands a WebAssembly stack. For an error of
+ * the adapter the message holds only a number, under which the registry has the error.
  */
 function engineMessage({ message }: Error, errors: ErrorRegistry): string {
   const number = /External error id#(\d+)/.exec(message)?.[1];
@@ -103,7 +107,7 @@ function engineMessage({ message }: Error, errors: ErrorRegistry): string {
   return `The database cannot be migrated: ${reason}${migration ? ` (${migration})` : ''}`;
 }
 
-// TypeScript knows WebAssembly only together with a browser's globals.
+// TypeScript declares WebAssembly only in its library "dom", with all globals of a browser.
 declare const WebAssembly: {
   instantiate(bytes: Uint8Array, imports: object): Promise<{ instance: { exports: Record<string, () => void> } }>;
 };
@@ -112,10 +116,10 @@ type Bindings = typeof import('@prisma/schema-engine-wasm/schema_engine_bg') & {
   __wbg_set_wasm(exports: object): void;
 };
 
-/** Once per process: its JavaScript keeps views of the first instance's memory. */
-let loading: Promise<Bindings> | undefined;
+/** Loaded once per process: the engine's JavaScript keeps views of the memory of its first instance. */
+let engineBindings: Promise<Bindings> | undefined;
 
-/** Instantiates the engine by hand: Node 20 and 22 cannot import `.wasm`, which its own entry point does. */
+/** Instantiates the schema engine. The package's own entry point imports `.wasm`, which Node 20 and 22 cannot do. */
 async function loadSchemaEngine(): Promise<Bindings> {
   const name = '@prisma/schema-engine-wasm/schema_engine_bg';
   const bindings = (await import(name)) as Bindings;
@@ -128,6 +132,7 @@ async function loadSchemaEngine(): Promise<Bindings> {
   return bindings;
 }
 
+/** Filters of the schema engine that exclude no table and no enum. */
 export const noFilters = { externalTables: [], externalEnums: [] };
 
 async function migrationNames(directory: string): Promise<string[]> {
@@ -138,7 +143,7 @@ async function migrationNames(directory: string): Promise<string[]> {
     .sort();
 }
 
-/** The migrations of a folder as the schema engine takes them. */
+/** Reads the migrations of a folder into the schema engine's input. */
 export async function readMigrations(directory = prismaDirectory): Promise<MigrationList> {
   const baseDir = `${directory}/migrations`;
   const names = await migrationNames(directory);

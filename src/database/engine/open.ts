@@ -5,11 +5,11 @@ import type { Database } from './database.js';
 interface OpenOptions {
   onIdleError?: (error: Error) => void;
   onWorkerFailure?: (error: Error) => void;
-  /** Whether to fail where there is no embedded database, rather than to create one. */
+  /** Whether to fail if there is no embedded database, instead of creating one. */
   mustExist?: boolean;
 }
 
-/** Opens the database that the configuration names. Each driver is loaded only when it is the one. */
+/** Opens the database that the configuration names, and loads only the driver of that database. */
 export async function openDatabase(config: Config, { mustExist, ...listeners }: OpenOptions = {}): Promise<Database> {
   if (config.DATABASE_URL === undefined) {
     const { isEmbeddedDatabase, openEmbedded } = await import('./embedded.js');

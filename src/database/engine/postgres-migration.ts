@@ -4,16 +4,17 @@ import { OperatorError } from '../../errors.js';
 import { assertMayMigrate } from './rights.js';
 import { retrying } from './sqlstate.js';
 
-/** Migrations of a PostgreSQL: one process at a time, on connections that no request uses. */
+/** Migrates PostgreSQL: one process at a time, on connections that no request uses. */
 
-/** Any number, as long as every version of the service uses the same; not the one of Prisma's own lock. */
+/** The key of the advisory lock. Every version of the service must use the same. It differs from the key of Prisma's lock. */
 const migrationLock = 2_024_110_722;
+/** Milliseconds. */
 const lockTimeout = 5000;
-/** After lock_not_available and deadlock_detected. */
+/** Retries after lock_not_available and deadlock_detected. */
 const lockRetries = { codes: ['55P03', '40P01'], attempts: 24, pause: 100 };
 /**
- * Of the connections that migrate: the role may have a statement timeout, which is for requests. Citus takes a migration
- * that changes several distributed tables on one connection to each worker; elsewhere nothing reads its setting.
+ * Settings of the connections that migrate. The role may have a statement timeout, which is meant for requests. Citus accepts
+ * a migration that changes several distributed tables only in its sequential mode. PostgreSQL alone ignores that setting.
  */
 const migrationSettings = {
   lock_timeout: lockTimeout,
@@ -23,34 +24,34 @@ const migrationSettings = {
 type Work<Result> = (adapter: PrismaPg) => Promise<Result>;
 
 /**
- * Holds an advisory lock while migrating, so that replicas that start together migrate one after the other.
- * Waiting for locks is short and repeated: a statement queueing for a table's lock holds up all who come after it.
+ * Runs work under an advisory lock, so that replicas that start at the same time migrate one after the other. Waits for locks
+ * in short attempts: while a statement queues for a table's lock, all later statements on that table queue behind it.
  *
- * @throws when the connection that holds the lock is lost: another process may migrate from then on.
+ * @throws OperatorError when the connection that holds the lock is lost, because another process may then start to migrate.
  */
 export async function withMigrationLock<Result>(url: string, work: Work<Result>): Promise<Result> {
-  const holder = new pg.Client({ connectionString: url, ...migrationSettings, keepAlive: true });
+  const lockClient = new pg.Client({ connectionString: url, ...migrationSettings, keepAlive: true });
   const lost = new Promise<never>((_, reject) => {
-    // pg emits a failure that no statement meets. Without a listener it would end the process.
-    holder.on('error', (cause) => reject(new OperatorError(lockIsLost(cause), { cause })));
+    // pg emits the failure of an idle connection as an event. Without a listener the event would end the process.
+    lockClient.on('error', (cause) => reject(new OperatorError(lostMessage(cause), { cause })));
   });
   lost.catch(() => {});
-  await holder.connect();
+  await lockClient.connect();
   try {
     const lock = { text: 'SELECT pg_advisory_lock($1)', values: [migrationLock] };
-    await assertMayMigrate(async ({ text, values }) => (await holder.query(text, [...values])).rows);
-    await Promise.race([retrying(() => holder.query(lock), lockRetries), lost]);
+    await assertMayMigrate(async ({ text, values }) => (await lockClient.query(text, [...values])).rows);
+    await Promise.race([retrying(() => lockClient.query(lock), lockRetries), lost]);
     return await Promise.race([withPool(url, lost, work), lost]);
   } finally {
-    await holder.end();
+    await lockClient.end();
   }
 }
 
-function lockIsLost({ message }: Error): string {
-  return `The database was lost while migrating (${message}). Start again: what was not committed will be applied then.`;
+function lostMessage({ message }: Error): string {
+  return `The database was lost while migrating (${message}). Start again: the next start applies the remaining migrations.`;
 }
 
-/** Runs work on a pool of its own, whose connections end when the lock is lost. */
+/** Runs work on a pool of its own. Its connections are destroyed when the lock is lost. */
 async function withPool<Result>(url: string, lost: Promise<never>, work: Work<Result>): Promise<Result> {
   const pool = new pg.Pool({ connectionString: url, ...migrationSettings, max: 2 });
   pool.on('error', () => {});
@@ -66,9 +67,9 @@ async function withPool<Result>(url: string, lost: Promise<never>, work: Work<Re
 }
 
 /**
- * Prisma's adapter with its scripts sent whole: its own splits them at every semicolon, those inside
- * function bodies too (adapter-pg 7.10). One script is one implicit transaction, so a migration that
- * fails leaves nothing behind, and can be repeated.
+ * Prisma's adapter, except that it sends a script as a whole. The original splits a script at every semicolon, even inside a
+ * function body (adapter-pg 7.10). PostgreSQL runs a whole script as one implicit transaction, so a failed migration leaves
+ * nothing behind and can be retried.
  */
 class MigrationAdapter extends PrismaPg {
   override async connect() {

@@ -9,105 +9,106 @@ import { endsConnection, isReadOnlyRefusal, isStalePlan } from './sqlstate.js';
 export interface PostgresOptions {
   /** `postgresql://…` */
   url: string;
-  /** For migrations, past a pooler; `url` when absent. */
+  /** URL for migrations, past a pooler. Defaults to `url`. */
   directUrl?: string | undefined;
-  /** Connections at most. */
+  /** Maximum number of connections. */
   poolSize: number;
-  /** Milliseconds a statement may take, and a request may wait for a connection. */
+  /** Maximum milliseconds of a statement, and of a wait for a connection. */
   statementTimeout: number;
   /**
-   * False behind a pooler in transaction mode, whose connections are not ours: nothing is kept on them, and the
-   * statement timeout is what the server sets for the role.
+   * Whether to prepare statements and set the statement timeout on each connection. It must be false behind a pooler in
+   * transaction mode, which shares its connections with other clients. The server's setting for the role applies then.
    */
   preparedStatements: boolean;
-  /** Told of connections that fail while idle; the pool replaces them by itself. */
+  /** Receives the error of a connection that fails while idle. The pool replaces that connection by itself. */
   onIdleError?: (error: Error) => void;
-  /** Told of a failing worker of a Citus cluster, once in a while. */
+  /** Receives the failure of a Citus worker, at most once every ten seconds. */
   onWorkerFailure?: (error: Error) => void;
 }
 
-/** Milliseconds past its own timeout after which a server that says nothing is taken for gone. */
-const silence = 1000;
+/** Milliseconds after the statement timeout at which a silent server counts as gone. */
+const silenceMargin = 1000;
 
 /**
- * Ends a connection on which a statement is under way and nothing has moved for so many milliseconds. pg's own
- * `query_timeout` is a timer for each statement, and what was read lay in memory until the next full collection (8.23):
- * a third of what the process took.
+ * Destroys a connection if a statement is in flight and the socket has been silent for `timeout` milliseconds. It replaces
+ * pg's `query_timeout`, which starts a timer for each statement. That timer keeps the rows of the statement in memory until
+ * the next full garbage collection (pg 8.23), which promoted a third of the young heap.
  */
-function endWhenSilent({ connection }: pg.PoolClient, timeout: number): void {
+function destroyWhenSilent({ connection }: pg.PoolClient, timeout: number): void {
   const stream = connection.stream as Socket;
-  let settled = stream.bytesWritten;
-  // Before pg's own listener, which may send the next statement.
+  let bytesAtLastReply = stream.bytesWritten;
+  // The listener must run before pg's own, which may send the next statement.
   connection.prependListener('readyForQuery', () => {
-    settled = stream.bytesWritten;
+    bytesAtLastReply = stream.bytesWritten;
   });
   stream.setTimeout(timeout);
   stream.on('timeout', () => {
-    if (stream.bytesWritten === settled) return;
-    stream.destroy(Object.assign(new Error('The database server says nothing.'), { code: 'ETIMEDOUT' }));
+    if (stream.bytesWritten === bytesAtLastReply) return; // No statement is in flight.
+    stream.destroy(Object.assign(new Error('The database server stopped answering.'), { code: 'ETIMEDOUT' }));
   });
 }
 
-/** Milliseconds that a connection is kept at least, though its server refuses writes. */
-const readOnlyReconnect = 10_000;
+/** Milliseconds for which a connection is kept although its server refuses writes. */
+const readOnlyReconnectAge = 10_000;
 
 /**
- * Settings for plans that are kept. They may be made while the tables are empty, when a hash of all rows looks as good as
- * a look at each key, and stand when the tables are large. Compiling a plan takes longer than any statement here.
+ * Planner settings for the plans of prepared statements. PostgreSQL may make such a plan while the tables are empty and still
+ * use it when they are large. On an empty table a hash or merge join looks as cheap as an index lookup per key, so both are
+ * off. JIT compilation takes longer than any statement of this service.
  */
-const planner = '-c enable_hashjoin=off -c enable_mergejoin=off -c jit=off';
+const plannerSettings = '-c enable_hashjoin=off -c enable_mergejoin=off -c jit=off';
 
-/** Milliseconds that a health check waits for its connection, and for its statement. */
+/** Milliseconds for which a health check waits for its connection, and for each statement. */
 const probeTimeout = 1000;
 
-/** Opens the one connection of the health checks, on the first of them. After a failure the next check has another. */
-function openProbes({ url, preparedStatements }: PostgresOptions): pg.Pool {
-  const probes = new pg.Pool({
+/** Opens the pool of the health checks: one connection, made on the first check and again after a failure. */
+function openProbePool({ url, preparedStatements }: PostgresOptions): pg.Pool {
+  const probePool = new pg.Pool({
     connectionString: url,
     max: 1,
     connectionTimeoutMillis: probeTimeout,
     idleTimeoutMillis: 0,
-    // After a failover the name in the URL may lead to another server.
+    // After a failover the host name of the URL may resolve to another server.
     maxLifetimeSeconds: 30,
     ...(preparedStatements && { statement_timeout: probeTimeout }),
     application_name: 'checkout-session-service health',
     keepAlive: true,
   });
-  probes.on('error', () => {});
-  probes.on('connect', (client) => {
-    endWhenSilent(client, probeTimeout + silence / 2);
+  probePool.on('error', () => {});
+  probePool.on('connect', (client) => {
+    destroyWhenSilent(client, probeTimeout + silenceMargin / 2);
     client.on('error', () => {});
   });
-  return probes;
+  return probePool;
 }
 
-/** Opens a pool on PostgreSQL. Connects on the first query. */
+/** Opens a pool of connections to PostgreSQL. It connects on the first query. */
 export function openPostgres(options: PostgresOptions): Database {
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.poolSize,
     connectionTimeoutMillis: options.statementTimeout,
-    // A pooler refuses a connection that asks for settings.
-    ...(options.preparedStatements && { statement_timeout: options.statementTimeout, options: planner }),
+    // A pooler in transaction mode refuses a connection that asks for these settings.
+    ...(options.preparedStatements && { statement_timeout: options.statementTimeout, options: plannerSettings }),
     application_name: 'checkout-session-service',
     keepAlive: true,
   });
-  const probes = openProbes(options);
+  const probePool = openProbePool(options);
   pool.on('error', (error) => options.onIdleError?.(error));
   const connectedAt = new WeakMap<pg.ClientBase, number>();
   pool.on('connect', (client) => {
     connectedAt.set(client, Date.now());
-    endWhenSilent(client, options.statementTimeout + silence);
-    // The pool listens while nothing uses the client. Who uses it learns from the statement that fails.
+    destroyWhenSilent(client, options.statementTimeout + silenceMargin);
+    // The pool listens to idle clients only. For a client in use the failing statement reports the error.
     client.on('error', () => {});
   });
   /**
-   * Whether a connection may lead to a server that was the primary before a failover. A new connection may lead to the
-   * present one. Only old connections count: else each refused write would cost a connection while no primary is there.
+   * Returns whether a connection may still lead to the old primary after a failover. A new connection may reach the new
+   * primary. Young connections are kept: while there is no primary, each refused write would cost a connection otherwise.
    */
   const mayBeDemoted = (client: pg.PoolClient, error: unknown) =>
-    isReadOnlyRefusal(error) && Date.now() - (connectedAt.get(client) ?? 0) > readOnlyReconnect;
-  /** Whether the database is a Citus cluster; undefined until the first connection has asked. */
+    isReadOnlyRefusal(error) && Date.now() - (connectedAt.get(client) ?? 0) > readOnlyReconnectAge;
+  /** Whether the database is a Citus cluster. Undefined until the first connection finds out. */
   let isDistributed: boolean | undefined;
   async function connect(): Promise<pg.PoolClient> {
     const client = await pool.connect();
@@ -134,7 +135,7 @@ export function openPostgres(options: PostgresOptions): Database {
     setting = '',
   ): Promise<Result> {
     const client = await connect();
-    let isLost = false;
+    let mustDestroy = false;
     try {
       await client.query(`BEGIN; ${setting}`);
       const result = await work(queryOn(client));
@@ -142,14 +143,14 @@ export function openPostgres(options: PostgresOptions): Database {
       return result;
     } catch (error) {
       workers.note(error);
-      // The pool must not reuse a connection that cannot even roll back.
-      isLost = await client.query('ROLLBACK').then(
+      // The pool must not reuse a connection whose ROLLBACK fails.
+      mustDestroy = await client.query('ROLLBACK').then(
         () => mayBeDemoted(client, error),
         () => true,
       );
       throw error;
     } finally {
-      client.release(isLost);
+      client.release(mustDestroy);
     }
   }
 
@@ -161,22 +162,22 @@ export function openPostgres(options: PostgresOptions): Database {
       }
       const client = await connect();
       const query = queryOn(client);
-      let isLost = false;
+      let mustDestroy = false;
       try {
-        // A statement that failed outside a transaction did nothing, so it may run again.
+        // PostgreSQL rolls a failed statement back, so it can run again.
         return await query<Row>(statement).catch((error) => {
           if (!isStalePlan(error)) throw error;
           return query<Row>(statement);
         });
       } catch (error) {
         workers.note(error);
-        isLost = endsConnection(error) || mayBeDemoted(client, error);
+        mustDestroy = endsConnection(error) || mayBeDemoted(client, error);
         throw error;
       } finally {
-        client.release(isLost);
+        client.release(mustDestroy);
       }
     },
-    probe: async <Row>({ text, values }: Statement) => (await probes.query(text, [...values])).rows as Row[],
+    probe: async <Row>({ text, values }: Statement) => (await probePool.query(text, [...values])).rows as Row[],
     transaction: (work) => transaction(work),
     withMigrationAdapter: (work) => withMigrationLock(options.directUrl ?? options.url, work),
     pool: () => ({
@@ -187,7 +188,7 @@ export function openPostgres(options: PostgresOptions): Database {
     }),
     workerFailures: workers.failures,
     close: async () => {
-      await Promise.all([pool.end(), probes.end()]);
+      await Promise.all([pool.end(), probePool.end()]);
     },
   };
 }

@@ -3,65 +3,74 @@ import { serialize } from 'pg-protocol';
 import type { Statement } from './database.js';
 import { isStalePlan } from './sqlstate.js';
 
-/** A statement with a name. Its values are texts, numbers, booleans, lists of texts, and null. */
+/** A statement with a name. Its values are strings, numbers, booleans, arrays of strings, or null. */
 export type NamedStatement = Statement & { readonly name: string };
 
-/** A value as PostgreSQL reads it. See https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO. */
-function parameter(value: unknown): string | null {
+/**
+ * Returns a parameter in PostgreSQL's text format. See https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO.
+ *
+ * @throws TypeError for an object: its caller must pass it as JSON text.
+ */
+function encodeParameter(value: unknown): string | null {
   if (value === null || value === undefined) return null;
-  if (typeof value === 'object' && !Array.isArray(value)) throw new TypeError('a named statement takes no objects');
+  if (typeof value === 'object' && !Array.isArray(value)) {
+    throw new TypeError('a value of a named statement must not be an object');
+  }
   if (!Array.isArray(value)) return String(value);
   return `{${value.map((item) => `"${String(item).replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
 }
 
-interface Column {
+interface ResultColumn {
   readonly name: string;
   readonly parse: (text: string) => unknown;
 }
 
 /**
- * Statements that a connection keeps, each with a plan in the server's memory: more than the service has of its own, and
- * the lists that it keeps. Beyond it the least recently used one is closed.
+ * Maximum number of prepared statements on a connection. Each has a plan in the server's memory. The limit exceeds the
+ * service's fixed statements plus the frequent lists. Above it the least recently used statement is closed.
  */
 const maxPrepared = 128;
 
 /**
- * The statements of a connection, in the order of their last use, and what their rows are made of: undefined where the
- * next run prepares it again.
+ * The prepared statements of a connection by name, with the columns of their rows. The least recently used one comes first.
+ * A statement without columns is prepared again on its next run.
  */
-type Known = Map<string, readonly Column[] | undefined>;
+type PreparedStatements = Map<string, readonly ResultColumn[] | undefined>;
 
-const prepared = new WeakMap<pg.Connection, Known>();
+const preparedByConnection = new WeakMap<pg.Connection, PreparedStatements>();
 
-function preparedOn(connection: pg.Connection): Known {
-  let known = prepared.get(connection);
-  if (!known) {
-    known = new Map();
-    prepared.set(connection, known);
+function preparedOn(connection: pg.Connection): PreparedStatements {
+  let prepared = preparedByConnection.get(connection);
+  if (!prepared) {
+    prepared = new Map();
+    preparedByConnection.set(connection, prepared);
   }
-  return known;
+  return prepared;
 }
 
-/** One that failed when it was first used is there or not: to close what is not there is no error. */
-function preparing(name: string, text: string): Buffer[] {
+/**
+ * Returns the messages that prepare a statement. The server may still have a statement whose first run failed. Closing it
+ * frees the name, and PostgreSQL accepts a Close for a name that it does not know.
+ */
+function prepareMessages(name: string, text: string): Buffer[] {
   const statement = { type: 'S', name } as const;
   return [serialize.close(statement), serialize.parse({ name, text }), serialize.describe(statement)];
 }
 
-/** Forgets the statement that was not used the longest where there is no room for another one, and closes it. */
-function makingRoom(known: Known): Buffer[] {
-  const [oldest] = known.keys();
-  if (known.size < maxPrepared || oldest === undefined) return [];
-  known.delete(oldest);
+/** Evicts the least recently used statement if the connection is full. Returns the message that closes it. */
+function evictMessages(prepared: PreparedStatements): Buffer[] {
+  const [oldest] = prepared.keys();
+  if (prepared.size < maxPrepared || oldest === undefined) return [];
+  prepared.delete(oldest);
   return [serialize.close({ type: 'S', name: oldest })];
 }
 
 const executeAndSync = Buffer.concat([serialize.execute(), serialize.sync()]);
 
 /**
- * A statement that is prepared, and described, the first time that a connection runs it; after that, one write of its
- * values. pg's own asks for the description of the rows each time and writes four messages, which takes this process
- * twice as long, and the server a little.
+ * A statement that a connection prepares and describes on its first run. Each later run sends the values in one write. pg's
+ * own query asks for the row description on each run and writes four messages. It takes this process twice as long, and the
+ * server slightly longer.
  *
  * See https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY.
  */
@@ -71,35 +80,35 @@ export class PreparedStatement<Row> implements pg.Submittable {
   readonly #resolve: (rows: Row[]) => void;
   readonly #reject: (error: Error) => void;
   readonly #rows: Row[] = [];
-  #columns: readonly Column[] | undefined;
+  #columns: readonly ResultColumn[] | undefined;
 
   constructor(statement: NamedStatement, resolve: (rows: Row[]) => void, reject: (error: Error) => void) {
     this.#statement = statement;
-    // Here, where what cannot be sent fails its caller alone: within pg's client it would leave the connection in use.
-    this.#bind = serialize.bind({ statement: statement.name, values: statement.values.map(parameter) });
+    // An unencodable value must throw here, to the caller. Inside pg's client it would leave the connection busy forever.
+    this.#bind = serialize.bind({ statement: statement.name, values: statement.values.map(encodeParameter) });
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
   submit(connection: pg.Connection): void {
     const { name, text } = this.#statement;
-    const known = preparedOn(connection);
-    this.#columns = known.get(name);
-    const messages = this.#columns ? [] : [...makingRoom(known), ...preparing(name, text)];
+    const prepared = preparedOn(connection);
+    this.#columns = prepared.get(name);
+    const messages = this.#columns ? [] : [...evictMessages(prepared), ...prepareMessages(name, text)];
     if (connection.stream.writable) connection.stream.write(Buffer.concat([...messages, this.#bind, executeAndSync]));
   }
 
-  // What follows is called by pg's client, as its messages arrive.
+  // pg's client calls the handlers below as the server's messages arrive.
 
   handleRowDescription({ fields }: { fields: pg.FieldDef[] }): void {
     this.#columns = fields.map(({ name, dataTypeID }) => ({ name, parse: pg.types.getTypeParser(dataTypeID, 'text') }));
   }
 
   handleDataRow({ fields }: { fields: (string | null)[] }): void {
-    const columns = this.#columns as readonly Column[];
+    const columns = this.#columns as readonly ResultColumn[];
     const row: Record<string, unknown> = {};
     for (let index = 0; index < fields.length; index += 1) {
-      const { name, parse } = columns[index] as Column;
+      const { name, parse } = columns[index] as ResultColumn;
       const text = fields[index] as string | null;
       row[name] = text === null ? null : parse(text);
     }
@@ -107,17 +116,18 @@ export class PreparedStatement<Row> implements pg.Submittable {
   }
 
   handleCommandComplete(_message: unknown, connection: pg.Connection): void {
-    const known = preparedOn(connection);
-    known.delete(this.#statement.name);
-    // Without a description it has no rows.
-    known.set(this.#statement.name, this.#columns ?? []);
+    const prepared = preparedOn(connection);
+    // Deleting the key first moves it to the end, as the most recently used.
+    prepared.delete(this.#statement.name);
+    // The server sends no row description for a statement that returns no rows.
+    prepared.set(this.#statement.name, this.#columns ?? []);
   }
 
   handleError(error: Error, connection: pg.Connection): void {
-    const known = preparedOn(connection);
+    const prepared = preparedOn(connection);
     const { name } = this.#statement;
-    // After most errors the statement is still there. One that failed when it was first used may be.
-    if (isStalePlan(error) || !known.has(name)) known.set(name, undefined);
+    // Most errors leave the statement prepared. A stale plan, or an error on the first run, needs a new preparation.
+    if (isStalePlan(error) || !prepared.has(name)) prepared.set(name, undefined);
     this.#reject(error);
   }
 
@@ -126,7 +136,7 @@ export class PreparedStatement<Row> implements pg.Submittable {
   }
 }
 
-/** Runs a statement on a connection that is the caller's; resolves to its rows. */
+/** Runs a statement on the caller's connection. Resolves to its rows. */
 export function runPrepared<Row>(client: pg.PoolClient, statement: NamedStatement): Promise<Row[]> {
   return new Promise((resolve, reject) => {
     client.query(new PreparedStatement(statement, resolve, reject));

@@ -1,11 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
 import { OperatorError, Problem, type ProblemCode } from '../../errors.js';
 
-/** What failures of the database and of the system mean: to a client, to the person who started the service. */
+/** Translates failures of the database and of the system into problems for clients and messages for operators. */
 
 /**
- * What a failure of the database means to a client, from its SQLSTATE (PostgreSQL's appendix A) or the
- * driver's error code. What is in neither table is a fault of ours: `internal`.
+ * Returns the problem that a client gets for a database error, by its SQLSTATE (appendix A of PostgreSQL's manual) or the
+ * driver's error code. Returns undefined for any other error: it is a fault of this service, and the client gets `internal`.
  */
 export function databaseProblem(error: unknown): Problem | undefined {
   const code = (error as { code?: unknown } | null)?.code;
@@ -28,7 +28,7 @@ const problemBySqlState: Readonly<Record<string, ProblemCode>> = {
 
 const problemBySqlStateClass: Readonly<Record<string, ProblemCode>> = {
   '08': 'database-unavailable', // connection exception
-  '28': 'database-unavailable', // invalid authorization: the operator's to mend
+  '28': 'database-unavailable', // invalid authorization: the operator must fix it
   '3D': 'database-unavailable', // the database does not exist
   '53': 'database-unavailable', // insufficient resources: connections, disk, memory
   '54': 'payload-too-large', // program limit exceeded
@@ -37,7 +37,7 @@ const problemBySqlStateClass: Readonly<Record<string, ProblemCode>> = {
 };
 
 const problemByDriverCode: Readonly<Record<string, ProblemCode>> = {
-  // Prisma's own (https://www.prisma.io/docs/orm/reference/error-reference).
+  // Prisma's codes (https://www.prisma.io/docs/orm/reference/error-reference).
   P1000: 'database-unavailable', // authentication failed
   P1001: 'database-unavailable', // cannot be reached
   P1002: 'database-unavailable', // timed out
@@ -56,13 +56,13 @@ const problemByDriverCode: Readonly<Record<string, ProblemCode>> = {
   ETIMEDOUT: 'database-unavailable',
 };
 
-// pg gives these no code: the pool's wait limit, a connection lost under a query.
+// pg sets no code for these: the pool's connection timeout, and a connection lost during a query.
 const problemByDriverMessage: readonly [RegExp, ProblemCode][] = [
   [/timeout exceeded when trying to connect/, 'database-unavailable'],
   [/Connection terminated|Client has encountered a connection error/, 'database-unavailable'],
 ];
 
-/** Whether the database is not there, and may come by itself: a wrong password or name does not mend. */
+/** Returns whether the database is unreachable and may recover by itself. A wrong password or database name does not. */
 export function mayBecomeReachable(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   const isRefused = typeof code === 'string' && /^(28|3D)/.test(code);
@@ -70,20 +70,20 @@ export function mayBecomeReachable(error: unknown): boolean {
 }
 
 /**
- * Whether the database refused a statement, and so did nothing of it. After any other failure it may have been done:
- * the connection is lost, the server stops, or is at fault itself (XX, F0).
+ * Returns whether the database refused a statement and rolled it back. After any other failure the statement may be committed:
+ * the connection was lost, the server stopped, or the server has an internal error (XX, F0).
  */
 export function isRefusal(error: unknown): boolean {
-  if (isWorkerFailure(error)) return undone.test((error as Error).message);
+  if (isWorkerFailure(error)) return rolledBackPattern.test((error as Error).message);
   const code = sqlStateOf(error);
   return code !== undefined && !/^(XX|F0)/.test(code) && databaseProblem(error)?.code !== 'database-unavailable';
 }
 
 /**
- * How Citus says that a worker failed: with the code of a failed connection, or with that of an internal error where the
- * connection was lost within a statement (13.2).
+ * Messages of a failed worker. Citus gives them the code of a connection failure, or of an internal error if the connection
+ * was lost within a statement (13.2), so the code alone does not identify them.
  */
-const workerFailure = new RegExp(
+const workerFailurePattern = new RegExp(
   [
     'connection to the remote node',
     'could not establish any connections to the node',
@@ -91,43 +91,43 @@ const workerFailure = new RegExp(
     'failed to (?:prepare transaction|COPY to shard|read result)',
     'execution cannot recover from multiple failures',
     'failure on connection marked as essential',
-    // What libpq says on the coordinator of a connection that is lost within a statement.
+    // Messages of libpq on the coordinator, for a connection lost within a statement.
     'server closed the connection unexpectedly',
     'connection not open',
     'no connection to the server',
     'could not (?:receive data from|send data to) server',
     'SSL (?:SYSCALL|error|connection has been closed)',
   ]
-    .map((words) => `^${words}`)
+    .map((pattern) => `^${pattern}`)
     .join('|'),
 );
 
 /**
- * Whether a worker of a Citus cluster failed. Its shards are not served until it is back. The connection, which is the
- * coordinator's, goes on, as do the sessions on other workers.
+ * Returns whether a worker of a Citus cluster failed. Its shards are unavailable until it is back. The connection to the
+ * coordinator stays usable, and so do the sessions on other workers.
  */
 export function isWorkerFailure(error: unknown): boolean {
-  return error instanceof Error && /^(08|XX)/.test(sqlStateOf(error) ?? '') && workerFailure.test(error.message);
+  return error instanceof Error && /^(08|XX)/.test(sqlStateOf(error) ?? '') && workerFailurePattern.test(error.message);
 }
 
 /**
- * What a worker's failure says where nothing was done: no connection was made, or a transaction over several workers was
- * rolled back. Where the connection was lost otherwise, a statement on one worker may have been committed.
+ * Messages of a worker's failure after which nothing is committed: the coordinator made no connection, or rolled back a
+ * transaction over several workers. After any other lost connection a statement on one worker may be committed.
  */
-const undone =
+const rolledBackPattern =
   /marked as essential|failed to prepare|any connections|Connection refused|the database system is|timeout expired|No route to host|could not translate/;
 
-/** The SQLSTATE of a failure; undefined where it has none, as the driver's and the system's have. */
+/** Returns the SQLSTATE of an error, or undefined for an error of the driver or the system. */
 function sqlStateOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
-  // EPIPE has five letters too.
+  // EPIPE has five letters like an SQLSTATE.
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && code !== 'EPIPE' ? code : undefined;
 }
 
 /**
- * Whether a connection is of no use after a failure. After an error of SQL PostgreSQL says that it is ready for the next
- * statement, also after one that it cancelled. These codes end the session, XX may leave it in any state, and a failure
- * without an SQLSTATE is the driver's: the connection is gone, silent, or out of step.
+ * Returns whether a connection is unusable after an error. After an SQL error, even a cancelled statement, PostgreSQL is ready
+ * for the next statement. The codes below end the session, and XX may leave it in any state. An error without an SQLSTATE
+ * comes from the driver: the connection is lost, silent, or out of sync with the protocol.
  */
 export function endsConnection(error: unknown): boolean {
   const code = sqlStateOf(error);
@@ -135,44 +135,45 @@ export function endsConnection(error: unknown): boolean {
   return code === undefined || /^(08|57P|25P0[345]|XX)/.test(code);
 }
 
-/** Whether a prepared statement has to be prepared again: its result changed with a table, or the session lost it. */
+/** Returns whether a statement must be prepared again: a changed table altered its result, or the session lost it. */
 export function isStalePlan(error: unknown): boolean {
   return ['0A000', '26000'].includes(sqlStateOf(error) ?? '');
 }
 
-/** Whether the database cannot do at all what a statement asks for, as Citus says of a LATERAL over its tables. */
+/** Returns whether the database does not support a statement. Citus does not support LATERAL over a distributed table. */
 export function isNotSupported(error: unknown): boolean {
   return sqlStateOf(error) === '0A000';
 }
 
-/** Whether the server only reads: a standby, or a database that is set to. */
+/** Returns whether the server refused a write because it is a standby, or the database is set to read only. */
 export function isReadOnlyRefusal(error: unknown): boolean {
   return sqlStateOf(error) === '25006';
 }
 
-/** Whether a statement waited for a lock longer than its lock timeout. */
+/** Returns whether a statement waited for a lock longer than its lock timeout. */
 export function isLockTimeout(error: unknown): boolean {
   return sqlStateOf(error) === '55P03';
 }
 
-/** Whether a statement was ended because it took too long, or waited too long for a lock. */
+/** Returns whether a statement exceeded the statement timeout or its lock timeout. */
 export function isTimeout(error: unknown): boolean {
   return databaseProblem(error)?.code === 'query-timeout';
 }
 
 interface Retries {
-  /** The SQLSTATEs after which it is done again. */
+  /** The SQLSTATEs after which to retry. */
   readonly codes: readonly string[];
+  /** Maximum number of attempts, including the first. */
   readonly attempts: number;
-  /** Milliseconds between two of them. */
+  /** Milliseconds between two attempts. */
   readonly pause: number;
 }
 
-/** Deadlock, serialization failure. */
-const lostRaces: Retries = { codes: ['40P01', '40001'], attempts: 4, pause: 0 };
+/** Retries after deadlock_detected and serialization_failure. */
+const conflictRetries: Retries = { codes: ['40P01', '40001'], attempts: 4, pause: 0 };
 
-/** Repeats what lost against another transaction through no fault of its own. */
-export async function retrying<Value>(work: () => Promise<Value>, retries = lostRaces): Promise<Value> {
+/** Retries work that PostgreSQL rolled back because of a concurrent transaction. Throws the error of the last attempt. */
+export async function retrying<Value>(work: () => Promise<Value>, retries = conflictRetries): Promise<Value> {
   const { codes, attempts, pause } = retries;
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -185,13 +186,15 @@ export async function retrying<Value>(work: () => Promise<Value>, retries = lost
   }
 }
 
-/** What to tell the person who started the service, where a failure is theirs to mend; else undefined. */
+/** Returns the message for a failure that the operator can fix, or undefined for any other failure. */
 export function operatorMessage(error: unknown): string | undefined {
   if (error instanceof OperatorError) return error.message;
   const { code, address, port } = error as { code?: string; address?: string; port?: number };
-  if (code === 'EADDRINUSE') return `PORT ${port} of HOST ${address} is in use: stop what uses it, or choose another.`;
-  if (code === 'EACCES' && port) return `PORT ${port} of HOST ${address} may not be used by this user: choose another.`;
-  if (code === 'EADDRNOTAVAIL') return `HOST ${address} is no address of this machine.`;
+  if (code === 'EADDRINUSE')
+    return `PORT ${port} of HOST ${address} is in use: stop the process that uses it, or choose another port.`;
+  if (code === 'EACCES' && port)
+    return `This user may not listen on PORT ${port} of HOST ${address}: choose another port.`;
+  if (code === 'EADDRNOTAVAIL') return `HOST ${address} is not an address of this machine.`;
   if (code === '42501')
     return `The database role may not do this: ${(error as Error).message}. See "Roles" in README.md.`;
   const problem = databaseProblem(error);
