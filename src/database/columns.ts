@@ -1,7 +1,7 @@
 import { type Column, type ColumnKind, columns, emptyValue } from '../model/session.js';
 import { eventColumns as publishedEventColumns } from '../model/stripe.js';
 
-/** Every column of every table: its name, its type, and where its value comes from. All lists of columns in SQL derive from here. */
+/** Every column of every table, with its SQL type and the source of its value. All column lists in SQL derive from here. */
 
 /** PostgreSQL's type for each kind of published column. */
 export const sqlTypes = {
@@ -13,20 +13,20 @@ export const sqlTypes = {
   map: 'jsonb',
 } as const satisfies Readonly<Record<ColumnKind, string>>;
 
-/** Names of columns, each with its type in SQL. */
+/** SQL types by column name. */
 export type ColumnTypes = Readonly<Record<string, string>>;
 
-function typesOf(some: readonly { readonly name: string; readonly kind: ColumnKind }[]): ColumnTypes {
-  return Object.fromEntries(some.map(({ name, kind }) => [name, sqlTypes[kind]]));
+function typesOf(list: readonly { readonly name: string; readonly kind: ColumnKind }[]): ColumnTypes {
+  return Object.fromEntries(list.map(({ name, kind }) => [name, sqlTypes[kind]]));
 }
 
-/** What clients and Stripe's states set of a session: the published columns that are not read-only. */
+/** The columns that both clients and Stripe's states set: published and not read-only. */
 export const writtenTypes = typesOf(columns.filter(({ readOnly }) => !readOnly));
 
 /** The published columns of a session, in the contract's order. */
 export const publishedTypes = typesOf(columns);
 
-/** What only Stripe's states set of a session: the raw object, what is taken from it, the stamp that orders states, the gaps. */
+/** The columns that only Stripe's states set: the raw object, two of its properties, the stamp of the state, and the gaps. */
 export const stripeTypes = {
   stripe_data: 'jsonb',
   status: 'text',
@@ -38,7 +38,7 @@ export const stripeTypes = {
   stripe_gaps: 'jsonb',
 } as const;
 
-/** What PostgreSQL derives from the other columns of a session. */
+/** The generated columns: PostgreSQL derives them from the other columns of the row. */
 export const generatedTypes = {
   document: 'text',
   checkout_email: 'text',
@@ -53,10 +53,10 @@ export const generatedTypes = {
   currency: 'text',
 } as const;
 
-/** The columns of a tombstone: the row of a deleted session, whose version is 0. */
+/** The columns that an export keeps of a tombstone, the row of a deleted session. Its version is 0. */
 export const tombstoneTypes = { id: 'text', deleted_at: 'timestamptz' } as const;
 
-/** What a session has beside its published columns and what is derived from others. */
+/** The columns of a live session that are neither published nor generated. */
 export const privateTypes = { version: 'integer', ...stripeTypes } as const;
 
 /** The columns of a live session that an export keeps and an import writes. */
@@ -71,25 +71,28 @@ export const ledgerTypes = typesOf(publishedEventColumns);
 /** All columns of `stripe_progress`. */
 export const progressTypes = { task: 'text', state: 'jsonb', updated_at: 'timestamptz' } as const;
 
-/** Where values of djstripe_id come from. */
+/** The sequence that djstripe_id is drawn from. */
 export const djstripeIdSequence = 'checkout_session_djstripe_id_seq';
 
-/** Where the numbers of changes come from. */
+/** The sequence that numbers the changes of the feed. */
 export const changeSequence = 'checkout_session_change_seq_seq';
 
-/** Returns the names of columns, quoted. */
+/** Returns the quoted names of columns. */
 export function quotedNames(types: object): string[] {
   return Object.keys(types).map((name) => `"${name}"`);
 }
 
-/** Returns columns as `jsonb_to_recordset` declares them: names and types. */
+/** Returns the column definition list of `jsonb_to_recordset`: names and types. */
 export function columnDefinitions(types: ColumnTypes): string {
   return Object.entries(types)
     .map(([name, type]) => `"${name}" ${type}`)
     .join(', ');
 }
 
-/** What a tombstone has in the columns that lists are ordered by, as SQL: less than any session has, so that an index skips it. */
+/**
+ * The SQL values of a tombstone in the columns that lists are ordered by. They are lower than any session's, so an index scan
+ * skips all tombstones as one range.
+ */
 export const tombstoneOrder: Readonly<Record<string, string>> = {
   djstripe_id: '0',
   djstripe_created: "'-infinity'",
@@ -97,8 +100,8 @@ export const tombstoneOrder: Readonly<Record<string, string>> = {
   created: "'-infinity'",
 };
 
-/** All tombstones look alike but for the id and the time, so that a full export and import gives the same bytes. */
-const tombstone: Readonly<Record<string, string>> = {
+/** All tombstones are equal except for id and deleted_at, so a full export and import gives the same bytes. */
+const nonEmptyTombstoneValues: Readonly<Record<string, string>> = {
   ...tombstoneOrder,
   billing_address_collection: "'auto'",
   mode: "'payment'",
@@ -108,11 +111,11 @@ const tombstone: Readonly<Record<string, string>> = {
 };
 
 function tombstoneValue(name: string): string {
-  const column = columns.find((one: Column) => one.name === name);
-  return tombstone[name] ?? (column && emptyValue(column) === '' ? "''" : 'NULL');
+  const column = columns.find((published: Column) => published.name === name);
+  return nonEmptyTombstoneValues[name] ?? (column && emptyValue(column) === '' ? "''" : 'NULL');
 }
 
-/** The columns of a tombstone beside the id and the time of its deletion, each with its value as SQL. */
+/** The SQL value of each column of a tombstone, except id and deleted_at. */
 export const tombstoneValues: readonly (readonly [name: string, value: string])[] = Object.keys(liveSessionTypes)
   .filter((name) => name !== 'id')
   .map((name) => [name, tombstoneValue(name)]);

@@ -10,6 +10,7 @@ const tables: Readonly<Record<EnumName, string>> = {
 /** Reads the enum tables. */
 export function enumStore({ query }: Pick<Database, 'query'>) {
   return {
+    /** Returns an enumeration with the values and labels of its table. */
     async find(name: EnumName): Promise<Enumeration> {
       const text = `SELECT value, label FROM ${tables[name]} ORDER BY value COLLATE "C"`;
       return { name, values: await query<Enumeration['values'][number]>({ text, values: [] }) };

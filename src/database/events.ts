@@ -3,18 +3,21 @@ import type { Database } from './engine/database.js';
 import { listReader } from './list/page.js';
 import type { ListTable } from './list/plan.js';
 
-/** The SQL of a time as JSON, in UTC whatever the connection's time zone. */
-const utc = (time: string) => `left(to_json(${time} AT TIME ZONE 'UTC')::text, -1), '+00:00"'`;
+/**
+ * Returns two arguments of concat() that write a time as a JSON string: the time in UTC without its closing quote, and the
+ * offset with it. The result does not depend on the connection's time zone.
+ */
+const utcJsonSql = (time: string) => `left(to_json(${time} AT TIME ZONE 'UTC')::text, -1), '+00:00"'`;
 
 const eventTable: ListTable = {
   name: 'stripe_event',
   nullable: [],
   kinds: Object.fromEntries(eventColumns.map(({ name, kind }) => [name, kind])),
-  // No function of the row: on a distributed table a shard has another row type.
+  // Built from columns, not with row_to_json(s): on Citus a shard has another row type than the table.
   document: () => `concat('{"id":', to_json(s.id), ',"type":', to_json(s.type),
     ',"account":', coalesce(to_json(s.account), 'null'), ',"livemode":', coalesce(to_json(s.livemode), 'null'),
-    ',"api_version":', coalesce(to_json(s.api_version), 'null'), ',"created":', ${utc('s.created')},
-    ',"received_at":', ${utc('s.received_at')}, ',"session_id":', to_json(s.session_id),
+    ',"api_version":', coalesce(to_json(s.api_version), 'null'), ',"created":', ${utcJsonSql('s.created')},
+    ',"received_at":', ${utcJsonSql('s.received_at')}, ',"session_id":', to_json(s.session_id),
     ',"outcome":', to_json(s.outcome), '}')`,
 };
 
@@ -23,10 +26,10 @@ export type StripeEventStore = ReturnType<typeof stripeEventStore>;
 /** Reads the ledger of Stripe's events. */
 export function stripeEventStore(database: Database) {
   return {
-    /** A page of the events that a query asks for. */
+    /** Reads a page of events. */
     list: listReader(database, eventTable),
 
-    /** Returns whether any of some events of a session is in the ledger. */
+    /** Returns whether the ledger has at least one of these events of a session. */
     async hasAny(session: string, ids: readonly string[]): Promise<boolean> {
       const rows = await database.query({
         name: 'has-event',
@@ -36,7 +39,7 @@ export function stripeEventStore(database: Database) {
       return rows.length > 0;
     },
 
-    /** Seconds since the newest event was received; undefined when there is none. */
+    /** Returns the seconds since the newest event was received, or undefined if the ledger is empty. */
     async newestAge(): Promise<number | undefined> {
       const [row] = await database.query<{ age: number | null }>({
         name: 'newest-event-age',

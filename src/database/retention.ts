@@ -1,8 +1,9 @@
 import type { Database } from './engine/database.js';
 
 /**
- * Removes a batch of old events, beginning after a position. Those that say that a delayed payment failed stay while
- * their session exists and is unpaid: nothing else says so. Looks at a bounded number of events, however many stay.
+ * Removes a batch of old events after the position `$2`, `$3`. An async_payment_failed event stays while its session exists
+ * and is unpaid, because nothing else records the failure. The LIMIT bounds the events read, not the events removed: many
+ * events that stay cannot make one statement slow.
  */
 const removeSql = `WITH old AS MATERIALIZED (
     SELECT e.session_id, e.id, e.received_at, CASE WHEN e.type = 'checkout.session.async_payment_failed' THEN
@@ -16,21 +17,24 @@ const removeSql = `WITH old AS MATERIALIZED (
   SELECT (SELECT count(*)::integer FROM gone) AS removed, (SELECT count(*)::integer FROM old) AS read,
     received_at::text, id FROM old ORDER BY received_at DESC, id DESC LIMIT 1`;
 
-/** Rows that one statement removes at most. */
+/** Maximum number of rows that one statement removes. */
 export const removeBatchSize = 10_000;
-/** A hundred years. PostgreSQL cannot subtract days without a bound from a date. */
+/** Maximum retention, a hundred years. PostgreSQL cannot subtract an unbounded number of days from a time. */
 export const maxRetentionDays = 36_500;
 
 interface RemovedBatch {
   readonly removed: number;
-  /** Events that were looked at. */
+  /** Number of old events that the batch read. */
   readonly read: number;
-  /** The position after the batch. */
+  /** With `id`, the position after the batch. */
   readonly received_at: string;
   readonly id: string;
 }
 
-/** Removes a batch. Of several replicas one does, and the others return undefined: two at once could lock each other's rows. */
+/**
+ * Removes a batch under an advisory lock, because two replicas that remove at the same time could deadlock. Returns undefined
+ * if another replica holds the lock, or if no old event is left.
+ */
 function removeBatch(database: Database, days: number, after: Pick<RemovedBatch, 'received_at' | 'id'>) {
   return database.transaction(async (query) => {
     const [lock] = await query<{ taken: boolean }>({
@@ -44,10 +48,10 @@ function removeBatch(database: Database, days: number, after: Pick<RemovedBatch,
 }
 
 /**
- * Removes the events that the ledger has kept for some days, a batch at a time. An event that says that a delayed payment
- * failed stays while its session exists and is unpaid.
+ * Removes the events that the ledger received more than `days` days ago, in batches. An async_payment_failed event stays
+ * while its session exists and is unpaid. Stops after the current batch when the signal aborts.
  *
- * @returns how many events.
+ * @returns the number of removed events.
  */
 export async function removeOldEvents(database: Database, days: number, signal?: AbortSignal): Promise<number> {
   let removed = 0;

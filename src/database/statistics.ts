@@ -2,14 +2,15 @@ import { paymentStates, type StatisticsQuery } from '../model/statistics.js';
 import type { Database } from './engine/database.js';
 import { sharePerTurn } from './list/share-per-turn.js';
 
-/** Counts the sessions of each day, by the state that they have now, and what was paid. */
+/** Counts the sessions of each day by their present state, and adds up the amounts paid. */
 
-/** Milliseconds of counting after which no further day is begun. */
-const usualBudget = 800;
+/** Milliseconds of counting after which no further day is started. */
+const defaultBudget = 800;
 
 /**
- * Counts one day, as JSON. The index holds every column that the statement names, so it reads no row where the table is
- * vacuumed: 33,000 sessions take 10 ms. The sums of the groups are few rows.
+ * Returns the statement that counts one day as JSON. The CTE groups by state and currency, so the outer SELECT adds up a few
+ * rows. The index checkout_session_statistics_idx holds every column named here: on a vacuumed table the statement is an
+ * index-only scan, and 33,000 sessions take 10 ms.
  */
 const daySql = (mode: string) => `WITH counted AS (
     SELECT payment_state, currency, count(*) AS sessions, sum(amount_total) AS amount_total
@@ -25,10 +26,11 @@ const daySql = (mode: string) => `WITH counted AS (
 export type StatisticsStore = ReturnType<typeof statisticsStore>;
 
 /**
- * @param budget milliseconds after which the days that are left are named instead of counted. The newest day is always
- *   counted.
+ * Reads the daily statistics.
+ *
+ * @param budget milliseconds of counting. The answer lists the remaining days in `left_out`. The first day is always counted.
  */
-export function statisticsStore({ query }: Pick<Database, 'query'>, budget = usualBudget) {
+export function statisticsStore({ query }: Pick<Database, 'query'>, budget = defaultBudget) {
   async function countDay(day: string, livemode: boolean | undefined): Promise<string> {
     const text = daySql(livemode === undefined ? '' : ' AND livemode = $2::boolean');
     const values = livemode === undefined ? [day] : [day, livemode];
@@ -38,10 +40,10 @@ export function statisticsStore({ query }: Pick<Database, 'query'>, budget = usu
 
   return {
     /**
-     * Counts days, the newest first, each in a statement of its own: so a table of any size costs a bounded time, and the
-     * embedded database serves others between two days.
+     * Counts the days in the order of the query, one statement per day. So the budget bounds the time on a table of any size,
+     * and the embedded database serves other requests between two days. Equal queries of one turn share one answer.
      *
-     * @returns the answer as JSON. What is asked for alike at the same time shares one.
+     * @returns the response body as JSON.
      */
     daily: sharePerTurn(
       async ({ days, livemode }: StatisticsQuery): Promise<string> => {
@@ -53,7 +55,7 @@ export function statisticsStore({ query }: Pick<Database, 'query'>, budget = usu
         }
         return `{"days":[${counted.join()}],"left_out":${JSON.stringify(days.slice(counted.length))}}`;
       },
-      (asked) => JSON.stringify(asked),
+      (statisticsQuery) => JSON.stringify(statisticsQuery),
     ),
   };
 }
