@@ -2,7 +2,7 @@ import type { SessionWrite } from '../../model/session.js';
 import { writtenTypes } from '../columns.js';
 import { assignments, columnList, inputStatement, shardHint, type WrittenRow, writtenColumns } from './statement.js';
 
-/** What makes a tombstone a new session. The default of djstripe_id has taken a new number. */
+/** Assignments that turn a tombstone into a new session. `excluded` has a new djstripe_id, which its default has drawn. */
 const fromTombstone = assignments([
   ...['djstripe_id', 'djstripe_created', 'djstripe_updated', 'version', ...Object.keys(writtenTypes)]
     .filter((name) => name !== 'id')
@@ -11,10 +11,10 @@ const fromTombstone = assignments([
 ]);
 
 /**
- * Creates sessions. Returns a row for each that did not exist.
+ * Creates sessions, and returns a row for each created one. An id that exists gets no row.
  *
- * The ids that exist are left out before the insertion: each row that is to be inserted takes a number of the sequence, also
- * where it conflicts, and djstripe_id must stay below 2^31.
+ * PostgreSQL draws from the sequence of djstripe_id for each row it tries to insert, even for a conflict, and djstripe_id must
+ * stay below 2^31. So the CTE `present` removes the existing ids first.
  */
 export const createSessions = inputStatement<SessionWrite, WrittenRow>({
   name: 'create',

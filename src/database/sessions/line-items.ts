@@ -1,15 +1,15 @@
 import type { Database } from '../engine/database.js';
 
-/** How long ago an event was received, in seconds: more than one bound, up to the other. */
+/** A range of an event's age in seconds, from `over` (exclusive) to `upTo` (inclusive). */
 export interface AgeRange {
   readonly over: number;
   readonly upTo: number;
 }
 
 /**
- * Returns the sessions that are complete, whose newest state has no line items, and of which an event was received in a
- * range of time. Line items of an older state may have changed before the customer paid. The index of the ledger's
- * `received_at` serves the range. Sessions in setup mode never have line items.
+ * Returns the ids of complete sessions that received an event in the age range and whose newest state has no line items.
+ * Line items of an older state do not count: they may have changed before the customer paid. Sessions in setup mode never
+ * have line items. The ledger's index on `received_at` serves the range.
  */
 export async function sessionsWithoutItems(database: Database, { over, upTo }: AgeRange): Promise<string[]> {
   const rows = await database.query<{ id: string }>({

@@ -10,10 +10,10 @@ const keyOf = ({ state }: Delivery) => state.id;
 
 export type MirrorStore = ReturnType<typeof mirrorStore>;
 
-/** The one guarded upsert in which every path from Stripe ends. */
+/** Stores the states that come from Stripe. Webhook, backfill, catch-up, refresh and import all end here. */
 export function mirrorStore(database: Database, onBatch?: BatchObserver) {
-  /** Returns what runs a statement: its outcome of each delivery, undefined after a race with another write. */
-  const running =
+  /** Wraps a statement. The result has the outcome of each delivery in order, or undefined if the delivery lost a race. */
+  const outcomesOf =
     <Result>(
       statement: (...run: Parameters<typeof applyStates>) => Promise<{ id: string; outcome: Result | null }[]>,
     ) =>
@@ -21,40 +21,40 @@ export function mirrorStore(database: Database, onBatch?: BatchObserver) {
       const rows = await retrying(() => statement(database.query, deliveries, limit));
       return byId(rows, deliveries.map(keyOf)).map((row) => row?.outcome ?? undefined);
     };
-  const applyMany = running(applyStates);
+  const applyMany = outcomesOf(applyStates);
   const applyOne = batching({
     ...writeBatch,
     run: applyMany,
     keyOf,
     onBatch: onBatch && ((size) => onBatch('apply', size)),
   });
-  const fillOne = batching({ ...writeBatch, run: running(fillGaps), keyOf });
+  const fillOne = batching({ ...writeBatch, run: outcomesOf(fillGaps), keyOf });
 
-  /** Fills the gaps that an older state fills; any other outcome stands. */
-  const completed = async (delivery: Delivery, outcome: Awaited<ReturnType<typeof applyOne>>) =>
+  /** Fills the gaps if the outcome is `fills`. Returns any other outcome as it is. */
+  const fillIfNeeded = async (delivery: Delivery, outcome: Awaited<ReturnType<typeof applyOne>>) =>
     outcome === 'fills' ? fillOne(delivery) : outcome;
 
-  const applied = (delivery: Delivery): Promise<Outcome> =>
-    retryRaces(async () => completed(delivery, await applyOne(delivery)));
+  const applyDelivery = (delivery: Delivery): Promise<Outcome> =>
+    retryRaces(async () => fillIfNeeded(delivery, await applyOne(delivery)));
 
   return {
     /**
-     * Stores a state where it is newer than what is stored, and the event that brought it in the ledger, in one
-     * transaction. Any order and any repetition of a session's states ends in the same row.
+     * Stores a state if it is newer than the stored one, and its event in the ledger, in one transaction. Any order and any
+     * repetition of a session's states end in the same row.
      */
-    apply: (state: SessionState, event?: StripeEvent): Promise<Outcome> => applied({ state, event }),
+    apply: (state: SessionState, event?: StripeEvent): Promise<Outcome> => applyDelivery({ state, event }),
 
     /**
-     * Stores many snapshots, each as {@link apply} would, in one statement. No two may be of the same session.
+     * Stores many snapshots in one statement, each as {@link apply} does. No two may belong to the same session.
      *
-     * @returns what became of each, in their order.
+     * @returns the outcome of each snapshot, in order.
      */
     async applyAll(states: readonly SessionState[]): Promise<Outcome[]> {
       const deliveries = states.map((state) => ({ state }));
       const outcomes = await applyMany(deliveries);
       return Promise.all(
         deliveries.map(async (delivery, index) => {
-          return (await completed(delivery, outcomes[index])) ?? applied(delivery);
+          return (await fillIfNeeded(delivery, outcomes[index])) ?? applyDelivery(delivery);
         }),
       );
     },

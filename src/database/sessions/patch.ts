@@ -11,14 +11,14 @@ import {
   writtenColumns,
 } from './statement.js';
 
-/** Columns of a session to change, and the tags that must hold of it. */
+/** A merge patch of a session, and the ETags that the session must satisfy. */
 export interface PatchInput extends ExpectedTags {
   readonly id: string;
   readonly changes: readonly Change[];
 }
 
-/** Returns what a column has after a patch. Maps are merged where they are stored, so that concurrent patches both survive. */
-function patched(name: string, type: string): string {
+/** Returns the SQL value of a column after a patch. PostgreSQL merges the maps, so that concurrent patches both survive. */
+function patchedValue(name: string, type: string): string {
   const merging =
     type === 'jsonb' ? `WHEN '${name}' = ANY(r.merge) THEN json_merge_patch(s."${name}", r."${name}")` : '';
   return `CASE WHEN '${name}' = ANY(r.put) THEN r."${name}" ${merging} ELSE s."${name}" END`;
@@ -26,9 +26,12 @@ function patched(name: string, type: string): string {
 
 const patchedColumns = Object.entries(writtenTypes)
   .filter(([name]) => name !== 'id')
-  .map(([name, type]) => [name, patched(name, type)] as const);
+  .map(([name, type]) => [name, patchedValue(name, type)] as const);
 
-/** Applies merge patches, none of them empty. Returns a row for each session that existed and satisfied the tags. */
+/**
+ * Applies merge patches, which must not be empty. Returns a row for each session that exists and satisfies its ETags. One
+ * statement serves all patches: `put` and `merge` name the columns that an input changes, and CASE keeps the others.
+ */
 export const patchSessions = inputStatement<PatchInput, WrittenRow>({
   name: 'patch',
   types: { ...writtenTypes, put: 'text[]', merge: 'text[]', match: 'text[]', none_match: 'text[]' },

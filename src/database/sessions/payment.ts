@@ -1,8 +1,8 @@
 /**
- * The SQL of the last event of a session, as the end of the payment's JSON. Within one second the outcome of a delayed
- * payment comes after the completion.
+ * The SQL of a session's last event, as the last properties of the payment's JSON. Stripe's times have whole seconds. Within
+ * one second the outcome of a delayed payment counts as later than the completion.
  */
-const lastEvent = `coalesce((
+const lastEventSql = `coalesce((
     SELECT concat('"last_event_type":', to_json(e.type),
       ',"last_event_at":"', to_char(e.created AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
       '","payment_failed":',
@@ -11,6 +11,6 @@ const lastEvent = `coalesce((
     ORDER BY e.created DESC, starts_with(e.type, 'checkout.session.async_payment_') DESC, e.id DESC LIMIT 1
   ), '"last_event_type":null,"last_event_at":null,"payment_failed":false')`;
 
-/** The SQL of the payment of a session `s`, as JSON text; null where nothing came from Stripe. */
+/** The SQL of the payment of a session `s` as JSON text. It is null if the session has no state from Stripe. */
 export const paymentSql = `CASE WHEN s.stripe_data IS NOT NULL THEN
-  left(checkout_session_payment(s.id, s.livemode, s.stripe_data), -1) || ',' || ${lastEvent} || '}' END`;
+  left(checkout_session_payment(s.id, s.livemode, s.stripe_data), -1) || ',' || ${lastEventSql} || '}' END`;

@@ -2,13 +2,16 @@ import { tombstoneValues } from '../columns.js';
 import type { Database } from '../engine/database.js';
 import { assignments, type ExpectedTags, preconditionSql } from './statement.js';
 
-/** What makes a session a tombstone: nothing of it stays but the id. */
+/** Assignments that turn a session into a tombstone. Only the id stays. */
 export const toTombstone = assignments([...tombstoneValues, ['deleted_at', 'now()']]);
 
 const sql = `UPDATE checkout_session AS s SET ${toTombstone}
   WHERE s.id = $1 AND s.version <> 0 AND ${preconditionSql('$2::text[]', '$3::text[]')} RETURNING s.id`;
 
-/** Deletes a session and leaves its tombstone. Returns whether there was one that satisfied the tags. */
+/**
+ * Deletes a session and leaves its tombstone. Returns false if the session does not exist or does not satisfy the ETags. The
+ * statement is an UPDATE, so the primary key serialises it with a concurrent create of the same id.
+ */
 export async function removeSession(
   query: Database['query'],
   id: string,

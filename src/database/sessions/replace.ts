@@ -11,14 +11,14 @@ import {
   writtenColumns,
 } from './statement.js';
 
-/** A session to store in the place of another, and the tags that must hold of that one. */
+/** The new values of a session, and the ETags that the stored session must satisfy. */
 export interface ReplaceInput extends ExpectedTags {
   readonly write: SessionWrite;
 }
 
 const names = Object.keys(writtenTypes).filter((name) => name !== 'id');
 
-/** Replaces sessions. Returns a row for each that existed and satisfied the tags. */
+/** Replaces sessions. Returns a row for each session that exists and satisfies its ETags. */
 export const replaceSessions = inputStatement<ReplaceInput, WrittenRow>({
   name: 'replace',
   types: { ...writtenTypes, match: 'text[]', none_match: 'text[]' },
@@ -26,6 +26,6 @@ export const replaceSessions = inputStatement<ReplaceInput, WrittenRow>({
     UPDATE checkout_session AS s SET ${assignments(names.map((name) => [name, `r."${name}"`]))}, ${versionBump.join(', ')}
     FROM input AS r WHERE s.id = r.id ${shardHint('s.id')} AND s.version <> 0
       AND ${preconditionSql('r.match', 'r.none_match')} RETURNING ${writtenColumns}`,
-  // The columns last: V8 adds what follows a spread one by one.
+  // The spread comes last: V8 adds each property after a spread one by one, which is slower.
   rowOf: ({ write, match, noneMatch }) => ({ match, none_match: noneMatch, ...write }),
 });

@@ -14,21 +14,21 @@ import { removeSession } from './remove.js';
 import { replaceSessions } from './replace.js';
 import { byId, type ExpectedTags, type WrittenRow } from './statement.js';
 
-/** The tags of a precondition as the statements take them; If-Match: * asks for no tag, only for a row. */
+/** Returns the ETags of a precondition as parameters of the statements. `If-Match: *` accepts any row, so it has no list. */
 function tagsOf({ match, noneMatch }: Precondition): ExpectedTags {
-  return { match: listed(match), noneMatch: listed(noneMatch) };
+  return { match: tagList(match), noneMatch: tagList(noneMatch) };
 }
 
-function listed(tags: readonly string[] | '*' | undefined): readonly string[] | null {
+function tagList(tags: readonly string[] | '*' | undefined): readonly string[] | null {
   return tags === '*' || tags === undefined ? null : tags;
 }
 
-/** Whether a row that exists satisfies If-None-Match at all. */
-const refusesAnyRow = ({ noneMatch }: Precondition) => noneMatch === '*';
+/** Returns whether a precondition is `If-None-Match: *`, which no existing session satisfies. */
+const requiresAbsence = ({ noneMatch }: Precondition) => noneMatch === '*';
 
 export type SessionStore = ReturnType<typeof sessionStore>;
 
-/** Reads and writes of the sessions. Each write is committed when its promise resolves, or changes nothing. */
+/** Reads and writes sessions. A write is committed when its promise resolves, and changes nothing when it rejects. */
 export function sessionStore(database: Database, onBatch?: BatchObserver) {
   const reads = sessionReads(database);
   const observed = (kind: string) => onBatch && ((size: number) => onBatch(kind, size));
@@ -38,12 +38,12 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     onBatch: observed('read'),
     run: (ids, limit) => findSessions(database.query, ids, limit),
   });
-  const create = writing('create', createSessions, ({ id }) => id);
-  const replace = writing('replace', replaceSessions, ({ write }) => write.id);
-  const patch = writing('patch', patchSessions, ({ id }) => id);
+  const create = batchWrites('create', createSessions, ({ id }) => id);
+  const replace = batchWrites('replace', replaceSessions, ({ write }) => write.id);
+  const patch = batchWrites('patch', patchSessions, ({ id }) => id);
 
-  /** Gathers the writes of a kind. */
-  function writing<Input>(
+  /** Returns a function that writes one session, in a batch with the other writes of its kind. */
+  function batchWrites<Input>(
     kind: string,
     run: (query: Database['query'], inputs: readonly Input[], limit: LockLimit) => Promise<WrittenRow[]>,
     keyOf: (input: Input) => string,
@@ -56,56 +56,56 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     });
   }
 
-  /** The session where it satisfies a precondition. */
-  async function findWhere(id: string, precondition: Precondition): Promise<StoredSession | undefined> {
+  /** Returns the session if it exists and satisfies a precondition. */
+  async function findMatching(id: string, precondition: Precondition): Promise<StoredSession | undefined> {
     const stored = await findOne(id);
     const { match } = tagsOf(precondition);
     const isMatch = stored !== undefined && (match === null || match.includes(stored.etag));
     return isMatch && !isNotModified(precondition, stored.etag) ? stored : undefined;
   }
 
-  /** Why a write found no session to change; undefined where it may find one now. */
-  async function refusal(id: string, precondition: Precondition): Promise<Problem | undefined> {
+  /** Returns the reason why a write found no matching session, or undefined if a retry may find one. */
+  async function problemOf(id: string, precondition: Precondition): Promise<Problem | undefined> {
     if (precondition.match !== undefined) return new Problem('precondition-failed');
     const stored = precondition.noneMatch === undefined ? undefined : await findOne(id);
     if (!stored) return new Problem('session-not-found');
     return isNotModified(precondition, stored.etag) ? new Problem('precondition-failed') : undefined;
   }
 
-  /** Repeats a change until it is done, or refused by a session that is there. */
-  function changed<Value>(id: string, precondition: Precondition, change: () => Promise<Value | undefined>) {
+  /** Runs a change of an existing session. Throws a problem if none matches, and retries if a race hid the session. */
+  function changeExisting<Value>(id: string, precondition: Precondition, change: () => Promise<Value | undefined>) {
     return retryRaces(async () => {
-      const done = refusesAnyRow(precondition) ? undefined : await change();
-      const problem = done === undefined ? await refusal(id, precondition) : undefined;
+      const result = requiresAbsence(precondition) ? undefined : await change();
+      const problem = result === undefined ? await problemOf(id, precondition) : undefined;
       if (problem) throw problem;
-      return done;
+      return result;
     });
   }
 
   return {
     ...reads,
 
-    /** The session with an id, or undefined; with `payment` added when asked for. */
+    /** Returns a session, or undefined if it does not exist. With `include` the document has the property `payment`. */
     find: (id: string, include?: 'payment') => (include ? reads.withPayment(id) : findOne(id)),
 
-    /** Stores a new session; undefined when its id exists. */
+    /** Creates a session. Resolves to undefined if its id exists. */
     create,
 
     /**
-     * Stores a session in the place of what its id has, or anew.
+     * Replaces a session, or creates it if it does not exist.
      *
-     * @throws `precondition-failed`
+     * @throws Problem `precondition-failed`
      */
     replace(session: SessionWrite, precondition: Precondition): Promise<StoredSession & { created: boolean }> {
       return retryRaces(async () => {
         const input = { write: session, ...tagsOf(precondition) };
-        const replaced = refusesAnyRow(precondition) ? undefined : await replace(input);
+        const replaced = requiresAbsence(precondition) ? undefined : await replace(input);
         if (replaced) return { ...replaced, created: false };
         if (precondition.match !== undefined) throw new Problem('precondition-failed');
         const created = await create(session);
         if (created) return { ...created, created: true };
-        if (refusesAnyRow(precondition)) throw new Problem('precondition-failed');
-        // There is one: refused by its tag, or it came since.
+        if (requiresAbsence(precondition)) throw new Problem('precondition-failed');
+        // The session exists. Its ETag failed the precondition, or another request created it after the replace.
         const stored = precondition.noneMatch === undefined ? undefined : await findOne(session.id);
         if (stored && isNotModified(precondition, stored.etag)) throw new Problem('precondition-failed');
         return undefined;
@@ -113,28 +113,28 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
     },
 
     /**
-     * Applies a merge patch. Maps are merged where they are stored, so that concurrent patches of different
-     * fields, keys of metadata included, both survive.
+     * Applies a merge patch. PostgreSQL merges the maps, so concurrent patches of different fields both survive. This includes
+     * different keys of metadata.
      *
-     * @throws `session-not-found`, `precondition-failed`
+     * @throws Problem `session-not-found` or `precondition-failed`
      */
     patch(id: string, changes: readonly Change[], precondition: Precondition): Promise<StoredSession> {
-      // An empty patch changes nothing, and neither the version.
-      if (changes.length === 0) return changed(id, precondition, () => findWhere(id, precondition));
-      return changed(id, precondition, () => patch({ id, changes, ...tagsOf(precondition) }));
+      // An empty patch changes nothing, not even the version.
+      if (changes.length === 0) return changeExisting(id, precondition, () => findMatching(id, precondition));
+      return changeExisting(id, precondition, () => patch({ id, changes, ...tagsOf(precondition) }));
     },
 
     /**
      * Deletes a session and leaves its tombstone.
      *
-     * @throws `session-not-found`, `precondition-failed`
+     * @throws Problem `session-not-found` or `precondition-failed`
      */
     async remove(id: string, precondition: Precondition): Promise<void> {
       const remove = () => removeSession(database.query, id, tagsOf(precondition));
-      await changed(id, precondition, async () => (await retrying(remove)) || undefined);
+      await changeExisting(id, precondition, async () => (await retrying(remove)) || undefined);
     },
 
-    /** A page of the sessions that a query asks for. */
+    /** Reads a page of sessions. */
     list: listReader(database, sessionTable, onBatch),
   };
 }

@@ -1,69 +1,80 @@
 import type { SessionState, StripeEvent } from '../../model/stripe.js';
 import { type ColumnTypes, stripeTypes, writtenTypes } from '../columns.js';
+import { deliveryTypes, ledgerInputColumns, logEventsSql } from './ledger.js';
 import { assignments, columnList, inputStatement, shardHint } from './statement.js';
 
-/** The guarded upsert in which every path from Stripe ends. */
+/** Stores Stripe's states: the guarded upsert, and the statement that fills gaps. */
 
-/** What became of a state: stored; older than what is stored; delivered before; of a session that was deleted. */
+/**
+ * The outcome of a delivery. The state was stored (`applied`) or is older than the stored one (`stale`). The event was
+ * delivered before (`duplicate`). The session was deleted here (`deleted`).
+ */
 export type Outcome = 'applied' | 'stale' | 'duplicate' | 'deleted';
 
-/** A state, and the event that brought it. */
+/** A state of a session, and the event that brought it. A snapshot has no event. */
 export interface Delivery {
   readonly state: SessionState;
   readonly event?: StripeEvent | undefined;
 }
 
-/** What a statement says of one state. */
 interface OutcomeRow<Result> {
   readonly id: string;
-  /** Null after a race with another write: the statement did nothing yet. */
+  /** Null if the delivery lost a race with another write. The statement then did nothing for it. */
   readonly outcome: Result | null;
 }
 
 const storedTypes: ColumnTypes = { ...writtenTypes, ...stripeTypes };
-/** The columns of the event that the state does not have. */
-const deliveryTypes: ColumnTypes = {
-  type: 'text',
-  account: 'text',
-  event_livemode: 'boolean',
-  event_created: 'bigint',
-};
 const stripeNames = Object.keys(stripeTypes);
 /** The columns that a state may carry. Stripe's sessions have no description. */
-const carriable = Object.keys(writtenTypes).filter((name) => name !== 'id' && name !== 'description');
+const carriableNames = Object.keys(writtenTypes).filter((name) => name !== 'id' && name !== 'description');
 
-/** Orders Stripe's states of a session: the stamp of a row. */
+/**
+ * Returns the stamp of a row's state as an SQL row. Stamps order the states of a session: progress first, because Stripe's
+ * progress never goes back, then the second, the event id and the API version.
+ */
 export const stateStampSql = (row: string) => `(${row}.stripe_progress, ${row}.stripe_second,
   ${row}.stripe_event_id COLLATE "C", coalesce(${row}.stripe_api_version, '') COLLATE "C")`;
 
 /**
- * Holds where a state is newer than the one stored. Two snapshots of one second may have the same stamp: the later to arrive
- * counts as newer.
+ * The SQL condition that the state `r` is newer than the stored state `s`. Two snapshots of one second may have the same stamp.
+ * The one that arrives later then counts as newer.
  */
 const isNewer = `(s.stripe_progress IS NULL OR ${stateStampSql('s')} < ${stateStampSql('r')}
   OR ${stateStampSql('s')} = ${stateStampSql('r')} AND s.stripe_data IS DISTINCT FROM r.stripe_data)`;
 
-/** The arguments of the functions in the migration: the stamp of a row. */
+/** Returns the stamp of a row as arguments of the SQL functions for gaps. */
 const stampArguments = (row: string) =>
   ['progress', 'second', 'event_id', 'api_version'].map((part) => `${row}.stripe_${part}`).join(', ');
 
-/** The gaps that an older state fills; null where it fills none. A state that lacks the same columns fills none. */
+/**
+ * The SQL of the gaps that an older state `r` fills, or null. A gap is a column that the newest state lacks. A state that lacks
+ * the same columns fills none, which is the usual case and skips the function.
+ */
 const filledGaps = `CASE WHEN s.stripe_gaps <> r.stripe_gaps
   THEN stripe_gaps_filled(s.stripe_gaps, r.carried, ${stampArguments('r')}) END`;
 
-/** The gaps after a newer state. Nearly always it lacks what the one before lacked. */
+/** The SQL of the gaps after a newer state `r`. Nearly always it lacks the same columns as the state before. */
 const gapsAfterNewer = `CASE WHEN s.stripe_gaps = r.stripe_gaps THEN s.stripe_gaps
   ELSE stripe_gaps_after_newer(s.stripe_gaps, r.stripe_gaps, ${stampArguments('s')}) END`;
 
-/** Returns the columns that may change, each with its value after the columns of a JSON array were taken from the state `r`. */
-const taking = (taken: string) =>
-  carriable.map((name) => [name, `CASE WHEN ${taken} ? '${name}' THEN r."${name}" ELSE s."${name}" END`] as const);
+/**
+ * Returns assignments that copy columns from the state `r` and keep the others.
+ *
+ * @param copied the SQL of a jsonb that has the names of the copied columns as its elements or keys.
+ */
+const copyColumns = (copied: string) =>
+  carriableNames.map(
+    (name) => [name, `CASE WHEN ${copied} ? '${name}' THEN r."${name}" ELSE s."${name}" END`] as const,
+  );
 
-/** Holds where taking columns from the state `r` changes the session. */
-const changes = (taken: string) =>
-  carriable.map((name) => `${taken} ? '${name}' AND s."${name}" IS DISTINCT FROM r."${name}"`).join(' OR ');
+/** Returns the SQL condition that such a copy changes the session. */
+const copyChanges = (copied: string) =>
+  carriableNames.map((name) => `${copied} ? '${name}' AND s."${name}" IS DISTINCT FROM r."${name}"`).join(' OR ');
 
-/** Raises the version and the time of a session that changes. A new stamp alone is no change. OFFSET 0 evaluates that once. */
+/**
+ * Returns the assignment that raises the version and djstripe_updated if a condition holds. A new stamp alone is no change.
+ * OFFSET 0 keeps the planner from inlining the subquery, so PostgreSQL evaluates the long condition once.
+ */
 const versionBumpIf = (isChanged: string) => `(version, djstripe_updated) = (
     SELECT s.version + c.is_changed::integer,
       CASE WHEN c.is_changed THEN greatest(r.at, s.djstripe_updated) ELSE s.djstripe_updated END
@@ -73,35 +84,14 @@ const versionBumpIf = (isChanged: string) => `(version, djstripe_updated) = (
 const inputTypes: ColumnTypes = { ...storedTypes, ...deliveryTypes, carried: 'jsonb' };
 
 /**
- * Logs the events of states whose outcome is known, and returns the outcomes. An event that the ledger has in another API
- * version is merged too: a second endpoint may deliver it in the shape of its own version. The ledger keeps one entry, with the
- * greatest version.
- */
-const logging = `logged AS (
-    INSERT INTO stripe_event AS e (session_id, id, type, account, livemode, api_version, created, outcome)
-    SELECT id, stripe_event_id, type, account, event_livemode, stripe_api_version, to_timestamp(event_created), outcome
-    FROM result WHERE type IS NOT NULL AND outcome IN ('applied', 'stale', 'deleted')
-    ON CONFLICT (session_id, id) DO UPDATE SET
-      api_version = greatest(e.api_version COLLATE "C", excluded.api_version COLLATE "C"),
-      outcome = CASE WHEN excluded.outcome = 'applied' THEN 'applied' ELSE e.outcome END
-    WHERE coalesce(e.api_version, '') COLLATE "C" < coalesce(excluded.api_version, '') COLLATE "C"
-      OR excluded.outcome = 'applied'
-    RETURNING session_id
-  )
-  SELECT id, CASE
-    WHEN outcome IN ('stale', 'deleted') AND (is_logged OR type IS NOT NULL AND id NOT IN (SELECT session_id FROM logged))
-      THEN 'duplicate'
-    ELSE outcome
-  END AS outcome FROM result`;
-const loggedColumns = ['id', 'stripe_event_id', 'stripe_api_version', ...Object.keys(deliveryTypes)];
-
-/**
- * Stores states of different sessions, and the ledger, in one statement. `stored` has the sessions of the snapshot, each with
- * the outcome of a state that is not newer. Sessions in it are updated, others inserted. An outcome of null means that the
- * session came, went or changed since the snapshot, and the statement did nothing for it yet. It did nothing either for a state
- * that `fills` a gap: {@link fillGaps} does.
+ * Stores states of different sessions, and their events, in one statement. All CTEs of a statement see one snapshot. `stored`
+ * holds the sessions of that snapshot: it has an outcome for each state that is not newer, and null for each newer one. The
+ * statement updates the sessions in `stored` and inserts the others. If a concurrent write creates, deletes or changes a
+ * session after the snapshot, the statement does nothing for it and the outcome stays null. For a state that `fills` a gap the
+ * statement does nothing either: {@link fillGaps} does.
  *
- * A value of the sequence is taken only for a row that is to be inserted: djstripe_id must stay below 2^31.
+ * An INSERT … ON CONFLICT for all states would draw from the sequence of djstripe_id for each, and djstripe_id must stay below
+ * 2^31. This statement draws only for the rows it inserts.
  */
 export const applyStates = inputStatement<Delivery, OutcomeRow<Outcome | 'fills'>>({
   name: 'apply',
@@ -118,9 +108,9 @@ export const applyStates = inputStatement<Delivery, OutcomeRow<Outcome | 'fills'
       LEFT JOIN stripe_event AS e ON e.session_id = s.id AND e.id = r.stripe_event_id
   ), updated AS (
     UPDATE checkout_session AS s SET ${assignments([
-      ...taking('r.carried'),
+      ...copyColumns('r.carried'),
       ...stripeNames.map((name) => [name, name === 'stripe_gaps' ? gapsAfterNewer : `r.${name}`] as const),
-    ])}, ${versionBumpIf(`s.stripe_data IS DISTINCT FROM r.stripe_data OR ${changes('r.carried')}`)}
+    ])}, ${versionBumpIf(`s.stripe_data IS DISTINCT FROM r.stripe_data OR ${copyChanges('r.carried')}`)}
     FROM (SELECT r.*, now() AS at FROM input AS r WHERE r.id IN (SELECT id FROM stored WHERE outcome IS NULL)) AS r
     WHERE s.id = r.id ${shardHint('s.id')} AND s.version <> 0 AND ${isNewer} RETURNING s.id
   ), inserted AS (
@@ -128,16 +118,17 @@ export const applyStates = inputStatement<Delivery, OutcomeRow<Outcome | 'fills'
     SELECT ${columnList(storedTypes)} FROM input AS r WHERE r.id NOT IN (SELECT id FROM stored)
     ON CONFLICT (id) DO NOTHING RETURNING s.id
   ), result AS MATERIALIZED (
-    SELECT ${loggedColumns.map((name) => `r."${name}"`).join(', ')}, s.is_logged, CASE
+    SELECT ${ledgerInputColumns.map((name) => `r."${name}"`).join(', ')}, s.is_logged, CASE
       WHEN r.id IN (SELECT id FROM updated UNION ALL SELECT id FROM inserted) THEN 'applied' ELSE s.outcome
     END AS outcome FROM input AS r LEFT JOIN stored AS s ON s.id = r.id
-  ), ${logging}`,
+  ), ${logEventsSql}`,
   rowOf,
 });
 
 /**
- * Fills the gaps of sessions from older states, and logs their events. It is a statement of its own because it is rare: a state
- * fills a gap when events of several API versions arrive out of order. An outcome of null means that the session changed since.
+ * Fills gaps of sessions from older states, and logs their events. A state fills a gap when events of several API versions
+ * arrive out of order. That is rare, so a statement of its own keeps {@link applyStates} short. The outcome is null if another
+ * write changed the gaps after the snapshot.
  */
 export const fillGaps = inputStatement<Delivery, OutcomeRow<Outcome>>({
   name: 'fill',
@@ -146,22 +137,22 @@ export const fillGaps = inputStatement<Delivery, OutcomeRow<Outcome>>({
     SELECT r.*, now() AS at, ${filledGaps} AS filled, s.stripe_gaps AS seen
     FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${shardHint('s.id')} WHERE s.version <> 0 AND NOT ${isNewer}
   ), updated AS (
-    UPDATE checkout_session AS s SET ${assignments([...taking('r.filled'), ['stripe_gaps', 's.stripe_gaps || r.filled']])},
-      ${versionBumpIf(changes('r.filled'))}
+    UPDATE checkout_session AS s SET ${assignments([...copyColumns('r.filled'), ['stripe_gaps', 's.stripe_gaps || r.filled']])},
+      ${versionBumpIf(copyChanges('r.filled'))}
     FROM filling AS r WHERE s.id = r.id ${shardHint('s.id')} AND s.version <> 0
       AND s.stripe_gaps = r.seen AND r.filled IS NOT NULL RETURNING s.id
   ), result AS MATERIALIZED (
-    SELECT ${loggedColumns.map((name) => `r."${name}"`).join(', ')}, false AS is_logged,
+    SELECT ${ledgerInputColumns.map((name) => `r."${name}"`).join(', ')}, false AS is_logged,
       CASE WHEN r.id IN (SELECT id FROM updated) THEN 'applied' END AS outcome
     FROM input AS r
-  ), ${logging}`,
+  ), ${logEventsSql}`,
   rowOf,
 });
 
 /** Returns a delivery as an input of the statements. */
 function rowOf({ state, event }: Delivery) {
   const { raw, status, paymentStatus, apiVersion, stamp, defaults, carried } = state;
-  // The columns last: V8 adds what follows a spread one by one.
+  // The spreads come last: V8 adds each property after a spread one by one, which is slower.
   return {
     carried: Object.keys(carried),
     stripe_data: raw,
@@ -181,9 +172,9 @@ function rowOf({ state, event }: Delivery) {
   };
 }
 
-/** Returns the gaps of a state: the columns that it does not carry, none of them filled. */
+/** Returns the gaps of a state: each column that it does not carry, with null because no state has filled it. */
 function gapsOf(carried: SessionState['carried']): Record<string, null> {
   const gaps: Record<string, null> = {};
-  for (const name of carriable) if (carried[name as keyof typeof carried] === undefined) gaps[name] = null;
+  for (const name of carriableNames) if (carried[name as keyof typeof carried] === undefined) gaps[name] = null;
   return gaps;
 }
