@@ -7,18 +7,18 @@ import { type Documents, type DocumentsReader, documentsReader, separator } from
 import { countedRows, type ListTable, type PageStatement, pageStatements } from './plan.js';
 import { sharePerTurn } from './share-per-turn.js';
 
-/** A page of a list, and where the neighbouring pages begin. */
+/** A page of a list, with the cursors of the neighbouring pages. */
 export interface StoredPage {
-  /** The rows in order, as they stand in a JSON array. */
+  /** The documents in order, as the elements of a JSON array. */
   readonly results: string;
-  /** Whether the results are ASCII, and so need no encoding. */
+  /** Whether the results are ASCII. Such a text can be sent without encoding it to UTF-8. */
   readonly isAscii: boolean;
   readonly next: Cursor | undefined;
   readonly previous: Cursor | undefined;
   readonly count: number | null;
 }
 
-/** Reads pages of a table. Identical queries of one turn of the event loop share a page that is read after them. */
+/** Returns a reader of a table's pages. Equal queries of one turn of the event loop share one page, which is read afterwards. */
 export function listReader(
   database: Database,
   table: ListTable,
@@ -30,14 +30,16 @@ export function listReader(
       readPage(read, pageStatements(table, query), query),
       countOf(database, table, query),
     ]);
-    return stored(query, found, count);
+    return withCursors(query, found, count);
   }, JSON.stringify);
 }
 
-function stored(query: ListQuery, { text, isAscii, hasMore }: Page, count: number | null): StoredPage {
+/** Adds the cursors of the neighbouring pages to a page. */
+function withCursors(query: ListQuery, { text, isAscii, hasMore }: Page, count: number | null): StoredPage {
   const { cursor, ordering } = query;
-  const neighbour = (side: Cursor['side'], document: string): Cursor | undefined => {
+  const cursorBeside = (side: Cursor['side'], document: string): Cursor | undefined => {
     if (document !== '') return cursorAt(JSON.parse(document), ordering, side);
+    // The page is empty: its neighbours begin at its own cursor.
     return cursor && { ...cursor, side };
   };
   const backward = cursor?.side === 'before';
@@ -46,30 +48,31 @@ function stored(query: ListQuery, { text, isAscii, hasMore }: Page, count: numbe
   return {
     results: text,
     isAscii,
-    next: hasNext ? neighbour('after', lastOf(text)) : undefined,
-    previous: hasPrevious ? neighbour('before', firstOf(text)) : undefined,
+    next: hasNext ? cursorBeside('after', lastDocument(text)) : undefined,
+    previous: hasPrevious ? cursorBeside('before', firstDocument(text)) : undefined,
     count,
   };
 }
 
-function firstOf(documents: string): string {
+function firstDocument(documents: string): string {
   const end = documents.indexOf(separator);
   return end === -1 ? documents : documents.slice(0, end);
 }
 
-function lastOf(documents: string): string {
+function lastDocument(documents: string): string {
   const end = documents.lastIndexOf(separator);
   return end === -1 ? documents : documents.slice(end + separator.length);
 }
 
-/** The documents of a page, and whether there are more beyond it in the direction of travel. */
 interface Page {
+  /** The documents in the order of the list. */
   readonly text: string;
   readonly isAscii: boolean;
+  /** Whether more documents follow in the direction of travel. */
   readonly hasMore: boolean;
 }
 
-/** Reads the documents of a page with its statements, one after the other until the page is full. */
+/** Reads the documents of a page. Runs its statements one after the other until the page is full. */
 export async function readPage(
   read: DocumentsReader,
   statements: readonly PageStatement[],
@@ -82,13 +85,13 @@ export async function readPage(
   for (const statement of statements) {
     if (count > limit) break;
     const found = await read(statement);
-    const wanted = first(found, limit + 1 - count);
+    const wanted = firstDocuments(found, limit + 1 - count);
     text = count > 0 && wanted.count > 0 ? text + separator + wanted.text : text + wanted.text;
     count += wanted.count;
-    // Any other character is more bytes in UTF-8 than it is units of a JavaScript string.
+    // A character outside ASCII has more bytes in UTF-8 than code units in a JavaScript string.
     isAscii &&= found.bytes === found.text.length;
   }
-  const documents = first({ count, text }, limit).text;
+  const documents = firstDocuments({ count, text }, limit).text;
   const isReversed = cursor?.side === 'before';
   return {
     text: isReversed ? documents.split(separator).reverse().join(separator) : documents,
@@ -97,13 +100,16 @@ export async function readPage(
   };
 }
 
-/** The first of some documents. */
-function first({ count, text }: Pick<Documents, 'count' | 'text'>, wanted: number): Pick<Documents, 'count' | 'text'> {
+type CountedText = Pick<Documents, 'count' | 'text'>;
+
+/** Returns at most `wanted` documents from the start of a text. */
+function firstDocuments({ count, text }: CountedText, wanted: number): CountedText {
   let end = text.length;
   for (let left = count; left > wanted; left -= 1) end = left === 1 ? 0 : text.lastIndexOf(separator, end - 1);
   return { count: Math.min(count, wanted), text: text.slice(0, end) };
 }
 
+/** Returns the number of rows that a query counts: null without `count`, and the planner's estimate for `estimated`. */
 async function countOf(database: Database, table: ListTable, query: ListQuery): Promise<number | null> {
   if (!query.count) return null;
   const counted = countedRows(table, query);

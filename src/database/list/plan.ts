@@ -3,54 +3,61 @@ import type { Condition } from '../../model/filters.js';
 import type { ListQuery } from '../../model/list.js';
 import type { ColumnKind } from '../../model/session.js';
 import { Prisma } from '../generated/client.js';
-import { conditionSql, hasPartialIndex, identifier, indexPredicate, parameter } from './sql.js';
+import { conditionSql, hasPartialIndex, identifier, indexPredicate, typedParameter } from './sql.js';
 
-/** Decides which statements a page of a list takes. */
+/** Builds the statements of a list's page. */
 
-/** A table that is listed. Its rows have a unique `id`, and are published as JSON text made by PostgreSQL. */
+/** A table with a list. Its rows have a unique `id`. In SQL its alias is `s`. */
 export interface ListTable {
   readonly name: string;
   /** The ordering columns that may be null. */
   readonly nullable: readonly string[];
-  /** The condition of the rows that are listed, of the table `s`. */
+  /** The SQL condition of the listed rows. */
   readonly where?: string;
-  /** What the other rows have in the ordering columns, as SQL: less than every row that is listed. An index skips them as a range. */
+  /**
+   * The SQL values of the hidden rows in the ordering columns. They are lower than the value of any listed row, so an index
+   * scan skips the hidden rows as one range.
+   */
   readonly hiddenValues?: Readonly<Record<string, string>>;
   /** The kinds of the ordering columns. */
   readonly kinds: Readonly<Record<string, ColumnKind>>;
-  /** The SQL of a row's JSON, of the table `s`. */
+  /** Returns the SQL of a row's JSON. */
   readonly document: (include: string | undefined) => string;
 }
 
-/** A statement whose rows are documents: JSON without a line break, as PostgreSQL writes it. */
+/** A statement whose rows are documents. PostgreSQL writes their JSON without line breaks. */
 export interface PageStatement {
   readonly text: string;
   readonly values: readonly unknown[];
-  /** Whether one plan is the best whatever the values, so that it may be made once and kept. */
+  /** Whether the best plan is the same for all values. The statement can then be prepared and its plan kept. */
   readonly hasOnePlan: boolean;
 }
 
-/** Returns the SQL of the rows that a query counts. */
+/** Returns the FROM and WHERE clauses of the rows that a query counts. */
 export function countedRows(table: ListTable, { conditions }: ListQuery): Prisma.Sql {
-  return Prisma.sql`FROM ${Prisma.raw(table.name)} AS s WHERE ${all([...listed(table), ...conditions.map(conditionSql)])}`;
+  return Prisma.sql`FROM ${Prisma.raw(table.name)} AS s WHERE ${allOf([...tableConditions(table), ...conditions.map(conditionSql)])}`;
 }
 
 /**
- * Returns the statements of a page, to run one after the other until the page is full. Nulls come last whatever the
- * direction. A condition over values and nulls at once would read the whole index, so each is a range of its own. Each
- * statement gives one row more than the page has, which tells that there are more.
+ * Returns the statements of a page, to be run one after the other until the page is full.
  *
- * @param further conditions on the rows beside the filters of the query.
+ * A page continues after the last row of the one before: `(created, id) < ($1, $2)`. Nulls come last in both directions, and a
+ * row comparison is never true for them. With `OR created IS NULL` PostgreSQL reads the whole index. So the rows with a value
+ * and the rows without one are two ranges, each with a statement of its own.
+ *
+ * Each statement reads one row more than the page holds. The extra row shows that another page follows.
+ *
+ * @param extraConditions conditions beside the filters of the query.
  */
 export function pageStatements(
   table: ListTable,
   query: ListQuery,
-  further: readonly Prisma.Sql[] = [],
+  extraConditions: readonly Prisma.Sql[] = [],
 ): PageStatement[] {
   const { ordering, cursor } = query;
   const name = identifier(ordering.column);
   const kind = table.kinds[ordering.column] ?? 'text';
-  // A row without a value satisfies no comparison with one.
+  // A filter that compares the ordering column excludes its nulls.
   const isCompared = query.conditions.some(({ column, lookup }) => column === ordering.column && lookup !== 'isnull');
   const isNullable = table.nullable.includes(ordering.column) && !isCompared;
   const isBackward = cursor?.side === 'before';
@@ -63,24 +70,25 @@ export function pageStatements(
       ? [Prisma.sql`${name} IS NOT NULL`]
       : [];
 
-  const statement = (range: readonly Prisma.Sql[]) => statementOf(table, query, isDescending, [...range, ...further]);
-  const values = (after: Cursor | undefined) => {
+  const statement = (range: readonly Prisma.Sql[]) =>
+    statementOf(table, query, isDescending, [...range, ...extraConditions]);
+  const rowsWithValue = (after: Cursor | undefined) => {
     if (!after) return statement(hasValue);
-    const position = Prisma.sql`(${parameter(kind, after.value)}, ${after.id}::text)`;
+    const position = Prisma.sql`(${typedParameter(kind, after.value)}, ${after.id}::text)`;
     return statement([...hasValue, Prisma.sql`(${name}, id) ${beyond} ${position}`]);
   };
-  const nulls = (after: Cursor | undefined) =>
+  const rowsWithNull = (after: Cursor | undefined) =>
     statement([Prisma.sql`${name} IS NULL`, ...(after ? [Prisma.sql`id ${beyond} ${after.id}::text`] : [])]);
 
-  if (!isNullable) return [values(cursor)];
-  // The index of the filter has the nulls after the values in this order.
+  if (!isNullable) return [rowsWithValue(cursor)];
+  // One scan of the filter's index reads the values and then the nulls, so one statement is enough.
   if (!cursor && isDescending && isSelective(query)) return [statement([])];
   const isAmongNulls = cursor?.value === null;
-  if (isBackward) return isAmongNulls ? [nulls(cursor), values(undefined)] : [values(cursor)];
-  return isAmongNulls ? [nulls(cursor)] : [values(cursor), nulls(undefined)];
+  if (isBackward) return isAmongNulls ? [rowsWithNull(cursor), rowsWithValue(undefined)] : [rowsWithValue(cursor)];
+  return isAmongNulls ? [rowsWithNull(cursor)] : [rowsWithValue(cursor), rowsWithNull(undefined)];
 }
 
-/** Returns the statement of the rows of a range, in the direction of travel. */
+/** Returns the statement that reads a range of rows in the direction of travel. */
 function statementOf(
   table: ListTable,
   query: ListQuery,
@@ -89,30 +97,30 @@ function statementOf(
 ): PageStatement {
   const { conditions, ordering, include, limit } = query;
   const direction = Prisma.raw(isDescending ? 'DESC' : 'ASC');
-  // As the indexes have them: in one order last, in the other first.
+  // The index on `created` has its nulls last in descending order, so a backward scan reads them first.
   const nulls = Prisma.raw(table.nullable.includes(ordering.column) ? `NULLS ${isDescending ? 'LAST' : 'FIRST'}` : '');
   const filters = conditions.flatMap((condition) => [conditionSql(condition), indexPredicate(condition) ?? []].flat());
-  const rows = (most: number) => Prisma.sql`SELECT ${Prisma.raw(table.document(include))} AS document
-      FROM ${Prisma.raw(table.name)} AS s WHERE ${all([...listed(table), ...range, ...filters])}
-      ORDER BY ${identifier(ordering.column)} ${direction} ${nulls}, id ${direction} LIMIT ${Prisma.raw(String(most))}`;
+  const rows = (maxRows: number) => Prisma.sql`SELECT ${Prisma.raw(table.document(include))} AS document
+      FROM ${Prisma.raw(table.name)} AS s WHERE ${allOf([...tableConditions(table), ...range, ...filters])}
+      ORDER BY ${identifier(ordering.column)} ${direction} ${nulls}, id ${direction} LIMIT ${Prisma.raw(String(maxRows))}`;
   if (!hasOnePlan(query)) {
     const { text, values } = rows(limit + 1);
     return { text, values, hasOnePlan: false };
   }
-  // Two limits. The planner needs a number: it takes any limit for a tenth of the table. The value makes one statement serve
-  // many limits, and stops it after the rows of its own page.
+  // Two limits. For a LIMIT in a parameter the planner assumes a tenth of the rows, so the inner LIMIT is a constant. The outer
+  // one is a parameter: one statement serves many limits, and stops after the rows of its own page.
   const planned = plannedRows.find((count) => count > limit) ?? limit + 1;
   const { text, values } = Prisma.sql`SELECT document FROM (${rows(planned)}) AS most LIMIT ${limit + 1}::bigint`;
   return { text, values, hasOnePlan: true };
 }
 
-/** The rows that a plan which is kept is made for: those of customary limits, and one more. */
+/** Row counts that kept plans are made for: the customary limits, plus the extra row. */
 const plannedRows = [51, 101, 1001];
 
 /**
- * Returns whether one plan is the best whatever the values: along the index of the ordering, from one end or a bound, or along
- * that of a filter that has an index in the default order. Other filters, and ranges with two ends, are planned for the values
- * that they come with.
+ * Returns whether the best plan is the same for all values. That is an index scan in the list's order from one end or from a
+ * bound, or a scan of a filter's index that is in the default order. PostgreSQL plans any other filter, and a range with two
+ * ends, for its values.
  */
 function hasOnePlan(query: ListQuery): boolean {
   const { conditions, ordering, cursor } = query;
@@ -123,7 +131,7 @@ function hasOnePlan(query: ListQuery): boolean {
   return isSelective(query);
 }
 
-/** Returns whether the one filter has an index in the default order. */
+/** Returns whether the only filter has an index and the list has the default order. */
 function isSelective({ conditions, ordering }: ListQuery): boolean {
   const [condition, ...others] = conditions;
   return others.length === 0 && ordering.column === 'created' && !!condition && hasPartialIndex(condition);
@@ -131,10 +139,10 @@ function isSelective({ conditions, ordering }: ListQuery): boolean {
 
 const isBound = ({ lookup }: Condition) => ['gt', 'gte', 'lt', 'lte'].includes(lookup);
 
-function listed({ where }: ListTable): Prisma.Sql[] {
+function tableConditions({ where }: ListTable): Prisma.Sql[] {
   return where === undefined ? [] : [Prisma.raw(where)];
 }
 
-function all(conditions: readonly Prisma.Sql[]): Prisma.Sql {
+function allOf(conditions: readonly Prisma.Sql[]): Prisma.Sql {
   return conditions.length === 0 ? Prisma.sql`true` : Prisma.join(conditions, ' AND ');
 }

@@ -3,23 +3,23 @@ import type { ColumnKind } from '../../model/session.js';
 import { sqlTypes } from '../columns.js';
 import { Prisma } from '../generated/client.js';
 
-/** The name of a column, quoted: never a client's word. */
+/** Returns the quoted name of a column. The name must not come from a client. */
 export function identifier(column: string): Prisma.Sql {
   return Prisma.raw(`"${column}"`);
 }
 
-/** A parameter of a kind of column. */
-export function parameter(kind: ColumnKind, value: unknown): Prisma.Sql {
+/** Returns a parameter, cast to the SQL type of a kind of column. */
+export function typedParameter(kind: ColumnKind, value: unknown): Prisma.Sql {
   return Prisma.sql`${value}::${Prisma.raw(sqlTypes[kind])}`;
 }
 
-/** For comparing whatever the case: the "C" of the ids knows only that of ASCII. */
-const folding = Prisma.raw('COLLATE "default"');
+/** Collation for comparing without case. The ids have the collation "C", which folds only ASCII letters. */
+const caseFolding = Prisma.raw('COLLATE "default"');
 
 const comparisons = { exact: '=', gt: '>', gte: '>=', lt: '<', lte: '<=' } as const;
 
 /**
- * The SQL of one condition.
+ * Returns the SQL of a filter.
  *
  * @example customer = $1::text
  * @example "created" >= $1::timestamptz
@@ -33,28 +33,28 @@ export function conditionSql({ column, kind, lookup, value, key }: Condition): P
     case 'isnull':
       return value ? Prisma.sql`${name} IS NULL` : Prisma.sql`${name} IS NOT NULL`;
     case 'startswith':
-      return Prisma.sql`${name} LIKE ${`${literal(value as string)}%`}::text`;
+      return Prisma.sql`${name} LIKE ${`${escapeLike(value as string)}%`}::text`;
     case 'iexact':
-      return Prisma.sql`lower(${name} ${folding}) = lower(${value}::text ${folding})`;
+      return Prisma.sql`lower(${name} ${caseFolding}) = lower(${value}::text ${caseFolding})`;
     case 'icontains':
-      return Prisma.sql`${name} ${folding} ILIKE ${`%${literal(value as string)}%`}::text`;
+      return Prisma.sql`${name} ${caseFolding} ILIKE ${`%${escapeLike(value as string)}%`}::text`;
     case 'contains':
       return Prisma.sql`EXISTS (SELECT FROM jsonb_each_text(${name}) AS entry WHERE entry.value = ${value}::text)`;
     case 'key':
       return keySql(name, key as string, value as string);
     default:
-      return Prisma.sql`${name} ${Prisma.raw(comparisons[lookup])} ${parameter(kind, value)}`;
+      return Prisma.sql`${name} ${Prisma.raw(comparisons[lookup])} ${typedParameter(kind, value)}`;
   }
 }
 
-/** A text as a LIKE pattern that matches it alone. */
-function literal(text: string): string {
+/** Returns a LIKE pattern that matches exactly a text. */
+function escapeLike(text: string): string {
   return text.replace(/[\\%_]/g, '\\$&');
 }
 
 /**
- * `metadata[key]=value`. Containment is what the GIN index serves. A value that reads as a number or boolean
- * may be stored as one, and 5 contains 5.0: the text decides.
+ * Returns the condition of `metadata[key]=value`. The GIN index serves only containment (`@>`). A value such as `5` or `true`
+ * may be stored as a number or boolean, so the condition looks for both types. X * text too.
  */
 function keySql(name: Prisma.Sql, key: string, value: string): Prisma.Sql {
   const pair = (json: string) => Prisma.sql`${name} @> ${`{${JSON.stringify(key)}:${json}}`}::jsonb`;
@@ -63,7 +63,7 @@ function keySql(name: Prisma.Sql, key: string, value: string): Prisma.Sql {
   return Prisma.sql`(${asText} OR ${pair(value)}) AND ${name} ->> ${key}::text = ${value}::text`;
 }
 
-/** The columns with a partial index, and the bytes of the values that are in it (see the migrations). */
+/** The columns with a partial index (see the migrations). The index holds values of 1 to `maxIndexedBytes` bytes. */
 const partiallyIndexed = [
   'customer',
   'payment_intent',
@@ -74,23 +74,26 @@ const partiallyIndexed = [
   'payment_link',
   'invoice',
 ];
-const indexedBytes = 1024;
+const maxIndexedBytes = 1024;
 
-/** Whether a condition is for one value that is in a partial index. */
+/** Returns whether a condition looks for one value in a partial index. */
 export function hasPartialIndex(condition: Condition): boolean {
   return condition.lookup === 'exact' && indexPredicate(condition) !== undefined;
 }
 
-/** What a condition implies and a partial index asks for: without it the planner may not use the index. */
+/**
+ * Returns the predicate of the partial index that serves a condition, or undefined if there is none. The condition implies the
+ * predicate, but the planner cannot prove that and uses the index only if the query repeats it.
+ */
 export function indexPredicate({ column, lookup, value }: Condition): Prisma.Sql | undefined {
   if (!partiallyIndexed.includes(column) || (lookup !== 'exact' && lookup !== 'in')) return undefined;
-  return areWithin(indexedBytes, [value].flat()) ? predicateOf(column) : undefined;
+  return fitPartialIndex(maxIndexedBytes, [value].flat()) ? predicateOf(column) : undefined;
 }
 
 const predicateOf = (column: string) =>
-  Prisma.sql`octet_length(${identifier(column)}) BETWEEN 1 AND ${Prisma.raw(String(indexedBytes))}`;
+  Prisma.sql`octet_length(${identifier(column)}) BETWEEN 1 AND ${Prisma.raw(String(maxIndexedBytes))}`;
 
-function areWithin(bytes: number, values: readonly (string | boolean)[]): boolean {
+function fitPartialIndex(bytes: number, values: readonly (string | boolean)[]): boolean {
   return values.every((value) => {
     const size = Buffer.byteLength(String(value));
     return size >= 1 && size <= bytes;
@@ -98,13 +101,14 @@ function areWithin(bytes: number, values: readonly (string | boolean)[]): boolea
 }
 
 /**
- * `email`: what the shop prefilled, or what the customer typed at the checkout, whatever the case. PostgreSQL folds both
- * sides, so that they agree in any collation. A letter takes up to half as many bytes again once it is folded.
+ * Returns the condition of the filter `email`, without regard to case. It finds the address that the shop prefilled and the one
+ * that the customer typed at the checkout. PostgreSQL folds both sides, so they agree in any collation. A folded letter may
+ * have up to half as many bytes again, so longer addresses than `maxIndexedBytes / 2` do not use the indexes.
  */
 function emailSql(values: readonly string[]): Prisma.Sql {
   const addresses = values.filter((value) => value !== '');
   if (addresses.length === 0) return Prisma.sql`false`;
-  const isIndexed = areWithin(indexedBytes / 2, addresses);
+  const isIndexed = fitPartialIndex(maxIndexedBytes / 2, addresses);
   const wanted = Prisma.join(addresses.map((value) => Prisma.sql`lower(${value}::text)`));
   const either = [
     { folded: Prisma.sql`lower(customer_email)`, column: 'customer_email' },
