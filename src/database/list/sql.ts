@@ -54,7 +54,8 @@ function escapeLike(text: string): string {
 
 /**
  * Returns the condition of `metadata[key]=value`. The GIN index serves only containment (`@>`). A value such as `5` or `true`
- * may be stored as a number or boolean, so the condition looks for both types. X * text too.
+ * may be stored as a number or boolean, so the condition looks for both types. jsonb treats 5 and 5.0 as equal, so `->>`
+ * compares the text too.
  */
 function keySql(name: Prisma.Sql, key: string, value: string): Prisma.Sql {
   const pair = (json: string) => Prisma.sql`${name} @> ${`{${JSON.stringify(key)}:${json}}`}::jsonb`;
