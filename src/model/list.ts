@@ -54,7 +54,7 @@ export const firstParameters: readonly string[] = [
 ];
 
 /** What the description of a list says of its filters. */
-export const lookupFamilies =
+export const filterRules =
   'Filters are combined with AND. `name=value` compares any property, `name__in=a,b` with several values. Texts also take `__startswith`, `__iexact` and `__icontains`; times and numbers `__gt`, `__gte`, `__lt` and `__lte`; what can be null `__isnull`.';
 
 /** The parameters of a list, as the OpenAPI document publishes them. */
@@ -117,7 +117,7 @@ export function defineList<Include extends string>(definition: ListDefinition<In
   const filters = filtersOf(definition.columns);
   const parameters = parametersOf(definition, filters);
   const names = Object.keys(parameters.properties);
-  const oneParameters = Type.Object({ include: Type.Optional(includeSchema(definition.includes)) });
+  const retrieveParameters = Type.Object({ include: Type.Optional(includeSchema(definition.includes)) });
 
   /** Reads a query string; every fault is reported, unknown parameters with the nearest name. */
   function parse(query: unknown): Parsed<ListQuery<Include>> {
@@ -146,7 +146,7 @@ export function defineList<Include extends string>(definition: ListDefinition<In
   }
 
   /** Reads the query string of a single row: of the list's parameters it takes `include` alone. */
-  function parseOne(query: unknown): Parsed<{ include: Include | undefined }> {
+  function parseRetrieve(query: unknown): Parsed<{ include: Include | undefined }> {
     const given = entriesOf(query);
     // Nearly all requests ask for nothing more.
     if (given.length === 0) return { value: { include: undefined } };
@@ -159,7 +159,7 @@ export function defineList<Include extends string>(definition: ListDefinition<In
     return { value: { include: parsed.value.include } };
   }
 
-  return { parameters, oneParameters, parse, parseOne };
+  return { parameters, retrieveParameters, parse, parseRetrieve };
 }
 
 function parseSettings<Include extends string>(

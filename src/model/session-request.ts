@@ -20,7 +20,7 @@ import { validator } from './validator.js';
 export type Parsed<Value> = { value: Value; faults?: undefined } | { faults: Fault[] };
 
 /** One column of a merge patch: `merge` its object into what is stored, or else put the value in its place. */
-export interface Change {
+export interface ColumnPatch {
   readonly column: Column;
   readonly value: unknown;
   readonly merge: boolean;
@@ -84,7 +84,7 @@ export function parseSession(body: unknown, pathId?: string): Parsed<SessionWrit
 }
 
 /** Reads the body of a PATCH: an RFC 7396 merge patch, as the columns it changes. */
-export function parsePatch(body: unknown, pathId: string): Parsed<Change[]> {
+export function parsePatch(body: unknown, pathId: string): Parsed<ColumnPatch[]> {
   const fields = lenient(body);
   if (!fields) return { faults: notAnObject };
   const faults = faultsOf(fields, validatePatch, pathId);

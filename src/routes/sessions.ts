@@ -5,7 +5,7 @@ import type { StoredSession } from '../database/sessions/read.js';
 import type { SessionStore } from '../database/sessions/store.js';
 import { Problem } from '../errors.js';
 import { isNotModified, parsePrecondition, tagsPattern } from '../model/etag.js';
-import { lookupFamilies } from '../model/list.js';
+import { filterRules } from '../model/list.js';
 import { SessionId } from '../model/session.js';
 import { sessionList } from '../model/session-list.js';
 import { parsePatch, parseSession } from '../model/session-request.js';
@@ -45,7 +45,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       schema: {
         operationId: 'checkout_sessions_list',
         summary: 'List sessions',
-        description: `A page of the sessions that satisfy all filters. Follow \`next\` for the pages after it: its cost does not grow with the depth, and sessions that others create meanwhile are neither skipped nor repeated.\n\n${lookupFamilies}`,
+        description: `A page of the sessions that satisfy all filters. Follow \`next\` for the pages after it: its cost does not grow with the depth, and sessions that others create meanwhile are neither skipped nor repeated.\n\n${filterRules}`,
         tags,
         querystring: sessionList.parameters,
         response: {
@@ -96,7 +96,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
           "One session by Stripe's id. With `include=payment` the ETag is the session's, for If-Match, and the answer is never 304: the last event of the payment may change without the ETag.",
         tags,
         params,
-        querystring: sessionList.oneParameters,
+        querystring: sessionList.retrieveParameters,
         headers: Type.Object({
           'If-None-Match': tagList(
             'Answer 304 without a body while the ETag is one of these. Without effect with `include=payment`.',
@@ -110,7 +110,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       },
     },
     async (request, reply) => {
-      const { include } = accepted(sessionList.parseOne(request.query));
+      const { include } = accepted(sessionList.parseRetrieve(request.query));
       const stored = await sessions.find(request.params.id, include);
       if (!stored) throw new Problem('session-not-found');
       const isKnown =

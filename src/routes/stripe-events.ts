@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { StripeEventStore } from '../database/events.js';
-import { lookupFamilies } from '../model/list.js';
+import { filterRules } from '../model/list.js';
 import { eventList } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi.js';
 import { accepted, baseUrl, requestProblems, sendPage, serverProblems } from './answers.js';
@@ -19,7 +19,7 @@ export async function stripeEventRoutes(app: FastifyInstance, { events, publicUr
       schema: {
         operationId: 'stripe_events_list',
         summary: 'List the events that arrived',
-        description: `The events of Checkout Sessions that Stripe delivered and what each did, newest first. Pages are as those of the sessions.\n\n${lookupFamilies}`,
+        description: `The events of Checkout Sessions that Stripe delivered and what each did, newest first. Pages are as those of the sessions.\n\n${filterRules}`,
         tags: ['stripe'],
         querystring: eventList.parameters,
         response: {

@@ -1,4 +1,4 @@
-import type { Change } from '../../model/session-request.js';
+import type { ColumnPatch } from '../../model/session-request.js';
 import { writtenTypes } from '../columns.js';
 import {
   assignments,
@@ -14,7 +14,7 @@ import {
 /** A merge patch of a session, and the ETags that the session must satisfy. */
 export interface PatchInput extends ExpectedTags {
   readonly id: string;
-  readonly changes: readonly Change[];
+  readonly changes: readonly ColumnPatch[];
 }
 
 /** Returns the SQL value of a column after a patch. PostgreSQL merges the maps, so that concurrent patches both survive. */

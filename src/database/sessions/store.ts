@@ -1,7 +1,7 @@
 import { Problem } from '../../errors.js';
 import { isNotModified, type Precondition } from '../../model/etag.js';
 import type { SessionWrite } from '../../model/session.js';
-import type { Change } from '../../model/session-request.js';
+import type { ColumnPatch } from '../../model/session-request.js';
 import { type BatchObserver, batching, type LockLimit, readBatch, writeBatch } from '../batch.js';
 import type { Database } from '../engine/database.js';
 import { retrying } from '../engine/sqlstate.js';
@@ -118,7 +118,7 @@ export function sessionStore(database: Database, onBatch?: BatchObserver) {
      *
      * @throws Problem `session-not-found` or `precondition-failed`
      */
-    patch(id: string, changes: readonly Change[], precondition: Precondition): Promise<StoredSession> {
+    patch(id: string, changes: readonly ColumnPatch[], precondition: Precondition): Promise<StoredSession> {
       // An empty patch changes nothing, not even the version.
       if (changes.length === 0) return changeExisting(id, precondition, () => findMatching(id, precondition));
       return changeExisting(id, precondition, () => patch({ id, changes, ...tagsOf(precondition) }));
