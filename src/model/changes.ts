@@ -1,8 +1,8 @@
 import { Type } from 'typebox';
 import type { Fault } from '../errors.js';
-import { entriesOf } from './query-names.js';
+import { didYouMean } from './did-you-mean.js';
+import { queryEntries } from './query-names.js';
 import type { Parsed } from './session-request.js';
-import { suggestion } from './suggestion.js';
 
 /** The change feed: what a change looks like, where a reader is, and what it may ask for. Its SQL is the database's affair. */
 
@@ -94,33 +94,33 @@ const names = Object.keys(changeParameters.properties);
 
 /** Reads the query of a request as the HTTP layer parsed it. Reports every fault. */
 export function parseChangeQuery(parsed: unknown): Parsed<ChangeQuery> {
-  const query = new Map(entriesOf(parsed));
+  const query = new Map(queryEntries(parsed));
   const faults: Fault[] = [];
   const refuse = (name: string, detail: string) => void faults.push({ in: 'query', pointer: `/${name}`, detail });
   for (const name of query.keys()) {
     if (names.includes(name)) continue;
-    refuse(name, `there is no such parameter${suggestion(name, names)}`);
+    refuse(name, `there is no such parameter${didYouMean(name, names)}`);
   }
-  const one = (name: string): string | undefined => {
+  const textOf = (name: string): string | undefined => {
     const value = query.get(name);
     if (typeof value === 'object') refuse(name, 'must be given once');
     return typeof value === 'string' ? value : undefined;
   };
   const integer = (name: string, lowest: number, highest: number, otherwise: number): number => {
-    const text = one(name);
+    const text = textOf(name);
     if (text === undefined) return otherwise;
     const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
     if (!(value >= lowest && value <= highest)) refuse(name, `must be a whole number from ${lowest} to ${highest}`);
     return value;
   };
-  const cursor = cursorOf(one('cursor'), () => refuse('cursor', 'is no cursor of this log'));
+  const cursor = parseCursor(textOf('cursor'), () => refuse('cursor', 'is no cursor of this log'));
   const limit = integer('limit', 1, maxLimit, defaultLimit);
   const wait = integer('wait', 0, maxWait, 0);
-  const types = typesOf(query.get('types'), (type) => refuse('types', `has no type ${type}: ${typeList}`));
+  const types = parseTypes(query.get('types'), (type) => refuse('types', `has no type ${type}: ${typeList}`));
   return faults.length > 0 ? { faults } : { value: { cursor, limit, types, wait } };
 }
 
-function cursorOf(text: string | undefined, refuse: () => void): ChangeQuery['cursor'] {
+function parseCursor(text: string | undefined, refuse: () => void): ChangeQuery['cursor'] {
   if (text === undefined || text === 'now') return text;
   const position = decodePosition(text);
   if (!position) refuse();
@@ -128,11 +128,14 @@ function cursorOf(text: string | undefined, refuse: () => void): ChangeQuery['cu
 }
 
 /** The types of a list with commas, which may be repeated; in one order, as streams of the same types share pages. */
-function typesOf(value: string | readonly string[] | undefined, refuse: (type: string) => void): ChangeQuery['types'] {
+function parseTypes(
+  value: string | readonly string[] | undefined,
+  refuse: (type: string) => void,
+): ChangeQuery['types'] {
   if (value === undefined) return undefined;
-  const asked = [value].flat().flatMap((text) => text.split(','));
-  for (const type of asked) if (!changeTypes.includes(type as ChangeType)) refuse(JSON.stringify(type));
-  const types = changeTypes.filter((type) => asked.includes(type));
+  const requested = [value].flat().flatMap((text) => text.split(','));
+  for (const type of requested) if (!changeTypes.includes(type as ChangeType)) refuse(JSON.stringify(type));
+  const types = changeTypes.filter((type) => requested.includes(type));
   return types.length === changeTypes.length ? undefined : types;
 }
 

@@ -29,7 +29,7 @@ export function parseOrdering(text: string, orderings: readonly string[]): Order
   return orderings.includes(column) ? { column, descending: text !== column } : undefined;
 }
 
-export function orderingName({ column, descending }: Ordering): string {
+function orderingName({ column, descending }: Ordering): string {
   return descending ? `-${column}` : column;
 }
 
@@ -51,7 +51,7 @@ export function encodeCursor({ ordering, side, value, id }: Cursor): string {
  * @returns undefined when it is none that {@link encodeCursor} gave for such a list.
  */
 export function decodeCursor(text: string, orderings: ReadonlyMap<string, OrderingColumn>): Cursor | undefined {
-  const parts = parse(text);
+  const parts = decodeJson(text);
   if (!Array.isArray(parts) || parts.length !== 4) return undefined;
   const [ordering, side, given, id] = parts;
   const by = typeof ordering === 'string' ? parseOrdering(ordering, [...orderings.keys()]) : undefined;
@@ -61,7 +61,7 @@ export function decodeCursor(text: string, orderings: ReadonlyMap<string, Orderi
   return { ordering, side, value, id };
 }
 
-function parse(text: string): unknown {
+function decodeJson(text: string): unknown {
   const json = Buffer.from(text, 'base64url');
   // Node passes over what is not base64url.
   if (json.toString('base64url') !== text) return undefined;

@@ -1,6 +1,6 @@
 import { type TSchema, Type } from 'typebox';
+import { didYouMean } from './did-you-mean.js';
 import type { ColumnKind } from './session.js';
-import { suggestion } from './suggestion.js';
 import { parseLenientTimestamp } from './timestamp.js';
 
 /** The filters of a list, in django-filter's spelling, derived from the columns of its resource. */
@@ -42,7 +42,7 @@ export interface ListColumn {
   /** Instead of the lookups of its kind. */
   readonly lookups?: readonly PublishedLookup[];
   /** What the filters compare, where the name does not say it; the column's name in backquotes when absent. */
-  readonly meaning?: string;
+  readonly subject?: string;
   /** A sentence that is added to the description of the filters. */
   readonly note?: string;
 }
@@ -62,7 +62,7 @@ const lookupsByKind: Readonly<Record<ColumnKind, readonly PublishedLookup[]>> = 
   map: [],
 };
 
-const meanings: Readonly<Record<PublishedLookup, string>> = {
+const lookupTexts: Readonly<Record<PublishedLookup, string>> = {
   exact: 'equals the value',
   in: 'is one of the comma-separated values (repeat the parameter for values that hold commas)',
   isnull: 'is null (true) or is not (false)',
@@ -76,13 +76,13 @@ const meanings: Readonly<Record<PublishedLookup, string>> = {
   contains: 'holds the value',
 };
 
-const timeForms = 'RFC 3339, or a date for its midnight; without an offset it is UTC.';
+const timestampForms = 'RFC 3339, or a date for its midnight; without an offset it is UTC.';
 
 /** The schema of a filter's parameter. */
 export function filterSchema({ column, lookup }: Filter): TSchema {
-  const { name, kind, meaning = `\`${name}\``, note } = column;
-  const sentences = [`${meaning} ${meanings[lookup]}.`];
-  if (kind === 'timestamp' && lookup !== 'isnull') sentences.push(timeForms);
+  const { name, kind, subject = `\`${name}\``, note } = column;
+  const sentences = [`${subject} ${lookupTexts[lookup]}.`];
+  if (kind === 'timestamp' && lookup !== 'isnull') sentences.push(timestampForms);
   if (note) sentences.push(note);
   const description = sentences.join(' ');
   if (lookup === 'isnull') return Type.Boolean({ description });
@@ -120,7 +120,7 @@ export function filtersOf(columns: readonly ListColumn[]): ReadonlyMap<string, F
 }
 
 /** Reads the values given for a filter; undefined when one of them is none. */
-export function conditionValue({ column, lookup }: Filter, texts: readonly string[]): Condition['value'] | undefined {
+export function parseFilterValue({ column, lookup }: Filter, texts: readonly string[]): Condition['value'] | undefined {
   if (lookup === 'in') {
     const values = texts.flatMap((one) => parseValue(column, one) ?? []);
     return values.length === texts.length ? values : undefined;
@@ -151,11 +151,11 @@ function parseValue({ kind, values }: ListColumn, text: string): string | boolea
 }
 
 /** What the value of a filter must be, in words, with the allowed value that is nearest to what was given. */
-export function expectation({ column, lookup }: Filter, texts: readonly string[]): string {
+export function describeAllowed({ column, lookup }: Filter, texts: readonly string[]): string {
   const { kind, values = [] } = column;
   const closed = () => {
     const wrong = texts.find((text) => !values.includes(text)) ?? '';
-    return `one of ${values.join(', ')}${suggestion(wrong, values)}`;
+    return `one of ${values.join(', ')}${didYouMean(wrong, values)}`;
   };
   switch (lookup === 'isnull' ? 'boolean' : kind) {
     case 'integer':

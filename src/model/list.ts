@@ -1,19 +1,19 @@
 import { type TSchema, Type } from 'typebox';
 import type { Fault } from '../errors.js';
 import { type Cursor, decodeCursor, type Ordering, parseOrdering } from './cursor.js';
+import { didYouMean } from './did-you-mean.js';
 import {
   type Condition,
-  conditionValue,
-  expectation,
+  describeAllowed,
   type Filter,
   filterSchema,
   filtersOf,
   type ListColumn,
+  parseFilterValue,
 } from './filters.js';
 import { pointerTo, textFault } from './json.js';
-import { entriesOf, hint, parametersIn } from './query-names.js';
+import { queryEntries, queryParameters, unknownParameterHint } from './query-names.js';
 import type { Parsed } from './session-request.js';
-import { suggestion } from './suggestion.js';
 
 /** The query of a list, derived from what its resource filters and orders by. Its SQL is the database's affair. */
 
@@ -124,7 +124,7 @@ export function defineList<Include extends string>(definition: ListDefinition<In
     const faults: Fault[] = [];
     const conditions: Condition[] = [];
     const settings: Record<string, string> = {};
-    for (const { name, parameter, texts } of parametersIn(query, filters)) {
+    for (const { name, parameter, texts } of queryParameters(query, filters)) {
       const fault = (detail: string) => faults.push({ in: 'query', pointer: pointerTo('', name), detail });
       const [text = ''] = texts;
       const badText = texts.map(textFault).find(Boolean) ?? textFault(name);
@@ -133,13 +133,13 @@ export function defineList<Include extends string>(definition: ListDefinition<In
       if (badText) fault(badText);
       else if (texts.length !== 1 && filter?.lookup !== 'in') fault('is given more than once');
       else if (filter) {
-        const value = conditionValue(filter, texts);
-        if (value === undefined) fault(`must be ${expectation(filter, texts)}`);
+        const value = parseFilterValue(filter, texts);
+        if (value === undefined) fault(`must be ${describeAllowed(filter, texts)}`);
         else conditions.push({ column: filter.column.name, kind: filter.column.kind, lookup: filter.lookup, value });
       } else if (key !== undefined) {
         conditions.push({ column: 'metadata', kind: 'map', lookup: 'key', key, value: text });
       } else if (name !== 'metadata' && names.includes(name)) settings[name] = text;
-      else fault(`is not a filter or parameter of this list${hint(name, names)}`);
+      else fault(`is not a filter or parameter of this list${unknownParameterHint(name, names)}`);
     }
     const parsed = parseSettings(settings, definition, faults);
     return faults.length > 0 ? { faults } : { value: { conditions, ...parsed } };
@@ -147,7 +147,7 @@ export function defineList<Include extends string>(definition: ListDefinition<In
 
   /** Reads the query string of a single row: of the list's parameters it takes `include` alone. */
   function parseRetrieve(query: unknown): Parsed<{ include: Include | undefined }> {
-    const given = entriesOf(query);
+    const given = queryEntries(query);
     // Nearly all requests ask for nothing more.
     if (given.length === 0) return { value: { include: undefined } };
     const parsed = parse(Object.fromEntries(given.filter(([name]) => name === 'include')));
@@ -177,7 +177,7 @@ function parseSettings<Include extends string>(
   const named = settings.ordering ?? cursor?.ordering ?? defaultOrdering;
   const ordering = parseOrdering(named, orderings);
   if (!ordering) {
-    const nearest = suggestion(named, orderings);
+    const nearest = didYouMean(named, orderings);
     fault('ordering', `must be one of ${orderings.join(', ')}, with - before it for descending${nearest}`);
   }
   if (ordering && cursor && cursor.ordering !== named) fault('cursor', `belongs to ordering=${cursor.ordering}`);

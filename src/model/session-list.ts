@@ -4,30 +4,30 @@ import { defineList, pageOf } from './list.js';
 import { columns, Session } from './session.js';
 
 /** Stripe's own closed sets. A value of tomorrow is stored, and not filtered by. */
-const fulfilment = {
+const stripeStatuses = {
   status: ['open', 'complete', 'expired'],
   payment_status: ['paid', 'unpaid', 'no_payment_required'],
 };
 
 /** Outside the contract, taken from the raw object. */
-const ofStripe: readonly ListColumn[] = [
-  ...Object.entries(fulfilment).map(([name, values]): ListColumn => {
-    return { name, kind: 'text', nullable: true, values, lookups: ['exact', 'in'], meaning: `Stripe's \`${name}\`` };
+const stripeColumns: readonly ListColumn[] = [
+  ...Object.entries(stripeStatuses).map(([name, values]): ListColumn => {
+    return { name, kind: 'text', nullable: true, values, lookups: ['exact', 'in'], subject: `Stripe's \`${name}\`` };
   }),
   {
     name: 'email',
     kind: 'text',
     nullable: true,
     lookups: ['exact', 'in'],
-    meaning: 'The address that the shop prefilled (`customer_email`) or that the customer typed at the checkout',
+    subject: 'The address that the shop prefilled (`customer_email`) or that the customer typed at the checkout',
     note: 'Upper and lower case are the same.',
   },
   ...['customer_account', 'payment_link', 'invoice'].map((name): ListColumn => {
-    return { name, kind: 'text', nullable: true, lookups: ['exact', 'in', 'isnull'], meaning: `Stripe's \`${name}\`` };
+    return { name, kind: 'text', nullable: true, lookups: ['exact', 'in', 'isnull'], subject: `Stripe's \`${name}\`` };
   }),
 ];
 
-const published: readonly ListColumn[] = columns.map(({ name, kind, nullable }) => ({
+const contractColumns: readonly ListColumn[] = columns.map(({ name, kind, nullable }) => ({
   name,
   kind,
   nullable,
@@ -40,7 +40,7 @@ const published: readonly ListColumn[] = columns.map(({ name, kind, nullable }) 
 
 /** The list of sessions. */
 export const sessionList = defineList({
-  columns: [...published, ...ofStripe],
+  columns: [...contractColumns, ...stripeColumns],
   orderings: ['created', 'djstripe_created', 'djstripe_updated', 'id', 'djstripe_id'],
   defaultOrdering: '-created',
   hasMetadata: true,

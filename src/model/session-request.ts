@@ -30,24 +30,24 @@ const validateSession = validator(SessionRequest, 'body', 'a session');
 const validatePatch = validator(SessionPatch, 'body', 'a session');
 
 /** `["card"]` → `{"0": "card"}`: loses nothing, keeps the order, iterates the same. */
-function keyedByPosition(value: unknown): unknown {
+function keyByPosition(value: unknown): unknown {
   return Array.isArray(value) ? { ...value } : value;
 }
 
 const arrayColumns = ['payment_method_types', 'display_items'];
 
 /** The body with the lenient rules applied: read-only properties dropped, arrays keyed by position. */
-function lenient(body: unknown): Record<string, unknown> | undefined {
+function normalizeBody(body: unknown): Record<string, unknown> | undefined {
   if (body === null || typeof body !== 'object' || Array.isArray(body)) return undefined;
   // Not by `delete`: an object that lost properties is a slow one for all that comes after.
   const { djstripe_id, djstripe_created, djstripe_updated, ...fields } = body as Record<string, unknown>;
-  for (const name of arrayColumns) if (Object.hasOwn(fields, name)) fields[name] = keyedByPosition(fields[name]);
+  for (const name of arrayColumns) if (Object.hasOwn(fields, name)) fields[name] = keyByPosition(fields[name]);
   return fields;
 }
 
 const notAnObject: Fault[] = [{ in: 'body', pointer: '', detail: 'must be a JSON object' }];
 
-function faultsOf(
+function checkFields(
   fields: Record<string, unknown>,
   validate: (value: unknown) => Fault[],
   pathId: string | undefined,
@@ -62,7 +62,7 @@ function faultsOf(
 }
 
 /** The value that a column stores: timestamps in UTC, the empty value for what is absent or null. */
-function stored(column: Column, value: unknown): unknown {
+function storedValue(column: Column, value: unknown): unknown {
   if (value === undefined || value === null) return emptyValue(column);
   return column.kind === 'timestamp' ? parseTimestamp(value as string) : value;
 }
@@ -73,27 +73,27 @@ function stored(column: Column, value: unknown): unknown {
  * @param pathId the id in the path of a PUT, which the body may leave out but not contradict.
  */
 export function parseSession(body: unknown, pathId?: string): Parsed<SessionWrite> {
-  const fields = lenient(body);
+  const fields = normalizeBody(body);
   if (!fields) return { faults: notAnObject };
   if (pathId !== undefined && !Object.hasOwn(fields, 'id')) fields.id = pathId;
-  const faults = faultsOf(fields, validateSession, pathId);
+  const faults = checkFields(fields, validateSession, pathId);
   if (faults.length > 0) return { faults };
   const write: Record<string, unknown> = {};
-  for (const column of writableColumns) write[column.name] = stored(column, fields[column.name]);
+  for (const column of writableColumns) write[column.name] = storedValue(column, fields[column.name]);
   return { value: write as SessionWrite };
 }
 
 /** Reads the body of a PATCH: an RFC 7396 merge patch, as the columns it changes. */
 export function parsePatch(body: unknown, pathId: string): Parsed<ColumnPatch[]> {
-  const fields = lenient(body);
+  const fields = normalizeBody(body);
   if (!fields) return { faults: notAnObject };
-  const faults = faultsOf(fields, validatePatch, pathId);
+  const faults = checkFields(fields, validatePatch, pathId);
   if (faults.length > 0) return { faults };
   const changed = writableColumns.filter(({ name }) => name !== 'id' && Object.hasOwn(fields, name));
   return {
     value: changed.map((column) => ({
       column,
-      value: stored(column, fields[column.name]),
+      value: storedValue(column, fields[column.name]),
       merge:
         column.kind === 'map' && fields[column.name] !== null && !Array.isArray((body as typeof fields)[column.name]),
     })),

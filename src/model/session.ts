@@ -16,20 +16,20 @@ function nullable<Schema extends TSchema>(schema: Schema) {
   return Type.Optional(Type.Unsafe<Static<Schema> | null>({ ...schema, nullable: true }));
 }
 
-function reference<Schema extends TSchema>(schema: Schema) {
+function componentRef<Schema extends TSchema>(schema: Schema) {
   return Type.Unsafe<Static<Schema>>(Type.Ref(`${(schema as { $id?: string }).$id}#`));
 }
 
-function map(description: string) {
+function mapSchema(description: string) {
   return Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: {}, description });
 }
 
 export const Session = Type.Object(
   {
     djstripe_id: readOnly(Type.Integer()),
-    billing_address_collection: reference(BillingAddressCollection),
-    mode: reference(Mode),
-    submit_type: reference(SubmitType),
+    billing_address_collection: componentRef(BillingAddressCollection),
+    mode: componentRef(Mode),
+    submit_type: componentRef(SubmitType),
     djstripe_created: readOnly(Type.String({ format: 'date-time' })),
     djstripe_updated: readOnly(Type.String({ format: 'date-time' })),
     id: Type.String({ maxLength: 255 }),
@@ -43,7 +43,7 @@ export const Session = Type.Object(
       Type.String({ format: 'date-time', description: 'The datetime this object was created in stripe.' }),
     ),
     metadata: nullable(
-      map(
+      mapSchema(
         'A set of key/value pairs that you can attach to an object. It can be useful for storing additional information about an object in a structured format.',
       ),
     ),
@@ -68,7 +68,7 @@ export const Session = Type.Object(
         description: 'If provided, this value will be used when the Customer object is created.',
       }),
     ),
-    display_items: nullable(map('The line items, plans, or SKUs purchased by the customer.')),
+    display_items: nullable(mapSchema('The line items, plans, or SKUs purchased by the customer.')),
     locale: Type.Optional(
       Type.String({
         maxLength: 255,
@@ -76,7 +76,7 @@ export const Session = Type.Object(
           "The IETF language tag of the locale Checkout is displayed in.If blank or auto, the browser's locale is used.",
       }),
     ),
-    payment_method_types: map(
+    payment_method_types: mapSchema(
       'The list of payment method types (e.g. card) that this Checkout Session is allowed to accept.',
     ),
     success_url: Type.Optional(

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { Fault } from '../errors.js';
 import { pointerTo, textFault } from './json.js';
-import { entriesOf, hint } from './query-names.js';
+import { queryEntries, unknownParameterHint } from './query-names.js';
 import type { Parsed } from './session-request.js';
 import { parseTimestamp } from './timestamp.js';
 
@@ -51,11 +51,11 @@ const booleans: ReadonlyMap<string, boolean> = new Map([
 export function parseStatisticsQuery(query: unknown, now = new Date()): Parsed<StatisticsQuery> {
   const faults: Fault[] = [];
   const texts: Record<string, string> = {};
-  for (const [name, given] of entriesOf(query)) {
+  for (const [name, given] of queryEntries(query)) {
     const fault = (detail: string) => faults.push({ in: 'query', pointer: pointerTo('', name), detail });
     const badText = [name, ...[given].flat()].map(textFault).find(Boolean);
     if (badText) fault(badText);
-    else if (!names.includes(name)) fault(`is not a parameter of this operation${hint(name, names)}`);
+    else if (!names.includes(name)) fault(`is not a parameter of this operation${unknownParameterHint(name, names)}`);
     else if (typeof given !== 'string') fault('is given more than once');
     else texts[name] = given;
   }
@@ -73,21 +73,21 @@ function isDay(text: string): boolean {
   return /^\d{4}-\d\d-\d\d$/.test(text) && text >= firstDay && parseTimestamp(`${text}T00:00:00Z`) !== undefined;
 }
 
-const day = 24 * 3_600_000;
+const dayMs = 24 * 3_600_000;
 
 /** Returns so many days, newest first. */
 function daysUntil(until: string, count: number): string[] {
   const newest = Date.parse(`${until}T00:00:00Z`);
-  return Array.from({ length: count }, (_, index) => new Date(newest - index * day).toISOString().slice(0, 10));
+  return Array.from({ length: count }, (_, index) => new Date(newest - index * dayMs).toISOString().slice(0, 10));
 }
 
-const number = (description: string, example: number) =>
+const sessionCount = (description: string, example: number) =>
   Type.Integer({ format: 'int64', minimum: 0, description, examples: [example] });
 
 const PaidAmount = Type.Object(
   {
     currency: Type.String({ description: 'ISO 4217, in lower case.', examples: ['usd'] }),
-    sessions: number('How many sessions were paid in this currency.', 12),
+    sessions: sessionCount('How many sessions were paid in this currency.', 12),
     amount_total: Type.Integer({
       format: 'int64',
       description:
@@ -99,23 +99,23 @@ const PaidAmount = Type.Object(
 );
 
 /** The states of a session, each with what it means. Every session has exactly one. */
-const states = {
-  paid: number('Paid.', 12),
-  no_payment_required: number('Complete without a payment, as a setup or a free trial is.', 1),
-  unpaid: number('Complete, and not paid yet or no more; in API versions without a status also open.', 1),
-  open: number('Open, whatever the payment.', 2),
-  expired: number('Expired.', 1),
-  unknown: number('Without a state: nothing came from Stripe for them.', 0),
+const stateCounts = {
+  paid: sessionCount('Paid.', 12),
+  no_payment_required: sessionCount('Complete without a payment, as a setup or a free trial is.', 1),
+  unpaid: sessionCount('Complete, and not paid yet or no more; in API versions without a status also open.', 1),
+  open: sessionCount('Open, whatever the payment.', 2),
+  expired: sessionCount('Expired.', 1),
+  unknown: sessionCount('Without a state: nothing came from Stripe for them.', 0),
 };
 
 /** The names of the states, as the database derives them. */
-export const paymentStates = Object.keys(states);
+export const paymentStates = Object.keys(stateCounts);
 
 const DayStatistics = Type.Object(
   {
     date: Type.String({ format: 'date', description: 'The day, in UTC.', examples: ['2026-11-28'] }),
-    sessions: number('How many sessions Stripe created on this day.', 17),
-    ...states,
+    sessions: sessionCount('How many sessions Stripe created on this day.', 17),
+    ...stateCounts,
     amounts: Type.Array(Type.Ref('PaidAmount#'), {
       description: 'What was paid for the sessions of this day, by currency.',
     }),

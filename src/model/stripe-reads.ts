@@ -1,8 +1,8 @@
 import { type TSchema, Type } from 'typebox';
+import { didYouMean } from './did-you-mean.js';
 import { textFault } from './json.js';
-import { entriesOf } from './query-names.js';
+import { queryEntries } from './query-names.js';
 import { StripeError } from './stripe-errors.js';
-import { suggestion } from './suggestion.js';
 
 /**
  * The queries of Stripe's own reads, as its SDKs spell them: `expand[]=…` and `expand[0]=…`, `created[gte]=…`
@@ -70,18 +70,18 @@ const lastSecond = 253_402_300_799;
 
 /** Reads the query of a single session. */
 export function parseStripeRetrieve(query: unknown): { withLineItems: boolean } {
-  const { withLineItems } = read(query, [], 'line_items');
+  const { withLineItems } = readParameters(query, [], 'line_items');
   return { withLineItems };
 }
 
 /** Reads the query of a list of line items. */
 export function parseStripeLineItems(query: unknown): StripePaging {
-  return pagingOf(read(query, pagingNames).settings);
+  return parsePaging(readParameters(query, pagingNames).settings);
 }
 
 /** Reads the query of a list of sessions. */
 export function parseStripeList(query: unknown): StripeListQuery {
-  const { settings, withLineItems } = read(query, listNames, 'data.line_items');
+  const { settings, withLineItems } = readParameters(query, listNames, 'data.line_items');
   const filters = Object.fromEntries(
     filterNames.flatMap((name) => (settings.has(name) ? [[name, settings.get(name)]] : [])),
   );
@@ -89,26 +89,26 @@ export function parseStripeList(query: unknown): StripeListQuery {
     createdNames.flatMap((name) => {
       const text = settings.get(name);
       const bound = /\[(.*)\]/.exec(name)?.[1] ?? 'exact';
-      return text === undefined ? [] : [[bound, integerOf(name, text, 0, lastSecond)]];
+      return text === undefined ? [] : [[bound, parseInteger(name, text, 0, lastSecond)]];
     }),
   );
   const { status } = filters;
   if (status !== undefined && !['open', 'complete', 'expired'].includes(status)) {
     throw invalid('status', 'Invalid status: must be one of open, complete, or expired');
   }
-  return { ...pagingOf(settings), filters, created, withLineItems };
+  return { ...parsePaging(settings), filters, created, withLineItems };
 }
 
 /** Sorts the parameters of a query: single texts by their name, and whether line items are asked for. */
-function read(query: unknown, names: readonly string[], expandable?: string) {
+function readParameters(query: unknown, names: readonly string[], expandable?: string) {
   const settings = new Map<string, string>();
   let withLineItems = false;
-  for (const [name, given] of entriesOf(query)) {
+  for (const [name, given] of queryEntries(query)) {
     const texts = typeof given === 'string' ? [given] : given;
     const badText = [name, ...texts].map(textFault).find(Boolean);
     if (badText) throw invalid(expandName.test(name) ? 'expand' : 'query', `The query ${badText}`);
     if (expandName.test(name) || name === 'expand') {
-      for (const path of texts) withLineItems = expandOf(path, expandable);
+      for (const path of texts) withLineItems = checkExpand(path, expandable);
     } else if (!names.includes(name)) {
       throw unknownParameter(name, names);
     } else if (texts.length !== 1) {
@@ -120,7 +120,7 @@ function read(query: unknown, names: readonly string[], expandable?: string) {
   return { settings, withLineItems };
 }
 
-function expandOf(path: string, expandable: string | undefined): true {
+function checkExpand(path: string, expandable: string | undefined): true {
   if (path === expandable) return true;
   const served = expandable ? `it expands ${expandable} alone` : 'it expands nothing here';
   throw invalid(
@@ -129,7 +129,7 @@ function expandOf(path: string, expandable: string | undefined): true {
   );
 }
 
-function pagingOf(settings: ReadonlyMap<string, string>): StripePaging {
+function parsePaging(settings: ReadonlyMap<string, string>): StripePaging {
   const limit = settings.get('limit');
   const after = settings.get('starting_after');
   const before = settings.get('ending_before');
@@ -139,12 +139,12 @@ function pagingOf(settings: ReadonlyMap<string, string>): StripePaging {
   const cursor = (param: StripeCursor['param'], id: string | undefined) =>
     id === undefined ? undefined : { param, id };
   return {
-    limit: limit === undefined ? 10 : integerOf('limit', limit, 1, 100),
+    limit: limit === undefined ? 10 : parseInteger('limit', limit, 1, 100),
     cursor: cursor('starting_after', after) ?? cursor('ending_before', before),
   };
 }
 
-function integerOf(name: string, text: string, least: number, most: number): number {
+function parseInteger(name: string, text: string, least: number, most: number): number {
   const value = Number(text);
   if (/^-?\d{1,15}$/.test(text) && value >= least && value <= most) return value;
   const message = `Invalid integer: ${name} must be an integer from ${least} to ${most}`;
@@ -157,21 +157,22 @@ function invalid(param: string, message: string): StripeError {
 
 function unknownParameter(name: string, names: readonly string[]): StripeError {
   const isEmail = name === 'email' && names.includes('customer_details[email]');
-  const meant = isEmail ? '; did you mean customer_details[email]?' : suggestion(name, names);
+  const meant = isEmail ? '; did you mean customer_details[email]?' : didYouMean(name, names);
   const message = `Received unknown parameter: ${name}${meant}`;
   return new StripeError(400, message, { code: 'parameter_unknown', param: name });
 }
 
-const text = (description: string, example: string) => Type.Optional(Type.String({ description, examples: [example] }));
-const second = (description: string) =>
+const optionalText = (description: string, example: string) =>
+  Type.Optional(Type.String({ description, examples: [example] }));
+const epochSecond = (description: string) =>
   Type.Optional(Type.Integer({ format: 'int64', minimum: 0, maximum: lastSecond, description }));
 
 const pagingParameters = {
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 100, description: 'How many objects a page holds at most; 10 when absent.' }),
   ),
-  starting_after: text('The id of the object that the page comes after.', 'cs_test_1'),
-  ending_before: text('The id of the object that the page comes before.', 'cs_test_1'),
+  starting_after: optionalText('The id of the object that the page comes after.', 'cs_test_1'),
+  ending_before: optionalText('The id of the object that the page comes before.', 'cs_test_1'),
 };
 
 const expandParameter = (path: string) => ({
@@ -190,20 +191,20 @@ export const stripeReadParameters = {
   lineItems: Type.Object(pagingParameters),
   list: Type.Object({
     ...pagingParameters,
-    customer: text('Sessions of this Customer.', 'cus_NffrFeUfNV2Hib'),
-    customer_account: text('Sessions of this Account that buys.', 'acct_1032D82eZvKYlo2C'),
-    'customer_details[email]': text('Sessions in which this address was given.', 'buyer@example.com'),
-    payment_intent: text('The session of this PaymentIntent.', 'pi_3MtwBwLkdIwHu7ix28a3tqPa'),
-    payment_link: text('Sessions of this Payment Link.', 'plink_1MoC3ULkdIwHu7ixZjtGpVl2'),
+    customer: optionalText('Sessions of this Customer.', 'cus_NffrFeUfNV2Hib'),
+    customer_account: optionalText('Sessions of this Account that buys.', 'acct_1032D82eZvKYlo2C'),
+    'customer_details[email]': optionalText('Sessions in which this address was given.', 'buyer@example.com'),
+    payment_intent: optionalText('The session of this PaymentIntent.', 'pi_3MtwBwLkdIwHu7ix28a3tqPa'),
+    payment_link: optionalText('Sessions of this Payment Link.', 'plink_1MoC3ULkdIwHu7ixZjtGpVl2'),
     status: Type.Optional(
       Type.String({ enum: ['open', 'complete', 'expired'], description: 'Sessions that have this status.' }),
     ),
-    subscription: text('The session of this Subscription.', 'sub_1MowQVLkdIwHu7ixeRlqHVzs'),
-    created: second('Sessions that were created in this epoch second.'),
-    'created[gt]': second('Sessions that were created after this epoch second.'),
-    'created[gte]': second('Sessions that were created in this epoch second or later.'),
-    'created[lt]': second('Sessions that were created before this epoch second.'),
-    'created[lte]': second('Sessions that were created in this epoch second or earlier.'),
+    subscription: optionalText('The session of this Subscription.', 'sub_1MowQVLkdIwHu7ixeRlqHVzs'),
+    created: epochSecond('Sessions that were created in this epoch second.'),
+    'created[gt]': epochSecond('Sessions that were created after this epoch second.'),
+    'created[gte]': epochSecond('Sessions that were created in this epoch second or later.'),
+    'created[lt]': epochSecond('Sessions that were created before this epoch second.'),
+    'created[lte]': epochSecond('Sessions that were created in this epoch second or earlier.'),
     ...expandParameter('data.line_items'),
   }),
 };

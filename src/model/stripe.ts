@@ -67,14 +67,14 @@ export const outcomes = ['applied', 'stale', 'duplicate', 'deleted', 'ignored'] 
 const nullableText = (description: string, example: string) =>
   Type.Unsafe<string | null>({ type: 'string', nullable: true, description, examples: [example] });
 
-const nullableFlag = (description: string, example: boolean) =>
+const nullableBoolean = (description: string, example: boolean) =>
   Type.Unsafe<boolean | null>({ type: 'boolean', nullable: true, description, examples: [example] });
 
 /** Epoch seconds of the last second that RFC 3339 can write: 9999-12-31T23:59:59Z. */
 const lastSecond = 253_402_300_799;
 
 /** Properties of both kinds of event. */
-const envelope = {
+const eventProperties = {
   id: Type.String({
     minLength: 1,
     maxLength: 255,
@@ -91,10 +91,10 @@ const envelope = {
       'acct_1032D82eZvKYlo2C',
     ),
   ),
-  livemode: Type.Optional(nullableFlag('Whether it is live, or a test.', false)),
+  livemode: Type.Optional(nullableBoolean('Whether it is live, or a test.', false)),
 };
 
-const snapshotParts = {
+const snapshotProperties = {
   account: Type.Optional(nullableText('The connected account that it is of.', 'acct_1032D82eZvKYlo2C')),
   api_version: Type.Optional(nullableText('The API version that it is shaped by.', '2026-10-28.endive')),
   data: Type.Optional(
@@ -106,7 +106,7 @@ const snapshotParts = {
   ),
 };
 
-const thinParts = {
+const thinProperties = {
   snapshot_event: Type.Optional(
     nullableText(
       'Of a thin event: the id of the event with the object, where Stripe sends that too.',
@@ -125,28 +125,32 @@ const thinParts = {
 
 /** The envelope of an event with its object, as far as it matters here. What it has beyond is Stripe's affair. */
 export const SnapshotEvent = Type.Object({
-  ...envelope,
-  ...snapshotParts,
+  ...eventProperties,
+  ...snapshotProperties,
   created: Type.Integer({ minimum: 0, maximum: lastSecond }),
 });
 
 /** The envelope of a thin event, which names its object. */
-export const ThinEvent = Type.Object({ ...envelope, ...thinParts, created: Type.String({ format: 'date-time' }) });
+export const ThinEvent = Type.Object({
+  ...eventProperties,
+  ...thinProperties,
+  created: Type.String({ format: 'date-time' }),
+});
 
 /** Publishes both kinds as one component: many generators cannot express a union. */
 const StripeEventRequest = Type.Object(
   {
-    id: envelope.id,
+    id: eventProperties.id,
     object: Type.Optional(
       Type.String({ description: '`event`, or `v2.core.event` of a thin event.', examples: ['event'] }),
     ),
-    type: envelope.type,
+    type: eventProperties.type,
     created: Type.Unsafe<unknown>({
       description: 'When it was created: in epoch seconds, of a thin event an RFC 3339 date-time.',
       examples: [1_769_860_800],
     }),
-    ...{ account: snapshotParts.account, context: envelope.context, livemode: envelope.livemode },
-    ...{ api_version: snapshotParts.api_version, data: snapshotParts.data, ...thinParts },
+    ...{ account: snapshotProperties.account, context: eventProperties.context, livemode: eventProperties.livemode },
+    ...{ api_version: snapshotProperties.api_version, data: snapshotProperties.data, ...thinProperties },
   },
   {
     $id: 'StripeEventRequest',
@@ -186,7 +190,7 @@ const CheckoutSessionPayment = Type.Object(
       description: 'When the session expires.',
       examples: ['2026-02-01T12:00:00Z'],
     }),
-    livemode: nullableFlag('Whether it is live, or a test; null when unknown.', true),
+    livemode: nullableBoolean('Whether it is live, or a test; null when unknown.', true),
     last_event_type: nullableText(
       "The type of the session's last event, by the time at which Stripe created it; null where the ledger has none: none arrived, or it was kept for long enough.",
       'checkout.session.async_payment_succeeded',
@@ -242,7 +246,7 @@ const LedgerEvent = Type.Object(
     id: Type.String({ description: "Stripe's id of the event.", examples: ['evt_1MtwBwLkdIwHu7ix28a3tqPb'] }),
     type: Type.String({ description: 'Its type.', examples: ['checkout.session.completed'] }),
     account: nullableText('The connected account that it is of.', 'acct_1032D82eZvKYlo2C'),
-    livemode: nullableFlag('Whether it is live, or a test.', true),
+    livemode: nullableBoolean('Whether it is live, or a test.', true),
     api_version: nullableText('The API version that it is shaped by.', '2026-10-28.endive'),
     created: Type.String({ format: 'date-time', description: 'When Stripe created it.' }),
     received_at: Type.String({ format: 'date-time', description: 'When it was committed here.' }),

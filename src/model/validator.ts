@@ -15,7 +15,7 @@ export function validator(schema: object, part: Fault['in'], subject = 'this obj
   let validate: ValidateFunction | undefined;
   return (value) => {
     validate ??= ajv.compile(schema);
-    return validate(value) ? [] : (validate.errors ?? []).map((error) => ({ in: part, ...placed(error, subject) }));
+    return validate(value) ? [] : (validate.errors ?? []).map((error) => ({ in: part, ...toFault(error, subject) }));
   };
 }
 
@@ -33,7 +33,7 @@ const formatRules = {
 };
 
 /** Returns what an error of ajv means, and the place that it means. */
-function placed(error: ErrorObject, subject: string): Omit<Fault, 'in'> {
+function toFault(error: ErrorObject, subject: string): Omit<Fault, 'in'> {
   const { keyword, instancePath, params, message, schema } = error;
   switch (keyword) {
     case 'additionalProperties':

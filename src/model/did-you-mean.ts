@@ -4,7 +4,7 @@ import { closest, distance } from 'fastest-levenshtein';
  * Ends a sentence with the known word that is nearest to a wrong one; empty when none is near. Of a short word everything
  * is near, so one letter in three may be wrong, and the first one only by itself.
  */
-export function suggestion(wrong: string, known: readonly string[]): string {
+export function didYouMean(wrong: string, known: readonly string[]): string {
   if (known.length === 0) return '';
   const word = wrong.toLowerCase();
   const nearest = closest(word, known);
