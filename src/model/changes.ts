@@ -4,9 +4,9 @@ import { didYouMean } from './did-you-mean.js';
 import { queryEntries } from './query-names.js';
 import type { Parsed } from './session-request.js';
 
-/** The change feed: what a change looks like, where a reader is, and what it may ask for. Its SQL is the database's affair. */
+/** The change feed: its changes, its cursors and its query. `src/database/changes.ts` has the SQL. */
 
-/** The types of change, in the order in which the first that applies is taken. */
+/** The types of change, by precedence: a change has the first type that applies. */
 export const changeTypes = [
   ...(['deleted', 'paid', 'expired', 'completed', 'created', 'updated'] as const),
   'payment_failed',
@@ -14,26 +14,28 @@ export const changeTypes = [
 
 export type ChangeType = (typeof changeTypes)[number];
 
-/** What brought a change about. */
+/** The causes of a change. */
 export const changeSources = ['event', 'snapshot', 'api', 'import'] as const;
 
 export type ChangeSource = (typeof changeSources)[number];
 
-/** A place in the log: after the change with this number. */
+/** A position in the log, directly after a change. */
 export interface Position {
+  /** The number of that change in the log. */
   readonly seq: number;
   /**
-   * When that change was logged, in microseconds since 1970; 0 where there was none. Another change may have its number
-   * once a backup was restored: the stamp tells them apart.
+   * The time at which that change was logged, in microseconds since 1970; 0 before the first change. After a restore from a
+   * backup another change may have the same number: the stamp distinguishes the two.
    */
   readonly stamp: number;
 }
 
+/** Encodes a position as an opaque cursor for a URL. */
 export function encodePosition({ seq, stamp }: Position): string {
   return Buffer.from(`${seq}.${stamp}`).toString('base64url');
 }
 
-/** Returns the place that a text names, or undefined when {@link encodePosition} has not written it. */
+/** Decodes a cursor. Returns undefined if {@link encodePosition} cannot have written the text. */
 export function decodePosition(text: string): Position | undefined {
   const [, seq, stamp] = /^(\d{1,16})\.(\d{1,16})$/.exec(Buffer.from(text, 'base64url').toString('latin1')) ?? [];
   const position = { seq: Number(seq), stamp: Number(stamp) };
@@ -42,35 +44,35 @@ export function decodePosition(text: string): Position | undefined {
 
 const defaultLimit = 100;
 const maxLimit = 500;
-/** Seconds. Proxies give up on a request after 60. */
+/** Seconds. Many proxies time a request out after 60. */
 const maxWait = 50;
 
-/** What a reader asks for. */
+/** The parsed query of a request for changes. */
 export interface ChangeQuery {
-  /** After which change; from the oldest that is kept when undefined. */
+  /** The position to read from. Undefined means the oldest change in the log, and `now` its end. */
   readonly cursor: Position | 'now' | undefined;
   readonly limit: number;
-  /** All types when undefined. */
+  /** Undefined means all types. */
   readonly types: readonly ChangeType[] | undefined;
-  /** Seconds to wait for a change where there is none. */
+  /** Seconds to wait if there is no change yet. */
   readonly wait: number;
 }
 
 const typeList = changeTypes.join(', ');
 
-/** The parameters, as the OpenAPI document publishes them. */
+/** The query parameters, as the OpenAPI document publishes them. */
 export const changeParameters = Type.Object({
   cursor: Type.Optional(
     Type.String({
       description:
-        'The place to read from: `cursor` of the last answer or `id` of the last change, opaque. `now` is the end of the log. Without it the answer begins with the oldest change that is kept.',
+        'The position to read from: the `cursor` of the last response, or the `id` of the last change. The value is opaque. `now` is the end of the log. The default is the oldest change in the log.',
     }),
   ),
   limit: Type.Optional(
     Type.Integer({
       minimum: 1,
       maximum: maxLimit,
-      description: `How many changes an answer holds at most; ${defaultLimit} when absent.`,
+      description: `The maximum number of changes in a response. The default is ${defaultLimit}.`,
     }),
   ),
   types: Type.Optional(
@@ -78,45 +80,47 @@ export const changeParameters = Type.Object({
       minItems: 1,
       style: 'form',
       explode: false,
-      description: 'Only changes of these types, separated by commas; all when absent.',
+      description: 'Returns only changes of these types, separated by commas. The default is all types.',
     }),
   ),
   wait: Type.Optional(
     Type.Integer({
       minimum: 0,
       maximum: maxWait,
-      description: 'Seconds to wait for a change where there is none yet (long poll); 0 when absent.',
+      description: 'The number of seconds to wait if there is no change yet (long poll). The default is 0.',
     }),
   ),
 });
 
 const names = Object.keys(changeParameters.properties);
 
-/** Reads the query of a request as the HTTP layer parsed it. Reports every fault. */
-export function parseChangeQuery(parsed: unknown): Parsed<ChangeQuery> {
-  const query = new Map(queryEntries(parsed));
+/** Parses the query string of a request for changes. Reports every fault. */
+export function parseChangeQuery(queryString: unknown): Parsed<ChangeQuery> {
+  const query = new Map(queryEntries(queryString));
   const faults: Fault[] = [];
   const refuse = (name: string, detail: string) => void faults.push({ in: 'query', pointer: `/${name}`, detail });
   for (const name of query.keys()) {
     if (names.includes(name)) continue;
-    refuse(name, `there is no such parameter${didYouMean(name, names)}`);
+    refuse(name, `is not a parameter of this operation${didYouMean(name, names)}`);
   }
   const textOf = (name: string): string | undefined => {
     const value = query.get(name);
-    if (typeof value === 'object') refuse(name, 'must be given once');
+    if (typeof value === 'object') refuse(name, 'is given more than once');
     return typeof value === 'string' ? value : undefined;
   };
-  const integer = (name: string, lowest: number, highest: number, otherwise: number): number => {
+  const integer = (name: string, min: number, max: number, fallback: number): number => {
     const text = textOf(name);
-    if (text === undefined) return otherwise;
+    if (text === undefined) return fallback;
     const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= lowest && value <= highest)) refuse(name, `must be a whole number from ${lowest} to ${highest}`);
+    if (!(value >= min && value <= max)) refuse(name, `must be an integer from ${min} to ${max}`);
     return value;
   };
-  const cursor = parseCursor(textOf('cursor'), () => refuse('cursor', 'is no cursor of this log'));
+  const cursor = parseCursor(textOf('cursor'), () => refuse('cursor', 'is not a cursor of the change feed'));
   const limit = integer('limit', 1, maxLimit, defaultLimit);
   const wait = integer('wait', 0, maxWait, 0);
-  const types = parseTypes(query.get('types'), (type) => refuse('types', `has no type ${type}: ${typeList}`));
+  const types = parseTypes(query.get('types'), (type) =>
+    refuse('types', `contains ${type}; each type must be one of ${typeList}`),
+  );
   return faults.length > 0 ? { faults } : { value: { cursor, limit, types, wait } };
 }
 
@@ -127,7 +131,10 @@ function parseCursor(text: string | undefined, refuse: () => void): ChangeQuery[
   return position;
 }
 
-/** The types of a list with commas, which may be repeated; in one order, as streams of the same types share pages. */
+/**
+ * Parses lists of types, separated by commas. Returns the types in one fixed order, because streams of the same types share
+ * their pages; undefined means all types.
+ */
 function parseTypes(
   value: string | readonly string[] | undefined,
   refuse: (type: string) => void,
@@ -140,7 +147,8 @@ function parseTypes(
 }
 
 /**
- * An object or null. Not a reference to a component: a nullable one makes openapi-generator 5.4's Rust client fail to compile.
+ * Returns the schema of an object or null. It refers to no component: with a nullable reference the Rust client of
+ * openapi-generator 5.4 does not compile.
  */
 const objectOrNull = (description: string) =>
   Type.Optional(Type.Unsafe<unknown>({ type: 'object', nullable: true, additionalProperties: {}, description }));
@@ -148,36 +156,37 @@ const objectOrNull = (description: string) =>
 const CheckoutSessionChange = Type.Object(
   {
     id: Type.String({
-      description: 'The place of this change in the log: a `cursor` to go on after it.',
+      description: 'The position of this change in the log. As `cursor` it continues after this change.',
       examples: ['MTA0Mi4xNzY5ODYwODAwMDAwMDAw'],
     }),
     type: Type.String({
       enum: [...changeTypes],
       description:
-        'What happened, the first that applies: `deleted`; `paid`, the session is complete and paid, or needs no payment, and was not before; `expired`; `completed`, complete and still unpaid; `created`; `updated`, anything else. `payment_failed` is a change of its own: a delayed payment failed.',
+        'The type of the change, the first of these that applies. `deleted`: the session was deleted. `paid`: the session became complete and paid, or complete without a payment to make. `expired`: the session expired. `completed`: the session became complete and is not paid yet. `created`: the session is new. `updated`: any other change. `payment_failed` is a separate change: a delayed payment failed.',
       examples: ['paid'],
     }),
-    session_id: Type.String({ description: 'The session that changed.', examples: ['cs_test_1'] }),
-    at: Type.String({ format: 'date-time', description: 'When the change was logged.' }),
+    session_id: Type.String({ description: 'The id of the session that changed.', examples: ['cs_test_1'] }),
+    at: Type.String({ format: 'date-time', description: 'The time at which the change was logged.' }),
     version: Type.Integer({
-      description: 'How often the session had changed by then; of a deleted session its last.',
+      description:
+        'The version of the session after the change. Every change raises it. If `type` is `deleted`, this is the last version of the session.',
       examples: [7],
     }),
     source: Type.String({
       enum: [...changeSources],
       description:
-        'What brought it about: `event`, an event of Stripe; `snapshot`, the session as Stripe answered a refresh or a backfill; `api`, a request to this API or an erasure; `import`.',
+        'The cause of the change. `event`: a Stripe event. `snapshot`: a session that a refresh or a backfill fetched from Stripe. `api`: a request to this API, or an erasure. `import`: an import.',
       examples: ['event'],
     }),
-    previous: objectOrNull("Stripe's `status` and `payment_status` before the change; null for `created`."),
+    previous: objectOrNull("Stripe's `status` and `payment_status` before the change. Null if `type` is `created`."),
     event: objectOrNull(
-      'The event of Stripe that changed the session: its `id`, and its `type`, which is null once the ledger does not have it any more. Null where no event did.',
+      'The Stripe event that changed the session: its `id` and its `type`. The `type` is null after the event has left the ledger. The object is null if no event changed the session.',
     ),
     session: objectOrNull(
-      'The session as it is now, a `DjStripeCheckoutSession`, which may be newer than the change; null once it is deleted.',
+      'The current session, a `DjStripeCheckoutSession`. It may be newer than the change. Null if the session is deleted.',
     ),
     payment: objectOrNull(
-      'Its payment as it is now, a `CheckoutSessionPayment`; null where nothing came from Stripe, or once it is deleted.',
+      'The current payment of the session, a `CheckoutSessionPayment`. Null if the service has no Stripe object for the session, or if the session is deleted.',
     ),
   },
   { $id: 'CheckoutSessionChange', description: 'A change of a session.' },
@@ -186,17 +195,20 @@ const CheckoutSessionChange = Type.Object(
 const CheckoutSessionChangePage = Type.Object(
   {
     results: Type.Array(Type.Ref('CheckoutSessionChange#'), {
-      description: 'The changes, the oldest first; those of one session in the order in which they were committed.',
+      description: 'The changes, oldest first. The changes of one session are in the order of their commits.',
     }),
     cursor: Type.String({
-      description: 'The place after this answer, to be stored with the effect of the changes.',
+      description: 'The position after this page. Store it in the same transaction as the effects of the changes.',
       examples: ['MTA0Mi4xNzY5ODYwODAwMDAwMDAw'],
     }),
-    next: Type.String({ format: 'uri', description: 'The URL of the next answer. There always is one.' }),
-    more: Type.Boolean({ description: 'Whether more changes are there already.', examples: [false] }),
+    next: Type.String({
+      format: 'uri',
+      description: 'The URL of the next page. It is never null, because the feed has no end.',
+    }),
+    more: Type.Boolean({ description: 'Whether the log already has more changes.', examples: [false] }),
   },
-  { $id: 'CheckoutSessionChangePage', description: 'A part of the change feed.' },
+  { $id: 'CheckoutSessionChangePage', description: 'A page of the change feed.' },
 );
 
-/** What the OpenAPI document publishes of this file, by `$id`. */
+/** The components that the OpenAPI document publishes from this file, under their `$id`. */
 export const changeComponents = [CheckoutSessionChange, CheckoutSessionChangePage];

@@ -1,13 +1,14 @@
 import { closest, distance } from 'fastest-levenshtein';
 
 /**
- * Ends a sentence with the known word that is nearest to a wrong one; empty when none is near. Of a short word everything
- * is near, so one letter in three may be wrong, and the first one only by itself.
+ * Returns `; did you mean …?` with the known word that is nearest to a misspelt one, or `''` if no word is near. A word is
+ * near if its edit distance is at most a third of the misspelt word's length, rounded up. If the first letters differ, the
+ * distance may be 1 at most: otherwise every short word would be near.
  */
-export function didYouMean(wrong: string, known: readonly string[]): string {
-  if (known.length === 0) return '';
-  const word = wrong.toLowerCase();
-  const nearest = closest(word, known);
-  const most = word[0] === nearest[0] ? Math.ceil(word.length / 3) : 1;
-  return distance(word, nearest) <= most ? `; did you mean ${nearest}?` : '';
+export function didYouMean(misspelt: string, knownWords: readonly string[]): string {
+  if (knownWords.length === 0) return '';
+  const word = misspelt.toLowerCase();
+  const nearest = closest(word, knownWords);
+  const maxDistance = word[0] === nearest[0] ? Math.ceil(word.length / 3) : 1;
+  return distance(word, nearest) <= maxDistance ? `; did you mean ${nearest}?` : '';
 }

@@ -1,8 +1,8 @@
 import { Type } from 'typebox';
 
 /**
- * The enums of the contract: closed sets, because the generated Rust client fails on a whole page when one
- * value is new to it. Each has a table in the database with its values and labels.
+ * Declares an enum of the contract. The enums are closed sets: the generated Rust client cannot read a page that contains
+ * one unknown value. Each enum has a table in the database with its values and labels.
  */
 function enumComponent<const Value extends string>($id: string, labels: Readonly<Record<Value, string>>) {
   const values = Object.keys(labels) as Value[];
@@ -29,7 +29,7 @@ export const SubmitType = enumComponent('StripeSubmitTypeStatus', {
   pay: 'pay',
 });
 
-/** The enums by the property of a session that holds them. */
+/** The enums, by the session property that has the enum's values. */
 export const enums = {
   billing_address_collection: BillingAddressCollection,
   mode: Mode,
@@ -40,34 +40,34 @@ export type EnumName = keyof typeof enums;
 
 export const enumNames = Object.keys(enums) as EnumName[];
 
-/** The values that the contract allows for an enum. */
+/** Returns the values that the contract allows for an enum. */
 export function valuesOf(name: EnumName): readonly string[] {
   return enums[name].enum;
 }
 
 const EnumValue = Type.Object(
   {
-    value: Type.String({ description: 'As it stands in a session.', examples: ['payment'] }),
-    label: Type.String({ description: 'For people.', examples: ['Payment'] }),
+    value: Type.String({ description: 'The value, as a session contains it.', examples: ['payment'] }),
+    label: Type.String({ description: 'The text to show to people.', examples: ['Payment'] }),
   },
-  { $id: 'EnumValue', description: 'One value of an enum, from its table.' },
+  { $id: 'EnumValue', description: 'A value of an enum and its label.' },
 );
 
 const Enumeration = Type.Object(
   {
     name: Type.String({
       enum: enumNames,
-      description: 'The property of a session that holds it.',
+      description: 'The session property that has this enum.',
       examples: ['mode'],
     }),
     values: Type.Array(Type.Unsafe<{ value: string; label: string }>(Type.Ref('EnumValue#')), {
-      description: 'All values that the contract allows, in the order of their values.',
+      description: 'All values that the contract allows, in alphabetical order.',
     }),
   },
-  { $id: 'Enum', description: 'An enum of the contract with its labels.' },
+  { $id: 'Enum', description: 'An enum of the contract, with the label of each value.' },
 );
 
 export type Enumeration = Type.Static<typeof Enumeration>;
 
-/** What the OpenAPI document publishes of this file, by `$id`. */
+/** The components that the OpenAPI document publishes from this file, under their `$id`. */
 export const enumComponents = [BillingAddressCollection, Mode, SubmitType, EnumValue, Enumeration];

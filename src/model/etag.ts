@@ -1,28 +1,28 @@
 import { invalid } from '../errors.js';
 
 /**
- * What If-Match and If-None-Match ask of the stored session (RFC 9110, section 13.1): `'*'` for any state,
- * else the tags listed; undefined when the header is absent.
+ * The parsed headers If-Match and If-None-Match (RFC 9110, section 13.1). `'*'` matches any stored session, a list matches
+ * its tags, and undefined means that the header is absent.
  */
 export interface Precondition {
   match: readonly string[] | '*' | undefined;
   noneMatch: readonly string[] | '*' | undefined;
 }
 
-/** A header holds no character above `\xff`, so this is RFC 9110's `etagc`, written for engines that refuse `\xff`. */
+/** RFC 9110's `entity-tag`, without the upper bound `\xff`: some regex engines refuse it, and a header has no higher character. */
 const tag = '(?:W/)?"[^"\\x00-\\x20\\x7f]*"';
 
-/** The pattern of If-Match and If-None-Match. The elements of a list may be empty (RFC 9110, section 5.6.1.2). */
+/** Matches the value of If-Match and If-None-Match. A list may have empty elements (RFC 9110, section 5.6.1.2). */
 export const tagsPattern = `^(?:\\*|[ \\t,]*${tag}(?:[ \\t]*,[ \\t,]*${tag})*[ \\t,]*)$`;
 
 const tagsRule = new RegExp(tagsPattern);
 
 /**
- * Reads an If-Match or If-None-Match header.
+ * Parses an If-Match or If-None-Match header.
  *
- * @returns the strong tags with their quotes. A `W/` before one is dropped: proxies that compress weaken the
- *   tag they pass on, and what comes back is still the tag we gave.
- * @throws an `invalid-request` problem when it is neither `*` nor a list of tags.
+ * @returns the tags with their quotes, without `W/`. A proxy that compresses an answer adds `W/` to this service's strong
+ *   tag, so the weak form still identifies the same state.
+ * @throws an `invalid-request` problem if the value is neither `*` nor a list of tags.
  */
 function parseTags(name: string, header: string | undefined): readonly string[] | '*' | undefined {
   if (header === undefined) return undefined;
@@ -33,13 +33,13 @@ function parseTags(name: string, header: string | undefined): readonly string[] 
   return trimmed === '*' ? '*' : (trimmed.match(/"[^"]*"/g) ?? []);
 }
 
-/** Reads both headers of a request. */
+/** Parses If-Match and If-None-Match. @throws an `invalid-request` problem if one is malformed. */
 export function parsePrecondition(headers: Readonly<Record<string, string | string[] | undefined>>): Precondition {
   const read = (name: string) => parseTags(name, headers[name]?.toString());
   return { match: read('if-match'), noneMatch: read('if-none-match') };
 }
 
-/** Whether a client that holds the listed tags has this state already: RFC 9110's 304. */
+/** Returns whether If-None-Match matches the tag of the stored state, so that the answer is 304 (RFC 9110). */
 export function isNotModified({ noneMatch }: Precondition, etag: string): boolean {
   return noneMatch === '*' || (noneMatch?.includes(etag) ?? false);
 }

@@ -1,4 +1,4 @@
-/** Examples of the contract's bodies: each is valid and can be sent as it is. */
+/** Examples of the contract's bodies. Each is valid and can be sent unchanged. */
 
 const request = {
   billing_address_collection: 'auto',
@@ -35,7 +35,7 @@ const session = {
   created: '2026-01-31T12:00:00+00:00',
 };
 
-/** By the name of the component that each is an example of. */
+/** The examples, by the name of their component. */
 export const examples = {
   DjStripeCheckoutSession: session,
   DjStripeCheckoutSessionRequest: request,

@@ -3,7 +3,7 @@ import { didYouMean } from './did-you-mean.js';
 import type { ColumnKind } from './session.js';
 import { parseLenientTimestamp } from './timestamp.js';
 
-/** The filters of a list, in django-filter's spelling, derived from the columns of its resource. */
+/** The filters of a list, derived from the columns of its resource and named as django-filter names them. */
 
 export type Lookup =
   | 'exact'
@@ -21,33 +21,33 @@ export type Lookup =
 
 type PublishedLookup = Exclude<Lookup, 'key'>;
 
-/** One condition on a row; a list combines them with AND. */
+/** A condition on a row. A list combines its conditions with AND. */
 export interface Condition {
   readonly column: string;
   readonly kind: ColumnKind;
   readonly lookup: Lookup;
-  /** An array for `in`, a boolean for `isnull` and boolean columns, else text. */
+  /** An array for `in`, a boolean for `isnull` and for boolean columns, else a text. */
   readonly value: string | boolean | readonly (string | boolean)[];
   /** The key of `metadata[key]`. */
   readonly key?: string;
 }
 
-/** What a list can filter by. */
+/** A column that a list can filter by. */
 export interface ListColumn {
   readonly name: string;
   readonly kind: ColumnKind;
   readonly nullable: boolean;
-  /** The only values it has. */
+  /** All values of the column, if it is a closed set. */
   readonly values?: readonly string[];
-  /** Instead of the lookups of its kind. */
+  /** Replaces the lookups of the column's kind. */
   readonly lookups?: readonly PublishedLookup[];
-  /** What the filters compare, where the name does not say it; the column's name in backquotes when absent. */
+  /** The subject of the sentences that describe the filters. The default is the column's name in backquotes. */
   readonly subject?: string;
-  /** A sentence that is added to the description of the filters. */
+  /** Sentences that follow in the description of each filter. */
   readonly note?: string;
 }
 
-/** A filter by one column. */
+/** A filter: one lookup on one column. */
 export interface Filter {
   readonly column: ListColumn;
   readonly lookup: PublishedLookup;
@@ -64,24 +64,25 @@ const lookupsByKind: Readonly<Record<ColumnKind, readonly PublishedLookup[]>> = 
 
 const lookupTexts: Readonly<Record<PublishedLookup, string>> = {
   exact: 'equals the value',
-  in: 'is one of the comma-separated values (repeat the parameter for values that hold commas)',
-  isnull: 'is null (true) or is not (false)',
+  in: 'is one of the comma-separated values. Repeat the parameter for values that contain commas',
+  isnull: 'is null (`true`) or is not null (`false`)',
   gt: 'is greater than the value',
-  gte: 'is the value or greater',
+  gte: 'is greater than or equal to the value',
   lt: 'is less than the value',
-  lte: 'is the value or less',
+  lte: 'is less than or equal to the value',
   startswith: 'starts with the text',
-  iexact: 'equals the text, whatever the case',
-  icontains: 'holds the text, whatever the case',
-  contains: 'holds the value',
+  iexact: 'equals the text, ignoring case',
+  icontains: 'contains the text, ignoring case',
+  contains: 'contains the value',
 };
 
-const timestampForms = 'RFC 3339, or a date for its midnight; without an offset it is UTC.';
+const timestampForms =
+  'The value is an RFC 3339 date-time, or a date, which means its midnight. Without an offset it is UTC.';
 
-/** The schema of a filter's parameter. */
+/** Returns the schema of a filter's query parameter. */
 export function filterSchema({ column, lookup }: Filter): TSchema {
   const { name, kind, subject = `\`${name}\``, note } = column;
-  const sentences = [`${subject} ${lookupTexts[lookup]}.`];
+  const sentences = [`Matches rows where ${subject} ${lookupTexts[lookup]}.`];
   if (kind === 'timestamp' && lookup !== 'isnull') sentences.push(timestampForms);
   if (note) sentences.push(note);
   const description = sentences.join(' ');
@@ -98,14 +99,14 @@ function valueSchema({ kind, values }: ListColumn): TSchema {
     case 'boolean':
       return Type.Boolean();
     case 'timestamp':
-      // Without a format: typed clients would send the spelling of their own date-times, and no dates.
+      // No format `date-time`: a typed client could then send no plain date, and would format the time in its own way.
       return Type.String();
     default:
       return Type.String(values && { enum: [...values] });
   }
 }
 
-/** Every filter by the name of its parameter, but `metadata[key]`, whose names have no end. */
+/** Returns the filters of the columns, by parameter name. `metadata[key]` is not among them: its names are unlimited. */
 export function filtersOf(columns: readonly ListColumn[]): ReadonlyMap<string, Filter> {
   return new Map(
     columns.flatMap((column) => {
@@ -119,10 +120,10 @@ export function filtersOf(columns: readonly ListColumn[]): ReadonlyMap<string, F
   );
 }
 
-/** Reads the values given for a filter; undefined when one of them is none. */
+/** Parses the texts of a filter's parameter. Returns undefined if one of them is not a valid value. */
 export function parseFilterValue({ column, lookup }: Filter, texts: readonly string[]): Condition['value'] | undefined {
   if (lookup === 'in') {
-    const values = texts.flatMap((one) => parseValue(column, one) ?? []);
+    const values = texts.flatMap((text) => parseValue(column, text) ?? []);
     return values.length === texts.length ? values : undefined;
   }
   return parseValue(lookup === 'isnull' ? { ...column, kind: 'boolean' } : column, texts[0] as string);
@@ -150,13 +151,9 @@ function parseValue({ kind, values }: ListColumn, text: string): string | boolea
   }
 }
 
-/** What the value of a filter must be, in words, with the allowed value that is nearest to what was given. */
+/** Describes the allowed values of a filter, for a fault. For a closed set it suggests the value nearest to the wrong one. */
 export function describeAllowed({ column, lookup }: Filter, texts: readonly string[]): string {
   const { kind, values = [] } = column;
-  const closed = () => {
-    const wrong = texts.find((text) => !values.includes(text)) ?? '';
-    return `one of ${values.join(', ')}${didYouMean(wrong, values)}`;
-  };
   switch (lookup === 'isnull' ? 'boolean' : kind) {
     case 'integer':
       return `an integer below ${integerRange}`;
@@ -164,7 +161,9 @@ export function describeAllowed({ column, lookup }: Filter, texts: readonly stri
       return 'true or false (or 1 or 0)';
     case 'timestamp':
       return 'a date-time such as 2026-01-31T12:00:00Z, or a date';
-    default:
-      return closed();
+    default: {
+      const wrong = texts.find((text) => !values.includes(text)) ?? '';
+      return `one of ${values.join(', ')}${didYouMean(wrong, values)}`;
+    }
   }
 }

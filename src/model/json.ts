@@ -1,21 +1,21 @@
 import type { Fault } from '../errors.js';
 
-/** Levels of nesting that a body may have: far past any Stripe object, far before any stack. */
+/** The nesting levels that a body may have: more than any Stripe object has, and too few to overflow the stack. */
 const maxDepth = 64;
 
-/** Why PostgreSQL cannot hold a text, or undefined when it can. */
+/** Returns why PostgreSQL cannot store a text, or undefined if it can. */
 export function textFault(text: string): string | undefined {
-  if (text.includes('\0')) return 'holds U+0000, which PostgreSQL cannot store';
-  if (!text.isWellFormed()) return 'holds half of a surrogate pair, which is no text';
+  if (text.includes('\0')) return 'contains U+0000, which PostgreSQL cannot store';
+  if (!text.isWellFormed()) return 'contains half of a surrogate pair, which is not valid Unicode';
   return undefined;
 }
 
-/** One step down an RFC 6901 pointer. */
+/** Appends a key or an index to an RFC 6901 pointer. */
 export function pointerTo(parent: string, key: string | number): string {
   return `${parent}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
-/** Whether a value is nested deeper than {@link maxDepth}. */
+/** Returns whether a value has more than {@link maxDepth} levels of nesting. */
 export function isTooDeep(value: unknown, depth = 0): boolean {
   if (value === null || typeof value !== 'object') return false;
   if (depth === maxDepth) return true;
@@ -24,8 +24,8 @@ export function isTooDeep(value: unknown, depth = 0): boolean {
 }
 
 /**
- * The places of a parsed JSON body that the database could not hold: U+0000, lone surrogates, numbers
- * past a double (JSON.parse makes them Infinity), nesting past {@link maxDepth}.
+ * Returns the faults of a parsed JSON body that the database cannot store: U+0000, lone surrogates, numbers beyond a
+ * double (JSON.parse returns Infinity for them), and more than {@link maxDepth} levels of nesting.
  */
 export function storageFaults(body: unknown): Fault[] {
   const faults: Fault[] = [];

@@ -15,29 +15,29 @@ import { pointerTo, textFault } from './json.js';
 import { queryEntries, queryParameters, unknownParameterHint } from './query-names.js';
 import type { Parsed } from './session-request.js';
 
-/** The query of a list, derived from what its resource filters and orders by. Its SQL is the database's affair. */
+/** The query parameters of a list and their parser, derived from a {@link ListDefinition}. `src/database/list` has the SQL. */
 
 export interface ListQuery<Include extends string = string> {
   readonly conditions: readonly Condition[];
   readonly ordering: Ordering;
-  /** Sessions on a page, 1 to 1000. */
+  /** The maximum number of rows on a page, 1 to 1000. */
   readonly limit: number;
   readonly cursor: Cursor | undefined;
   readonly count: (typeof counts)[number] | undefined;
-  /** What is added to each row. */
+  /** The property to add to each row. */
   readonly include: Include | undefined;
 }
 
-/** A list of a resource: what it filters and orders by. Rows are told apart by `id`. */
+/** The filters and orderings of a list. `id` identifies a row and breaks ties. */
 export interface ListDefinition<Include extends string = string> {
   readonly columns: readonly ListColumn[];
-  /** The columns that it can be ordered by. */
+  /** The columns that can order the list. */
   readonly orderings: readonly string[];
-  /** A column, with `-` before it for descending. */
+  /** The name of a column, with `-` before it for descending. */
   readonly defaultOrdering: string;
-  /** Whether it takes `metadata[key]=value`. */
+  /** Whether the list has the filter `metadata[key]=value`. */
   readonly hasMetadata: boolean;
-  /** What `include` can add to each row. */
+  /** The properties that `include` can add to each row. */
   readonly includes: readonly Include[];
 }
 
@@ -47,17 +47,17 @@ const counts = ['exact', 'estimated'] as const;
 const defaultLimit = 50;
 const maxLimit = 1000;
 
-/** The parameters that a reader looks for, in the order of the document; the other lookups follow them. */
+/** The parameters that readers look for most. They come first in the OpenAPI document, and the other filters follow. */
 export const firstParameters: readonly string[] = [
   ...['customer', 'email', 'status', 'payment_status', 'session_id', 'type', 'outcome', 'created__gte'],
   ...['limit', 'cursor', 'ordering', 'count', 'include', 'metadata'],
 ];
 
-/** What the description of a list says of its filters. */
+/** The text about filters in the description of a list. */
 export const filterRules =
-  'Filters are combined with AND. `name=value` compares any property, `name__in=a,b` with several values. Texts also take `__startswith`, `__iexact` and `__icontains`; times and numbers `__gt`, `__gte`, `__lt` and `__lte`; what can be null `__isnull`.';
+  'Filters are combined with AND. `name=value` compares a property with one value, and `name__in=a,b` with several. Texts also have `__startswith`, `__iexact` and `__icontains`. Times and numbers have `__gt`, `__gte`, `__lt` and `__lte`. Properties that can be null have `__isnull`.';
 
-/** The parameters of a list, as the OpenAPI document publishes them. */
+/** Returns the parameters of a list, as the OpenAPI document publishes them. */
 function parametersOf(definition: ListDefinition, filters: ReadonlyMap<string, Filter>) {
   const { orderings, defaultOrdering, hasMetadata, includes } = definition;
   const parameters: Record<string, TSchema> = {
@@ -65,23 +65,26 @@ function parametersOf(definition: ListDefinition, filters: ReadonlyMap<string, F
       Type.Integer({
         minimum: 1,
         maximum: maxLimit,
-        description: `How many rows a page holds at most; ${defaultLimit} when absent.`,
+        description: `The maximum number of rows on a page. The default is ${defaultLimit}.`,
       }),
     ),
     cursor: Type.Optional(
-      Type.String({ description: 'Where the page begins: taken from `next` or `previous`, opaque.' }),
+      Type.String({
+        description:
+          'The position at which the page begins, from the URL in `next` or `previous`. The value is opaque.',
+      }),
     ),
     ordering: Type.Optional(
       Type.String({
         enum: orderings.flatMap((name) => [name, `-${name}`]),
-        description: `The property that orders the list, \`-\` before it for descending; \`${defaultOrdering}\` when absent. Ties are ordered by id, nulls come last.`,
+        description: `The property that orders the list, with \`-\` before it for descending. The default is \`${defaultOrdering}\`. Ties are ordered by id. Nulls come last.`,
       }),
     ),
     count: Type.Optional(
       Type.String({
         enum: [...counts],
         description:
-          'Fills `count`: `exact` counts every match, `estimated` asks the planner of the database, which is quick and rough.',
+          'Fills `count` in the response. `exact` counts every matching row. `estimated` takes the estimate of the database planner, which is fast but imprecise.',
       }),
     ),
     ...(includes.length > 0 && { include: Type.Optional(includeSchema(includes)) }),
@@ -94,7 +97,7 @@ function parametersOf(definition: ListDefinition, filters: ReadonlyMap<string, F
           style: 'deepObject',
           explode: true,
           description:
-            '`metadata[key]=value`: the key of the metadata has the value. A number or boolean is compared by its JSON text.',
+            'Matches rows where the metadata has this value under this key: `metadata[key]=value`. A number or a boolean is compared by its JSON text.',
         }),
       ),
     }),
@@ -108,7 +111,7 @@ function includeSchema(includes: readonly string[]) {
   return Type.String({
     enum: [...includes],
     description:
-      'Adds a property of this name to each session: `payment` as its own operation answers it, or null where nothing came from Stripe.',
+      "Adds a property to each session. `payment` adds the session's `CheckoutSessionPayment`, or null if the service has no Stripe object for the session.",
   });
 }
 
@@ -119,7 +122,7 @@ export function defineList<Include extends string>(definition: ListDefinition<In
   const names = Object.keys(parameters.properties);
   const retrieveParameters = Type.Object({ include: Type.Optional(includeSchema(definition.includes)) });
 
-  /** Reads a query string; every fault is reported, unknown parameters with the nearest name. */
+  /** Parses a query string. Reports every fault; the fault of an unknown parameter suggests the nearest name. */
   function parse(query: unknown): Parsed<ListQuery<Include>> {
     const faults: Fault[] = [];
     const conditions: Condition[] = [];
@@ -145,13 +148,13 @@ export function defineList<Include extends string>(definition: ListDefinition<In
     return faults.length > 0 ? { faults } : { value: { conditions, ...parsed } };
   }
 
-  /** Reads the query string of a single row: of the list's parameters it takes `include` alone. */
+  /** Parses the query string of a single row, which has the list's parameter `include` only. Reports every fault. */
   function parseRetrieve(query: unknown): Parsed<{ include: Include | undefined }> {
-    const given = queryEntries(query);
-    // Nearly all requests ask for nothing more.
-    if (given.length === 0) return { value: { include: undefined } };
-    const parsed = parse(Object.fromEntries(given.filter(([name]) => name === 'include')));
-    const unknown = given.flatMap(([name]): Fault[] => {
+    const entries = queryEntries(query);
+    // Fast path: nearly all requests have no parameters.
+    if (entries.length === 0) return { value: { include: undefined } };
+    const parsed = parse(Object.fromEntries(entries.filter(([name]) => name === 'include')));
+    const unknown = entries.flatMap(([name]): Fault[] => {
       if (name === 'include') return [];
       return [{ in: 'query', pointer: pointerTo('', name), detail: 'is not a parameter of this operation' }];
     });
@@ -162,6 +165,7 @@ export function defineList<Include extends string>(definition: ListDefinition<In
   return { parameters, retrieveParameters, parse, parseRetrieve };
 }
 
+/** Parses the parameters that are not filters. Adds what is wrong with them to `faults`. */
 function parseSettings<Include extends string>(
   settings: Record<string, string>,
   { columns, orderings, defaultOrdering, includes }: ListDefinition<Include>,
@@ -172,15 +176,15 @@ function parseSettings<Include extends string>(
   const include = includes.find((name) => name === settings.include);
   const cursor =
     settings.cursor === undefined ? undefined : decodeCursor(settings.cursor, orderingColumns(columns, orderings));
-  if (settings.cursor !== undefined && !cursor) fault('cursor', 'is not a cursor that this list gave');
+  if (settings.cursor !== undefined && !cursor) fault('cursor', 'is not a cursor of this list');
 
-  const named = settings.ordering ?? cursor?.ordering ?? defaultOrdering;
-  const ordering = parseOrdering(named, orderings);
+  const requested = settings.ordering ?? cursor?.ordering ?? defaultOrdering;
+  const ordering = parseOrdering(requested, orderings);
   if (!ordering) {
-    const nearest = didYouMean(named, orderings);
+    const nearest = didYouMean(requested, orderings);
     fault('ordering', `must be one of ${orderings.join(', ')}, with - before it for descending${nearest}`);
   }
-  if (ordering && cursor && cursor.ordering !== named) fault('cursor', `belongs to ordering=${cursor.ordering}`);
+  if (ordering && cursor && cursor.ordering !== requested) fault('cursor', `belongs to ordering=${cursor.ordering}`);
 
   const limit = settings.limit === undefined ? defaultLimit : Number(settings.limit);
   if (!/^\d+$/.test(settings.limit ?? '1') || limit < 1 || limit > maxLimit) {
@@ -201,29 +205,29 @@ function orderingColumns(columns: readonly ListColumn[], names: readonly string[
   return new Map(columns.filter(({ name }) => names.includes(name)).map((column) => [column.name, column]));
 }
 
-/** The component of a page of a resource: Django REST Framework's envelope. */
+/** Returns the component of a page of a resource, in the envelope of Django REST Framework. */
 export function pageOf(resource: TSchema, $id: string, description: string) {
   return Type.Object(
     {
       count: Type.Unsafe<number | null>({
         type: 'integer',
         nullable: true,
-        description: 'How many rows match: only when `count=exact` or `count=estimated` asks for it.',
+        description: 'The number of matching rows. Null unless the request has `count=exact` or `count=estimated`.',
       }),
       next: Type.Unsafe<string | null>({
         type: 'string',
         format: 'uri',
         nullable: true,
-        description: 'The URL of the next page, or null on the last.',
+        description: 'The URL of the next page. Null on the last page.',
       }),
       previous: Type.Unsafe<string | null>({
         type: 'string',
         format: 'uri',
         nullable: true,
-        description: 'The URL of the page before, or null on the first.',
+        description: 'The URL of the previous page. Null on the first page.',
       }),
       results: Type.Array(Type.Ref(`${(resource as { $id?: string }).$id}#`), {
-        description: 'The rows of this page, in the order asked for.',
+        description: 'The rows of this page, in the requested order.',
       }),
     },
     { $id, description },

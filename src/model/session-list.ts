@@ -3,13 +3,13 @@ import type { ListColumn } from './filters.js';
 import { defineList, pageOf } from './list.js';
 import { columns, Session } from './session.js';
 
-/** Stripe's own closed sets. A value of tomorrow is stored, and not filtered by. */
+/** The closed sets of Stripe. The service stores a value that Stripe adds later, but has no filter for it. */
 const stripeStatuses = {
   status: ['open', 'complete', 'expired'],
   payment_status: ['paid', 'unpaid', 'no_payment_required'],
 };
 
-/** Outside the contract, taken from the raw object. */
+/** Columns outside the contract, from the raw Stripe object. */
 const stripeColumns: readonly ListColumn[] = [
   ...Object.entries(stripeStatuses).map(([name, values]): ListColumn => {
     return { name, kind: 'text', nullable: true, values, lookups: ['exact', 'in'], subject: `Stripe's \`${name}\`` };
@@ -19,8 +19,8 @@ const stripeColumns: readonly ListColumn[] = [
     kind: 'text',
     nullable: true,
     lookups: ['exact', 'in'],
-    subject: 'The address that the shop prefilled (`customer_email`) or that the customer typed at the checkout',
-    note: 'Upper and lower case are the same.',
+    subject: "the customer's e-mail address",
+    note: 'This is the address that the shop prefilled (`customer_email`) or that the customer entered at the checkout. Case is ignored.',
   },
   ...['customer_account', 'payment_link', 'invoice'].map((name): ListColumn => {
     return { name, kind: 'text', nullable: true, lookups: ['exact', 'in', 'isnull'], subject: `Stripe's \`${name}\`` };
@@ -34,7 +34,7 @@ const contractColumns: readonly ListColumn[] = columns.map(({ name, kind, nullab
   ...(kind === 'enum' && { values: valuesOf(name as EnumName) }),
   ...(name === 'payment_method_types' && { lookups: ['contains'] as const }),
   ...(name === 'customer_email' && {
-    note: 'This is what the shop prefilled; `email` also finds the address that the customer typed at the checkout.',
+    note: 'This is the address that the shop prefilled. The filter `email` also finds the address that the customer entered at the checkout.',
   }),
 }));
 

@@ -12,14 +12,14 @@ import { parseTimestamp } from './timestamp.js';
 import { validator } from './validator.js';
 
 /**
- * Reads the bodies of writes: the lenient rules of requests on the way in, one strict shape on the way out.
- * Validation is the published schemas' own.
+ * Parses the bodies of POST, PUT and PATCH. The input follows the lenient rules of requests; the output has one strict
+ * shape. The published schemas validate the input.
  */
 
-/** What came of reading a body: the value to store, or every place that is wrong with it. */
+/** The result of parsing a part of a request: the value, or every fault in it. */
 export type Parsed<Value> = { value: Value; faults?: undefined } | { faults: Fault[] };
 
-/** One column of a merge patch: `merge` its object into what is stored, or else put the value in its place. */
+/** A change of one column by a merge patch. `merge` merges the object into the stored one; otherwise the value replaces it. */
 export interface ColumnPatch {
   readonly column: Column;
   readonly value: unknown;
@@ -29,17 +29,17 @@ export interface ColumnPatch {
 const validateSession = validator(SessionRequest, 'body', 'a session');
 const validatePatch = validator(SessionPatch, 'body', 'a session');
 
-/** `["card"]` → `{"0": "card"}`: loses nothing, keeps the order, iterates the same. */
+/** Converts an array to an object: `["card"]` → `{"0": "card"}`. The object keeps the order and iterates like the array. */
 function keyByPosition(value: unknown): unknown {
   return Array.isArray(value) ? { ...value } : value;
 }
 
 const arrayColumns = ['payment_method_types', 'display_items'];
 
-/** The body with the lenient rules applied: read-only properties dropped, arrays keyed by position. */
+/** Drops the read-only properties and converts arrays to objects. Returns undefined if the body is not an object. */
 function normalizeBody(body: unknown): Record<string, unknown> | undefined {
   if (body === null || typeof body !== 'object' || Array.isArray(body)) return undefined;
-  // Not by `delete`: an object that lost properties is a slow one for all that comes after.
+  // Copy instead of `delete`: V8 turns an object that loses properties into a slow dictionary.
   const { djstripe_id, djstripe_created, djstripe_updated, ...fields } = body as Record<string, unknown>;
   for (const name of arrayColumns) if (Object.hasOwn(fields, name)) fields[name] = keyByPosition(fields[name]);
   return fields;
@@ -47,13 +47,14 @@ function normalizeBody(body: unknown): Record<string, unknown> | undefined {
 
 const notAnObject: Fault[] = [{ in: 'body', pointer: '', detail: 'must be a JSON object' }];
 
+/** Returns the faults of a body: against storage, against the schema, and an `id` that differs from the path's. */
 function checkFields(
   fields: Record<string, unknown>,
   validate: (value: unknown) => Fault[],
   pathId: string | undefined,
 ): Fault[] {
   const unstorable = storageFaults(fields);
-  // What is no text cannot be spoken of either.
+  // Skip schema validation then: its messages could quote unstorable text.
   const faults = unstorable.length > 0 ? unstorable : validate(fields);
   if (pathId !== undefined && Object.hasOwn(fields, 'id') && fields.id !== pathId) {
     faults.push({ in: 'body', pointer: '/id', detail: 'must equal the id in the path' });
@@ -61,16 +62,16 @@ function checkFields(
   return faults;
 }
 
-/** The value that a column stores: timestamps in UTC, the empty value for what is absent or null. */
+/** Returns the value to store: a timestamp in UTC, and the column's empty value for an absent or null one. */
 function storedValue(column: Column, value: unknown): unknown {
   if (value === undefined || value === null) return emptyValue(column);
   return column.kind === 'timestamp' ? parseTimestamp(value as string) : value;
 }
 
 /**
- * Reads the body of a POST or PUT.
+ * Parses the body of a POST or PUT. Reports every fault.
  *
- * @param pathId the id in the path of a PUT, which the body may leave out but not contradict.
+ * @param pathId the id in the path of a PUT. The body may omit `id`, but a different `id` is a fault.
  */
 export function parseSession(body: unknown, pathId?: string): Parsed<SessionWrite> {
   const fields = normalizeBody(body);
@@ -83,7 +84,7 @@ export function parseSession(body: unknown, pathId?: string): Parsed<SessionWrit
   return { value: write as SessionWrite };
 }
 
-/** Reads the body of a PATCH: an RFC 7396 merge patch, as the columns it changes. */
+/** Parses the body of a PATCH, an RFC 7396 merge patch, into the columns that it changes. Reports every fault. */
 export function parsePatch(body: unknown, pathId: string): Parsed<ColumnPatch[]> {
   const fields = normalizeBody(body);
   if (!fields) return { faults: notAnObject };

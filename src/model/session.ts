@@ -2,10 +2,11 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { BillingAddressCollection, Mode, SubmitType } from './enums.js';
 
 /**
- * THE model: dj-stripe's Session as Django REST Framework published it, declared once. The order of the
- * properties, their descriptions (typing errors included), what is required, nullable or read-only is the
- * contract, which generated clients repeat to the byte. Columns, filters, requests and the OpenAPI document
- * are all derived from it.
+ * The model: dj-stripe's Session as Django REST Framework published it, declared once. The columns, the filters, the
+ * requests and the OpenAPI document are derived from this declaration.
+ *
+ * The order of the properties, their descriptions and the keywords `required`, `nullable` and `readOnly` are the contract.
+ * Generated clients repeat them to the byte, so the typing errors in the descriptions must stay.
  */
 
 function readOnly<Schema extends TSchema>(schema: Schema): Schema {
@@ -100,7 +101,7 @@ export type Session = Static<typeof Session>;
 
 export type ColumnName = keyof Session;
 
-/** What a column holds; `text` is a plain string, `map` a JSON object. */
+/** The kind of value in a column. `text` is a plain string, `map` a JSON object. */
 export type ColumnKind = 'integer' | 'enum' | 'timestamp' | 'text' | 'boolean' | 'map';
 
 export interface Column {
@@ -138,31 +139,31 @@ export const columns: readonly Column[] = properties.map(([name, schema]) => ({
 
 export type ReadOnlyColumn = 'djstripe_id' | 'djstripe_created' | 'djstripe_updated';
 
-/** The columns that requests may set: all but the read-only three. */
+/** The columns that a request may set: all except the three read-only ones. */
 export const writableColumns = columns.filter((column) => !column.readOnly) as readonly (Column & {
   readonly name: Exclude<ColumnName, ReadOnlyColumn>;
 })[];
 
-/** How many characters the contract allows in a text. */
+/** Returns the number of characters that the contract allows in a text column. */
 export function maxLengthOf({ name }: Column): number {
   return (Session.properties[name] as { maxLength?: number }).maxLength ?? Number.POSITIVE_INFINITY;
 }
 
-/** A session as it is to be stored: every writable column has its value. */
+/** A session to store, with a value for every writable column. */
 export type SessionWrite = Required<Omit<Session, ReadOnlyColumn>>;
 
-/** What an omitted or emptied column holds: the plain strings are never null. */
+/** Returns the value of a column that a request omits or sets to null: null if the column is nullable, else `""`. */
 export function emptyValue(column: Column): null | '' {
   return column.nullable ? null : '';
 }
 
 /**
- * The characters of an id: no control characters, and not `.` or `..`, which URLs resolve away. The document names this
- * rule as a format and explains it: as a `pattern` it is refused by PCRE2 (`\u009f`), Ruby (`\x9f`) and RE2 (lookahead).
+ * Matches an id without control characters that is not `.` or `..`. URLs resolve those two away. The OpenAPI document
+ * publishes the rule as a format, not as a `pattern`: PCRE2 refuses `\u009f` in it, Ruby `\x9f`, and RE2 the lookahead.
  */
 export const sessionIdRule = /^(?!\.{1,2}$)\P{Cc}+$/u;
 
-/** Whether a value is an id that a session can have: the rule of {@link SessionId}. */
+/** Returns whether a value is a valid {@link SessionId}. */
 export function isSessionId(value: unknown): value is string {
   return typeof value === 'string' && sessionIdRule.test(value) && [...value].length <= 255 && value.isWellFormed();
 }
@@ -171,13 +172,13 @@ export const SessionId = Type.String({
   minLength: 1,
   maxLength: 255,
   format: 'session-id',
-  description: "Stripe's id of the Checkout Session. It has no control characters and is not `.` or `..`.",
+  description: "Stripe's id of the Checkout Session. It contains no control characters and is not `.` or `..`.",
   examples: ['cs_test_a1YS1URlnyQCN5fUUduORoQ7Pw41PJqDWkIVQCpJPqkfIhd6tVY8XB1OLY'],
 });
 
 function requestProperty({ name, kind, nullable: isNullable, required }: Column, schema: Property): Property {
   if (name === 'id') return SessionId;
-  // Null for a plain string means "".
+  // In a request, null in a plain string means "".
   return kind === 'text' && !isNullable && !required ? { ...schema, nullable: true } : schema;
 }
 
@@ -192,7 +193,7 @@ export const SessionRequest = Type.Object(requestProperties, {
   $id: 'DjStripeCheckoutSessionRequest',
   additionalProperties: false,
   description:
-    'A session to create or replace. The read-only properties of a session that was read may be sent back and are ignored; null for a plain string means "". `payment_method_types` and `display_items` may also be the array that Stripe sends: it becomes an object keyed by position.',
+    'A session to create or replace. The read-only properties are accepted and ignored, so a client can send back a session that it has read. Null in a plain string means "". `payment_method_types` and `display_items` also accept the array that Stripe sends. The array becomes an object keyed by position.',
 });
 
 export const SessionPatch = Type.Object(
@@ -201,9 +202,9 @@ export const SessionPatch = Type.Object(
     $id: 'PatchedDjStripeCheckoutSessionRequest',
     additionalProperties: false,
     description:
-      'A JSON merge patch (RFC 7396): properties that are absent stay, null empties, objects such as `metadata` merge by key and null removes a key. An array for `payment_method_types` or `display_items` replaces the whole map.',
+      'A JSON merge patch (RFC 7396). A property that is absent keeps its value. Null clears a property. An object such as `metadata` merges by key, and null removes a key. An array in `payment_method_types` or `display_items` replaces the whole object.',
   },
 );
 
-/** What the OpenAPI document publishes of this file, by `$id`. */
+/** The components that the OpenAPI document publishes from this file, under their `$id`. */
 export const sessionComponents = [Session, SessionRequest, SessionPatch];

@@ -2,28 +2,28 @@ import { Type } from 'typebox';
 import { catalogue, type Problem, type ProblemCode } from '../errors.js';
 
 /**
- * Errors in Stripe's shape, for the paths that Stripe's SDKs call. The SDKs look for `error` in the body and ignore the
- * status: a problem document would come back to their caller as a session
- * (https://docs.stripe.com/api/errors, stripe-node 23 `RequestSender`).
+ * Errors in Stripe's shape, for the paths that Stripe's SDKs call (https://docs.stripe.com/api/errors). The SDKs look for
+ * `error` in the body and ignore the status, so they would return a problem document to their caller as a session
+ * (stripe-node 23 `RequestSender`).
  */
 
 interface StripeErrorOptions {
-  /** Stripe's code, for programs: https://docs.stripe.com/error-codes. */
+  /** Stripe's error code: https://docs.stripe.com/error-codes. */
   readonly code?: string;
-  /** The parameter that is at fault. */
+  /** The name of the invalid parameter. */
   readonly param?: string;
-  /** Response headers that go with the error. */
+  /** Additional response headers. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The problem that the error stands for, where a failure of ours or the database's is behind it. */
+  /** The problem behind the error, if this service or the database failed. */
   readonly problem?: ProblemCode;
-  /** The failure behind the error, for the log alone. */
+  /** The cause, for the log only. */
   readonly cause?: unknown;
 }
 
-/** An answer other than success on a path of Stripe's. */
+/** An error response on one of Stripe's paths. */
 export class StripeError extends Error {
   readonly headers: Readonly<Record<string, string>>;
-  /** The problem that the error stands for, by which the log is searched. */
+  /** The problem behind the error. The log has its code. */
   readonly problem: ProblemCode | undefined;
   readonly #options: StripeErrorOptions;
 
@@ -40,7 +40,7 @@ export class StripeError extends Error {
     this.#options = options;
   }
 
-  /** Returns the body to send. */
+  /** Returns the response body. */
   document(): object {
     const { code, param } = this.#options;
     return {
@@ -54,25 +54,25 @@ export class StripeError extends Error {
   }
 }
 
-/** Returns the error for a session, or the row of a cursor, that does not exist for this reader. */
+/** Returns the error for a session that does not exist for this reader, or for a cursor that names such a session. */
 export function missingSession(id: string, { status = 404, param = 'session' } = {}): StripeError {
   return new StripeError(status, `No such checkout.session: '${id}'`, { code: 'resource_missing', param });
 }
 
-/** Returns a problem of this service as Stripe would have said it. */
+/** Converts a problem of this service to an error in Stripe's shape. */
 export function asStripeError(problem: Problem): StripeError {
   const { statusCode, code, cause } = problem;
-  // Stripe's shape has one message: with several faults it names each.
+  // Stripe's shape has one message, so it names all faults.
   const { errors = [] } = problem.document('', '');
-  const places = errors.map(({ pointer, detail }) => `${pointer.slice(1)}: ${detail}`);
-  const reason = places.length > 1 ? places.join('; ') : problem.message;
-  // The description of a failure is written for writes as well; its title says what is wrong.
+  const messages = errors.map(({ pointer, detail }) => `${pointer.slice(1)}: ${detail}`);
+  const reason = messages.length > 1 ? messages.join('; ') : problem.message;
+  // The text of a 5xx is written for reads and writes and may not name the failure, so the title precedes it.
   const message = statusCode >= 500 ? `${catalogue[code].title}. ${reason}` : reason;
-  // The query would time out again. Other 5xx may pass, and the SDKs repeat those by themselves.
-  const isFutile = code === 'query-timeout';
+  // The SDKs retry a 5xx. Stop them here: the same query would time out again.
+  const isRetryUseless = code === 'query-timeout';
   return new StripeError(statusCode, message, {
     ...(statusCode === 429 && { code: 'rate_limit' }),
-    headers: { ...problem.headers, ...(isFutile && { 'stripe-should-retry': 'false' }) },
+    headers: { ...problem.headers, ...(isRetryUseless && { 'stripe-should-retry': 'false' }) },
     problem: code,
     cause: cause ?? problem,
   });
@@ -86,19 +86,25 @@ export const StripeErrorComponent = Type.Object(
     error: Type.Object(
       {
         type: Type.String({
-          description: '`invalid_request_error` or `api_error`.',
+          description: 'The type of the error: `invalid_request_error` or `api_error`.',
           examples: ['invalid_request_error'],
         }),
-        code: optionalText("Stripe's code of the error, for programs.", 'resource_missing'),
-        doc_url: optionalText("Stripe's page about the code.", 'https://docs.stripe.com/error-codes/resource-missing'),
+        code: optionalText("Stripe's error code. Absent if the error has none.", 'resource_missing'),
+        doc_url: optionalText(
+          "The page about the code in Stripe's documentation. Absent if the error has no code.",
+          'https://docs.stripe.com/error-codes/resource-missing',
+        ),
         message: Type.String({
-          description: 'What happened, for people.',
+          description: 'A message for people that says what is wrong.',
           examples: ["No such checkout.session: 'cs_test_1'"],
         }),
-        param: optionalText('The parameter that is at fault.', 'session'),
+        param: optionalText(
+          'The name of the invalid parameter. Absent if the error is not about a parameter.',
+          'session',
+        ),
       },
       { description: 'The error.' },
     ),
   },
-  { $id: 'StripeError', description: "An error as Stripe's API answers it (https://docs.stripe.com/api/errors)." },
+  { $id: 'StripeError', description: "An error in the shape of Stripe's API (https://docs.stripe.com/api/errors)." },
 );

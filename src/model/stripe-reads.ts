@@ -5,27 +5,27 @@ import { queryEntries } from './query-names.js';
 import { StripeError } from './stripe-errors.js';
 
 /**
- * The queries of Stripe's own reads, as its SDKs spell them: `expand[]=…` and `expand[0]=…`, `created[gte]=…`
- * (https://docs.stripe.com/api/checkout/sessions/list). A parameter that the mirror does not serve is an error: an SDK
- * would not notice that it was ignored.
+ * Parses the queries of Stripe's own reads, as Stripe's SDKs write them: `expand[]=…`, `expand[0]=…`, `created[gte]=…`
+ * (https://docs.stripe.com/api/checkout/sessions/list). A parameter that the mirror does not support is an error, because
+ * the caller would not notice that the service ignored it.
  */
 
-/** Whose sessions a request may see. */
+/** The sessions that a request may see. */
 export interface StripeView {
-  /** The mode of the key; undefined for a key that is not Stripe's, which sees both. */
+  /** The mode of a Stripe key. Undefined for another key, which sees both modes. */
   readonly livemode: boolean | undefined;
-  /** The account of `Stripe-Account`. */
+  /** The account in the header `Stripe-Account`. */
   readonly account: string | undefined;
 }
 
-/** Where a page begins: beside the object of an id. */
+/** The position at which a page begins: directly after or before the object with an id. */
 export interface StripeCursor {
   readonly param: 'starting_after' | 'ending_before';
   readonly id: string;
 }
 
 export interface StripePaging {
-  /** Objects on a page, 1 to 100. */
+  /** The maximum number of objects on a page, 1 to 100. */
   readonly limit: number;
   readonly cursor: StripeCursor | undefined;
 }
@@ -47,8 +47,8 @@ export interface StripeListQuery extends StripePaging {
 }
 
 /**
- * Returns whether a raw object, or its JSON, has all its line items. An imported object may have the first ten, or null.
- * Sessions in setup mode have none.
+ * Returns whether a raw session, or its JSON, has all its line items. An imported object may have only the first ten, or
+ * null. Null is complete in setup mode, which has no line items.
  */
 export function hasLineItems(session: string | object): boolean {
   const { mode, line_items } = (typeof session === 'string' ? JSON.parse(session) : session) as {
@@ -68,18 +68,18 @@ const expandName = /^expand\[\d*\]$/;
 /** Epoch seconds of 9999-12-31T23:59:59Z. */
 const lastSecond = 253_402_300_799;
 
-/** Reads the query of a single session. */
+/** Parses the query of a single session. @throws {@link StripeError} 400 */
 export function parseStripeRetrieve(query: unknown): { withLineItems: boolean } {
   const { withLineItems } = readParameters(query, [], 'line_items');
   return { withLineItems };
 }
 
-/** Reads the query of a list of line items. */
+/** Parses the query of a list of line items. @throws {@link StripeError} 400 */
 export function parseStripeLineItems(query: unknown): StripePaging {
   return parsePaging(readParameters(query, pagingNames).settings);
 }
 
-/** Reads the query of a list of sessions. */
+/** Parses the query of a list of sessions. @throws {@link StripeError} 400 */
 export function parseStripeList(query: unknown): StripeListQuery {
   const { settings, withLineItems } = readParameters(query, listNames, 'data.line_items');
   const filters = Object.fromEntries(
@@ -99,12 +99,18 @@ export function parseStripeList(query: unknown): StripeListQuery {
   return { ...parsePaging(settings), filters, created, withLineItems };
 }
 
-/** Sorts the parameters of a query: single texts by their name, and whether line items are asked for. */
+/**
+ * Reads the parameters of a query.
+ *
+ * @param names the parameters that the operation has, except `expand`.
+ * @param expandable the path that `expand` may contain; undefined if the operation expands nothing.
+ * @throws {@link StripeError} 400 for an unknown or repeated parameter.
+ */
 function readParameters(query: unknown, names: readonly string[], expandable?: string) {
   const settings = new Map<string, string>();
   let withLineItems = false;
-  for (const [name, given] of queryEntries(query)) {
-    const texts = typeof given === 'string' ? [given] : given;
+  for (const [name, value] of queryEntries(query)) {
+    const texts = typeof value === 'string' ? [value] : value;
     const badText = [name, ...texts].map(textFault).find(Boolean);
     if (badText) throw invalid(expandName.test(name) ? 'expand' : 'query', `The query ${badText}`);
     if (expandName.test(name) || name === 'expand') {
@@ -120,12 +126,13 @@ function readParameters(query: unknown, names: readonly string[], expandable?: s
   return { settings, withLineItems };
 }
 
+/** Returns true if a path is the one that can be expanded. @throws {@link StripeError} 400 for any other path. */
 function checkExpand(path: string, expandable: string | undefined): true {
   if (path === expandable) return true;
-  const served = expandable ? `it expands ${expandable} alone` : 'it expands nothing here';
+  const limitation = expandable ? `it expands ${expandable} only` : 'it expands nothing here';
   throw invalid(
     'expand',
-    `This property cannot be expanded (${path}): this is a read mirror, and ${served}. Ask Stripe for other expansions.`,
+    `This property cannot be expanded (${path}): this is a read mirror, and ${limitation}. Ask Stripe for other expansions.`,
   );
 }
 
@@ -144,10 +151,10 @@ function parsePaging(settings: ReadonlyMap<string, string>): StripePaging {
   };
 }
 
-function parseInteger(name: string, text: string, least: number, most: number): number {
+function parseInteger(name: string, text: string, min: number, max: number): number {
   const value = Number(text);
-  if (/^-?\d{1,15}$/.test(text) && value >= least && value <= most) return value;
-  const message = `Invalid integer: ${name} must be an integer from ${least} to ${most}`;
+  if (/^-?\d{1,15}$/.test(text) && value >= min && value <= max) return value;
+  const message = `Invalid integer: ${name} must be an integer from ${min} to ${max}`;
   throw new StripeError(400, message, { code: 'parameter_invalid_integer', param: name });
 }
 
@@ -157,8 +164,8 @@ function invalid(param: string, message: string): StripeError {
 
 function unknownParameter(name: string, names: readonly string[]): StripeError {
   const isEmail = name === 'email' && names.includes('customer_details[email]');
-  const meant = isEmail ? '; did you mean customer_details[email]?' : didYouMean(name, names);
-  const message = `Received unknown parameter: ${name}${meant}`;
+  const hint = isEmail ? '; did you mean customer_details[email]?' : didYouMean(name, names);
+  const message = `Received unknown parameter: ${name}${hint}`;
   return new StripeError(400, message, { code: 'parameter_unknown', param: name });
 }
 
@@ -169,72 +176,89 @@ const epochSecond = (description: string) =>
 
 const pagingParameters = {
   limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 100, description: 'How many objects a page holds at most; 10 when absent.' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: 100,
+      description: 'The maximum number of objects on a page. The default is 10.',
+    }),
   ),
-  starting_after: optionalText('The id of the object that the page comes after.', 'cs_test_1'),
-  ending_before: optionalText('The id of the object that the page comes before.', 'cs_test_1'),
+  starting_after: optionalText('The id of an object. The page begins after it.', 'cs_test_1'),
+  ending_before: optionalText('The id of an object. The page ends before it.', 'cs_test_1'),
 };
 
 const expandParameter = (path: string) => ({
   'expand[]': Type.Optional(
     Type.Array(Type.String({ enum: [path] }), {
-      description: `\`${path}\` adds the line items. Nothing else is expanded here.`,
+      description: `\`${path}\` adds the line items. The service expands nothing else.`,
       style: 'form',
       explode: true,
     }),
   ),
 });
 
-/** The query parameters of the operations, as the OpenAPI document publishes them. */
+/** The query parameters of each operation, as the OpenAPI document publishes them. */
 export const stripeReadParameters = {
   retrieve: Type.Object(expandParameter('line_items')),
   lineItems: Type.Object(pagingParameters),
   list: Type.Object({
     ...pagingParameters,
-    customer: optionalText('Sessions of this Customer.', 'cus_NffrFeUfNV2Hib'),
-    customer_account: optionalText('Sessions of this Account that buys.', 'acct_1032D82eZvKYlo2C'),
-    'customer_details[email]': optionalText('Sessions in which this address was given.', 'buyer@example.com'),
-    payment_intent: optionalText('The session of this PaymentIntent.', 'pi_3MtwBwLkdIwHu7ix28a3tqPa'),
-    payment_link: optionalText('Sessions of this Payment Link.', 'plink_1MoC3ULkdIwHu7ixZjtGpVl2'),
-    status: Type.Optional(
-      Type.String({ enum: ['open', 'complete', 'expired'], description: 'Sessions that have this status.' }),
+    customer: optionalText('Returns only sessions of this Customer.', 'cus_NffrFeUfNV2Hib'),
+    customer_account: optionalText(
+      'Returns only sessions of this Account, which is the buyer.',
+      'acct_1032D82eZvKYlo2C',
     ),
-    subscription: optionalText('The session of this Subscription.', 'sub_1MowQVLkdIwHu7ixeRlqHVzs'),
-    created: epochSecond('Sessions that were created in this epoch second.'),
-    'created[gt]': epochSecond('Sessions that were created after this epoch second.'),
-    'created[gte]': epochSecond('Sessions that were created in this epoch second or later.'),
-    'created[lt]': epochSecond('Sessions that were created before this epoch second.'),
-    'created[lte]': epochSecond('Sessions that were created in this epoch second or earlier.'),
+    'customer_details[email]': optionalText(
+      'Returns only sessions with this e-mail address in `customer_details`.',
+      'buyer@example.com',
+    ),
+    payment_intent: optionalText('Returns only the session of this PaymentIntent.', 'pi_3MtwBwLkdIwHu7ix28a3tqPa'),
+    payment_link: optionalText('Returns only sessions of this Payment Link.', 'plink_1MoC3ULkdIwHu7ixZjtGpVl2'),
+    status: Type.Optional(
+      Type.String({ enum: ['open', 'complete', 'expired'], description: 'Returns only sessions with this status.' }),
+    ),
+    subscription: optionalText('Returns only the session of this Subscription.', 'sub_1MowQVLkdIwHu7ixeRlqHVzs'),
+    created: epochSecond('Returns only sessions that were created at this time, in epoch seconds.'),
+    'created[gt]': epochSecond('Returns only sessions that were created after this time, in epoch seconds.'),
+    'created[gte]': epochSecond('Returns only sessions that were created at or after this time, in epoch seconds.'),
+    'created[lt]': epochSecond('Returns only sessions that were created before this time, in epoch seconds.'),
+    'created[lte]': epochSecond('Returns only sessions that were created at or before this time, in epoch seconds.'),
     ...expandParameter('data.line_items'),
   }),
 };
 
-/** The component of a list as Stripe's API has it. */
+/** Returns the component of a list in the shape of Stripe's API. */
 function listComponent($id: string, description: string, data: TSchema) {
   return Type.Object(
     {
-      object: Type.String({ enum: ['list'], description: 'Always `list`.' }),
-      url: Type.String({ description: 'The path of the list, by which the SDKs ask for the next page.' }),
-      has_more: Type.Boolean({ description: 'Whether there are more objects in the direction of the page.' }),
+      object: Type.String({ enum: ['list'], description: 'The type of the object, always `list`.' }),
+      url: Type.String({ description: 'The path of the list. The SDKs use it to request the next page.' }),
+      has_more: Type.Boolean({ description: 'Whether more objects follow in the direction of the page.' }),
       data: Type.Array(data, { description: 'The objects of this page.' }),
     },
     { $id, description },
   );
 }
 
-/** An object of Stripe's. Not a component: of a list of those the Rust client of openapi-generator 5.4 does not compile. */
+/**
+ * Returns the schema of a Stripe object. It is no component: with a list of such a component the Rust client of
+ * openapi-generator 5.4 does not compile.
+ */
 const stripeObject = (description: string) => Type.Unsafe<Record<string, unknown>>({ type: 'object', description });
 
-/** What the OpenAPI document publishes of this file, by `$id`. */
+/** The components that the OpenAPI document publishes from this file, under their `$id`. */
 export const stripeReadComponents = [
   listComponent(
     'StripeCheckoutSessionList',
-    'A page of Checkout Sessions as Stripe has them.',
-    stripeObject('A Checkout Session as Stripe has it (https://docs.stripe.com/api/checkout/sessions/object).'),
+    "A page of Checkout Sessions in the shape of Stripe's API.",
+    stripeObject(
+      "A Checkout Session in the shape of Stripe's API (https://docs.stripe.com/api/checkout/sessions/object).",
+    ),
   ),
   listComponent(
     'StripeLineItemList',
-    'A page of line items as Stripe has them.',
-    stripeObject('A line item as Stripe has it (https://docs.stripe.com/api/checkout/sessions/line_items).'),
+    "A page of line items in the shape of Stripe's API.",
+    stripeObject(
+      "A line item in the shape of Stripe's API (https://docs.stripe.com/api/checkout/sessions/line_items).",
+    ),
   ),
 ];

@@ -3,54 +3,55 @@ import type { ListColumn } from './filters.js';
 import { defineList, pageOf } from './list.js';
 import type { SessionWrite } from './session.js';
 
-/** What is known of Stripe's states of a session, whatever path they came by. */
+/** Stripe's states of a session, its events and the ledger of events. */
 
-/** Whether a text is the id of a Stripe account. */
+/** Returns whether a text is the id of a Stripe account. */
 export const isAccountId = (text: string): boolean => /^acct_[A-Za-z0-9]+$/.test(text);
 
-/** The pattern of what names an account: its id, or the path to it from an organization, `acct_…/acct_…`. */
+/** Matches the id of an account, or the path to it from an organization: `acct_…/acct_…`. */
 export const accountPathPattern = '^acct_[A-Za-z0-9]+(/acct_[A-Za-z0-9]+)*$';
 
 const accountPathRule = new RegExp(accountPathPattern);
 
+/** Returns whether a text matches {@link accountPathPattern}. */
 export const isAccountPath = (text: string): boolean => accountPathRule.test(text);
 
-/** Returns the account at the end of a path, or of an event's `context`, which is one. */
+/** Returns the account at the end of a path, such as the `context` of an event. Undefined if the path does not end with one. */
 export function accountOfPath(path: string | null | undefined): string | undefined {
   const last = path?.split('/').at(-1);
   return last !== undefined && isAccountId(last) ? last : undefined;
 }
 
 /**
- * Orders Stripe's states of one session: compared from left to right. The API version of the state comes last: of one
- * event in two versions, the newer version is the newer state.
+ * The order of Stripe's states of one session. The greater stamp is the newer state; the fields are compared from first to
+ * last. If all are equal, the API version decides: one event can arrive in two versions, and the newer version wins.
  */
 export interface Stamp {
-  /** How far the checkout has come; it never goes back: 0 open, 1 complete but unpaid, 2 paid or expired. */
+  /** The progress of the checkout, which never decreases: 0 open, 1 complete but unpaid, 2 paid or expired. */
   readonly progress: 0 | 1 | 2;
-  /** Epoch seconds: of an event its `created`, of a snapshot the whole second before it was asked for. */
+  /** Epoch seconds: the `created` of an event, or the whole second before a snapshot was requested. */
   readonly second: number;
-  /** The event's id; `''` for a snapshot. */
+  /** The id of the event; `''` for a snapshot. */
   readonly eventId: string;
 }
 
-/** One state of a session as Stripe sent it. */
+/** A state of a session, as Stripe sent it. */
 export interface SessionState {
   readonly id: string;
-  /** The columns that this state carries; each of the others keeps the value of the newest state that carries it. */
+  /** The columns that this state carries. Every other column keeps the value of the newest state that carries it. */
   readonly carried: Partial<SessionWrite>;
-  /** What a session that is new has in the columns that are not carried. */
+  /** The values for a new session. They apply to the columns that the state does not carry. */
   readonly defaults: SessionWrite;
-  /** The raw object without `client_secret`, as JSON. */
+  /** The JSON of the raw object, without `client_secret`. */
   readonly raw: string;
   readonly status: string | null;
   readonly paymentStatus: string | null;
-  /** The Stripe API version that the raw object is shaped by. */
+  /** The Stripe API version of the raw object. */
   readonly apiVersion: string | null;
   readonly stamp: Stamp;
 }
 
-/** An event of Stripe's that carries a state: what the ledger keeps of it besides. */
+/** The fields of a Stripe event that the ledger keeps. */
 export interface StripeEvent {
   readonly id: string;
   readonly type: string;
@@ -61,7 +62,7 @@ export interface StripeEvent {
   readonly created: number;
 }
 
-/** What the mirror does with an event. */
+/** The possible results of a delivery. */
 export const outcomes = ['applied', 'stale', 'duplicate', 'deleted', 'ignored'] as const;
 
 const nullableText = (description: string, example: string) =>
@@ -73,7 +74,7 @@ const nullableBoolean = (description: string, example: boolean) =>
 /** Epoch seconds of the last second that RFC 3339 can write: 9999-12-31T23:59:59Z. */
 const lastSecond = 253_402_300_799;
 
-/** Properties of both kinds of event. */
+/** The properties that both kinds of event have. */
 const eventProperties = {
   id: Type.String({
     minLength: 1,
@@ -82,26 +83,28 @@ const eventProperties = {
     examples: ['evt_1MtwBwLkdIwHu7ix28a3tqPb'],
   }),
   type: Type.String({
-    description: 'Its type. Those of thin events begin with `v1.`.',
+    description: 'The type of the event. The type of a thin event begins with `v1.`.',
     examples: ['checkout.session.completed'],
   }),
   context: Type.Optional(
     nullableText(
-      'The account that it is of, in events of an organization: its id, or the path to it.',
+      'The account of the event, as its id or as the path to it. Only events of an organization have it.',
       'acct_1032D82eZvKYlo2C',
     ),
   ),
-  livemode: Type.Optional(nullableBoolean('Whether it is live, or a test.', false)),
+  livemode: Type.Optional(nullableBoolean('Whether the event is from live mode. False means test mode.', false)),
 };
 
 const snapshotProperties = {
-  account: Type.Optional(nullableText('The connected account that it is of.', 'acct_1032D82eZvKYlo2C')),
-  api_version: Type.Optional(nullableText('The API version that it is shaped by.', '2026-10-28.endive')),
+  account: Type.Optional(
+    nullableText('The connected account of the event. Null or absent if there is none.', 'acct_1032D82eZvKYlo2C'),
+  ),
+  api_version: Type.Optional(nullableText('The Stripe API version of the event.', '2026-10-28.endive')),
   data: Type.Optional(
     Type.Unsafe<unknown>({
       type: 'object',
       additionalProperties: {},
-      description: 'Its object: the Checkout Session. Thin events have none.',
+      description: 'The Checkout Session, as the `object` in this object. Thin events do not have it.',
     }),
   ),
 };
@@ -109,7 +112,7 @@ const snapshotProperties = {
 const thinProperties = {
   snapshot_event: Type.Optional(
     nullableText(
-      'Of a thin event: the id of the event with the object, where Stripe sends that too.',
+      'The id of the same event with its object, if Stripe sends that event too. Only thin events have it.',
       'evt_1MtwBwLkdIwHu7ix28a3tqPb',
     ),
   ),
@@ -118,35 +121,40 @@ const thinProperties = {
       type: 'object',
       nullable: true,
       additionalProperties: {},
-      description: 'Of a thin event: the `id`, `type` and `url` of the Checkout Session, which is fetched from Stripe.',
+      description:
+        'The `id`, `type` and `url` of the Checkout Session, which the service fetches from Stripe. Only thin events have it.',
     }),
   ),
 };
 
-/** The envelope of an event with its object, as far as it matters here. What it has beyond is Stripe's affair. */
+/** The envelope of an event with its object: only the properties that this service uses. Stripe sends more. */
 export const SnapshotEvent = Type.Object({
   ...eventProperties,
   ...snapshotProperties,
   created: Type.Integer({ minimum: 0, maximum: lastSecond }),
 });
 
-/** The envelope of a thin event, which names its object. */
+/** The envelope of a thin event, which has the id of its object instead of the object. */
 export const ThinEvent = Type.Object({
   ...eventProperties,
   ...thinProperties,
   created: Type.String({ format: 'date-time' }),
 });
 
-/** Publishes both kinds as one component: many generators cannot express a union. */
+/** Both kinds of event in one component: many generators cannot express a union. */
 const StripeEventRequest = Type.Object(
   {
     id: eventProperties.id,
     object: Type.Optional(
-      Type.String({ description: '`event`, or `v2.core.event` of a thin event.', examples: ['event'] }),
+      Type.String({
+        description: 'The type of the object: `event`, or `v2.core.event` for a thin event.',
+        examples: ['event'],
+      }),
     ),
     type: eventProperties.type,
     created: Type.Unsafe<unknown>({
-      description: 'When it was created: in epoch seconds, of a thin event an RFC 3339 date-time.',
+      description:
+        'The time at which Stripe created the event, in epoch seconds. A thin event has an RFC 3339 date-time.',
       examples: [1_769_860_800],
     }),
     ...{ account: snapshotProperties.account, context: eventProperties.context, livemode: eventProperties.livemode },
@@ -155,7 +163,7 @@ const StripeEventRequest = Type.Object(
   {
     $id: 'StripeEventRequest',
     description:
-      'An event as Stripe sends it, with whatever else it holds: with its object (https://docs.stripe.com/api/events/object), or thin (https://docs.stripe.com/api/v2/core/events).',
+      'A Stripe event, either with its object (https://docs.stripe.com/api/events/object) or thin (https://docs.stripe.com/api/v2/core/events). The service accepts and ignores all other properties that Stripe sends.',
   },
 );
 
@@ -164,12 +172,17 @@ const StripeDelivery = Type.Object(
     outcome: Type.String({
       enum: [...outcomes],
       description:
-        '`applied`: stored, or of an older state the properties that newer states lack. `stale`: a newer state is stored. `duplicate`: delivered before, and nothing changed. `deleted`: the session was deleted here and stays so. `ignored`: not of a Checkout Session, of the mode that is not taken in, or no event that can be read.',
+        'The result of the delivery. `applied`: the service stored the state, or only those properties of an older state that the newer states lack. `stale`: the service has a newer state and stored nothing. `duplicate`: the event arrived before, and nothing changed. `deleted`: the session was deleted in this service and stays deleted. `ignored`: the event is not about a Checkout Session, has a mode that STRIPE_LIVEMODE excludes, or cannot be read.',
       examples: ['applied'],
     }),
-    session: Type.Optional(Type.String({ description: 'The id of the session.', examples: ['cs_test_1'] })),
+    session: Type.Optional(
+      Type.String({
+        description: 'The id of the session. Absent if the event is ignored.',
+        examples: ['cs_test_1'],
+      }),
+    ),
   },
-  { $id: 'StripeDelivery', description: 'What was done with an event.' },
+  { $id: 'StripeDelivery', description: 'The result of a delivered event.' },
 );
 
 const amount = (description: string) =>
@@ -178,37 +191,46 @@ const amount = (description: string) =>
 const CheckoutSessionPayment = Type.Object(
   {
     id: Type.String({ description: 'The id of the session.', examples: ['cs_test_1'] }),
-    status: nullableText('open, complete or expired; null in API versions before 2021.', 'complete'),
-    payment_status: nullableText('paid, unpaid or no_payment_required.', 'paid'),
-    amount_subtotal: amount('Before discounts and taxes, in the smallest unit of the currency.'),
-    amount_total: amount('After discounts and taxes, in the smallest unit of the currency.'),
-    currency: nullableText('ISO 4217, in lower case.', 'usd'),
+    status: nullableText(
+      'The status of the session: open, complete or expired. Null in Stripe API versions before 2021.',
+      'complete',
+    ),
+    payment_status: nullableText('The payment status of the session: paid, unpaid or no_payment_required.', 'paid'),
+    amount_subtotal: amount('The amount before discounts and taxes, in the smallest unit of the currency.'),
+    amount_total: amount('The amount after discounts and taxes, in the smallest unit of the currency.'),
+    currency: nullableText('The ISO 4217 code of the currency, in lower case.', 'usd'),
     expires_at: Type.Unsafe<string | null>({
       type: 'string',
       format: 'date-time',
       nullable: true,
-      description: 'When the session expires.',
+      description: 'The time at which the session expires.',
       examples: ['2026-02-01T12:00:00Z'],
     }),
-    livemode: nullableBoolean('Whether it is live, or a test; null when unknown.', true),
+    livemode: nullableBoolean(
+      'Whether the session is from live mode. False means test mode, null means unknown.',
+      true,
+    ),
     last_event_type: nullableText(
-      "The type of the session's last event, by the time at which Stripe created it; null where the ledger has none: none arrived, or it was kept for long enough.",
+      'The type of the last event of the session, in the order in which Stripe created the events. Null if the ledger has no event of the session: none arrived, or the retention period is over.',
       'checkout.session.async_payment_succeeded',
     ),
     last_event_at: Type.Unsafe<string | null>({
       type: 'string',
       format: 'date-time',
       nullable: true,
-      description: 'When Stripe created the last event.',
+      description: 'The time at which Stripe created the last event. Null if `last_event_type` is null.',
       examples: ['2026-01-31T12:05:00Z'],
     }),
     payment_failed: Type.Boolean({
       description:
-        'Whether a delayed payment failed: the session is unpaid and its last event is `checkout.session.async_payment_failed`. The ledger keeps such an event for as long as this holds.',
+        'Whether a delayed payment failed: the session is unpaid, and its last event is `checkout.session.async_payment_failed`. The ledger keeps that event as long as this is true.',
       examples: [false],
     }),
   },
-  { $id: 'CheckoutSessionPayment', description: 'Is it paid, and how much? Did a delayed payment fail?' },
+  {
+    $id: 'CheckoutSessionPayment',
+    description: 'The payment of a session: whether it is paid, how much, and whether a delayed payment failed.',
+  },
 );
 
 const StripeCheckoutSession = Type.Unsafe<Record<string, unknown>>({
@@ -216,10 +238,10 @@ const StripeCheckoutSession = Type.Unsafe<Record<string, unknown>>({
   type: 'object',
   additionalProperties: {},
   description:
-    'A Checkout Session as Stripe has it, in the shape of the API version that it was sent in (https://docs.stripe.com/api/checkout/sessions/object).',
+    'A Checkout Session as Stripe sent it, in the shape of the Stripe API version at that time (https://docs.stripe.com/api/checkout/sessions/object).',
 });
 
-/** The columns of the ledger, which is filtered by each of them. */
+/** The columns of the ledger. The list of events has filters for all of them. */
 export const eventColumns: readonly ListColumn[] = [
   { name: 'id', kind: 'text', nullable: false },
   { name: 'type', kind: 'text', nullable: false },
@@ -232,7 +254,7 @@ export const eventColumns: readonly ListColumn[] = [
   { name: 'outcome', kind: 'text', nullable: false, values: ['applied', 'stale', 'deleted'] },
 ];
 
-/** The list of the ledger. */
+/** The list of the events in the ledger. */
 export const eventList = defineList({
   columns: eventColumns,
   orderings: ['received_at'],
@@ -244,25 +266,28 @@ export const eventList = defineList({
 const LedgerEvent = Type.Object(
   {
     id: Type.String({ description: "Stripe's id of the event.", examples: ['evt_1MtwBwLkdIwHu7ix28a3tqPb'] }),
-    type: Type.String({ description: 'Its type.', examples: ['checkout.session.completed'] }),
-    account: nullableText('The connected account that it is of.', 'acct_1032D82eZvKYlo2C'),
-    livemode: nullableBoolean('Whether it is live, or a test.', true),
-    api_version: nullableText('The API version that it is shaped by.', '2026-10-28.endive'),
-    created: Type.String({ format: 'date-time', description: 'When Stripe created it.' }),
-    received_at: Type.String({ format: 'date-time', description: 'When it was committed here.' }),
-    session_id: Type.String({ description: 'The session that it carries.', examples: ['cs_test_1'] }),
+    type: Type.String({ description: 'The type of the event.', examples: ['checkout.session.completed'] }),
+    account: nullableText('The connected account of the event. Null if there is none.', 'acct_1032D82eZvKYlo2C'),
+    livemode: nullableBoolean('Whether the event is from live mode. False means test mode, null means unknown.', true),
+    api_version: nullableText('The Stripe API version of the event. Null if unknown.', '2026-10-28.endive'),
+    created: Type.String({ format: 'date-time', description: 'The time at which Stripe created the event.' }),
+    received_at: Type.String({
+      format: 'date-time',
+      description: 'The time at which the service committed the event.',
+    }),
+    session_id: Type.String({ description: 'The id of the session in the event.', examples: ['cs_test_1'] }),
     outcome: Type.String({
       enum: ['applied', 'stale', 'deleted'],
-      description: 'What it did: see the webhook.',
+      description: 'The result of the delivery, as in `StripeDelivery`.',
       examples: ['applied'],
     }),
   },
-  { $id: 'StripeEvent', description: "One of Stripe's events that arrived." },
+  { $id: 'StripeEvent', description: 'A Stripe event in the ledger.' },
 );
 
 const StripeEventPage = pageOf(LedgerEvent, 'PaginatedStripeEventList', 'A page of events.');
 
-/** What the OpenAPI document publishes of this file, by `$id`. */
+/** The components that the OpenAPI document publishes from this file, under their `$id`. */
 export const stripeComponents = [
   StripeEventRequest,
   StripeDelivery,

@@ -1,21 +1,21 @@
 /**
- * Timestamps as the wire has them: RFC 3339. PostgreSQL keeps microseconds, more than a JavaScript Date
- * does, so they stay text on their way through.
+ * Parses timestamps of requests, which are RFC 3339. They stay text: PostgreSQL stores microseconds, and a JavaScript
+ * Date holds milliseconds only.
  */
 
 const pattern = /^((\d{4})-(\d\d)-(\d\d))[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
-/** Returns the number of days of a month, 1 to 12. */
+/** Returns the number of days in a month. `month` is 1 to 12. */
 function daysIn(month: number, year: number): number {
   if (month !== 2) return [4, 6, 9, 11].includes(month) ? 30 : 31;
   return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
 }
 
 /**
- * Reads an RFC 3339 date-time (a leap second counts as the next second).
+ * Parses an RFC 3339 date-time. A leap second becomes the next second.
  *
- * @returns it in UTC, `2026-01-31T12:00:00.000001Z`, with at most six digits of a second; undefined when it
- *   is none, or when its year in UTC is outside 0001 to 9999, which RFC 3339 cannot write.
+ * @returns the time in UTC with at most six decimals, `2026-01-31T12:00:00.000001Z`. Undefined if the text is not a
+ *   date-time, or if its year in UTC is outside 0001 to 9999, which RFC 3339 cannot express.
  */
 export function parseTimestamp(text: string): string | undefined {
   const parts = pattern.exec(text);
@@ -28,7 +28,7 @@ export function parseTimestamp(text: string): string | undefined {
   if (hour > 23 || minute > 59 || second > 60 || offsetHour > 23 || offsetMinute > 59) return undefined;
   const offset = 60 * offsetHour + offsetMinute;
   const decimals = fraction && `.${fraction.slice(0, 6)}`;
-  // Nearly all are in UTC already.
+  // Fast path: nearly all timestamps are in UTC.
   if (offset === 0 && second < 60 && year > 0) return `${date}T${parts[5]}:${parts[6]}:${parts[7]}${decimals}Z`;
   const minutes = 60 * hour + minute - (sign === '-' ? -offset : offset);
   const utc = new Date(Date.parse(`${date}T00:00:00Z`) + 60_000 * minutes + 1000 * second);
@@ -37,20 +37,22 @@ export function parseTimestamp(text: string): string | undefined {
   return `${utc.toISOString().slice(0, 19)}${decimals}Z`;
 }
 
-/** ISO 8601 in the spellings of Python, Ruby, Django and a query string in which `+` became a space. */
+/** Matches ISO 8601 as Python, Ruby and Django write it, and with a space where a query string decoded `+`. */
 const isoPattern =
   /^(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d(?:\.\d+)?)?(?: ?(?:[Zz]|UTC|GMT)| ?([+ -])(\d\d):?(\d\d)?)?)?$/;
 
-/** What JavaScript's `Date#toString` writes: `Sat Jan 31 2026 12:00:00 GMT+0000 (Coordinated Universal Time)`. */
+/** Matches JavaScript's `Date#toString`: `Sat Jan 31 2026 12:00:00 GMT+0000 (Coordinated Universal Time)`. */
 const datePattern =
   /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (\w{3}) (\d\d) (\d{4}) (\d\d:\d\d:\d\d) GMT([+ -])(\d\d)(\d\d)(?: \([^()]*\))?$/;
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /**
- * Reads a time of a query string as {@link parseTimestamp} does, and in the spellings that clients send besides:
- * a date alone (its midnight), a space for `T`, no seconds, `+0000`, a space for that `+`, `UTC`, and what
- * JavaScript's `Date#toString` writes. Without a zone the time is UTC, as in a Django project whose TIME_ZONE is UTC.
+ * Parses a time in a query string. Accepts what {@link parseTimestamp} accepts, and the other forms that clients send: a
+ * date alone (midnight), a space instead of `T`, no seconds, `+0000`, a space instead of that `+`, `UTC`, and the output
+ * of JavaScript's `Date#toString`. A time without a zone is UTC, as in a Django project with TIME_ZONE UTC.
+ *
+ * @returns the time as {@link parseTimestamp} does, or undefined if the text is not a time.
  */
 export function parseLenientTimestamp(text: string): string | undefined {
   const iso = isoPattern.exec(text);
@@ -63,6 +65,7 @@ export function parseLenientTimestamp(text: string): string | undefined {
   return parseTimestamp(`${year}-${number}-${day}T${time}${offsetOf(sign, hours, minutes)}`);
 }
 
+/** Formats a UTC offset for RFC 3339. Any sign but `-` is `+`, also the space of a decoded query string. */
 function offsetOf(sign: string | undefined, hours = '00', minutes = '00'): string {
   return sign === undefined ? 'Z' : `${sign === '-' ? '-' : '+'}${hours}:${minutes}`;
 }

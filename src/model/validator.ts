@@ -6,10 +6,10 @@ import { sessionIdRule } from './session.js';
 import { parseTimestamp } from './timestamp.js';
 
 /**
- * Returns a check of one part of requests against a published schema. The check coerces nothing, removes nothing and
- * reports every fault. It is compiled on first use.
+ * Returns a function that validates one part of a request against a published schema and returns its faults. The function
+ * coerces nothing, removes nothing and reports every fault. ajv compiles the schema on the first call.
  *
- * @param subject what the schema describes, `a session`, for the message about a property that it does not have.
+ * @param subject the noun for messages about an unknown property, such as `a session`.
  */
 export function validator(schema: object, part: Fault['in'], subject = 'this object'): (value: unknown) => Fault[] {
   let validate: ValidateFunction | undefined;
@@ -32,7 +32,7 @@ const formatRules = {
   'session-id': 'must have no control characters and not be . or ..',
 };
 
-/** Returns what an error of ajv means, and the place that it means. */
+/** Converts an error of ajv to a fault: a pointer and a plain sentence. */
 function toFault(error: ErrorObject, subject: string): Omit<Fault, 'in'> {
   const { keyword, instancePath, params, message, schema } = error;
   switch (keyword) {

@@ -298,7 +298,7 @@ test('what PostgreSQL cannot hold is at fault alone', async () => {
   ]);
   const exit = await run('import', ['-'], environment, input);
   expect(totalsOf(exit)).toMatchObject({ read: 3, applied: 2, bad: 1 });
-  expect(exit.stderr).toContain('line 2: metadata/note holds U+0000');
+  expect(exit.stderr).toContain('line 2: metadata/note contains U+0000');
 });
 
 test.each(['import', 'export'] as const)('%s --help says how, without a database', async (command) => {
