@@ -7,14 +7,14 @@ export const settings = {
   hasChanges: document.documentElement.dataset.hasChanges === 'true',
 };
 
-const slot = 'checkout-sessions-key';
+const storageName = 'checkout-sessions-key';
 
 /** The key, for this tab alone: the browser forgets it with the tab. */
 export const key = {
-  get: () => sessionStorage.getItem(slot) ?? undefined,
+  get: () => sessionStorage.getItem(storageName) ?? undefined,
   /** @param {string} value */
-  set: (value) => sessionStorage.setItem(slot, value),
-  forget: () => sessionStorage.removeItem(slot),
+  set: (value) => sessionStorage.setItem(storageName, value),
+  forget: () => sessionStorage.removeItem(storageName),
 };
 
 /** An answer other than success, or none: `status` is 0 then. */
@@ -27,7 +27,7 @@ export class Failure extends Error {
     this.title = problem.title ?? (status === 0 ? 'The service does not answer' : 'The service failed');
     this.requestId = problem.request_id;
     /** Whether the same request may succeed later. A query that took too long would do so again. */
-    this.mayPass = status === 0 || status === 429 || (status >= 500 && this.code !== 'query-timeout');
+    this.isRetryable = status === 0 || status === 429 || (status >= 500 && this.code !== 'query-timeout');
   }
 }
 
@@ -38,7 +38,7 @@ export class Failure extends Error {
  * @param {{ params?: import('./types.js').Params, method?: string, signal?: AbortSignal, withKey?: string }} [options]
  * @throws {Failure} for every answer but success
  */
-export async function ask(path, { params = {}, method = 'GET', signal, withKey = key.get() } = {}) {
+export async function request(path, { params = {}, method = 'GET', signal, withKey = key.get() } = {}) {
   const url = new URL(`../api/${path}`, location.href);
   for (const [name, value] of Object.entries(params)) {
     if (value !== undefined && value !== '') url.searchParams.set(name, String(value));

@@ -5,11 +5,11 @@ import { EventsView } from './events-view.js';
 import { html } from './html.js';
 import { KeyView } from './key-view.js';
 import { OverviewView } from './overview-view.js';
-import { Empty } from './parts.js';
+import { EmptyNotice } from './parts.js';
 import { useRoute } from './router.js';
 import { SessionView } from './session-view.js';
 import { SessionsView } from './sessions-view.js';
-import { onKeyRefused } from './use-ask.js';
+import { onKeyRefused } from './use-resource.js';
 
 const pages = [
   { name: 'Sessions', path: 'sessions', views: ['sessions', 'session'] },
@@ -22,13 +22,13 @@ const titles = { sessions: 'Sessions', session: 'Session', events: 'Events', ove
 /** The page: its head, and the view that the address names. */
 export function App() {
   const route = useRoute();
-  const [isAsked, setAsked] = useState(settings.needsKey && key.get() === undefined);
+  const [isKeyFormShown, setKeyFormShown] = useState(settings.needsKey && key.get() === undefined);
   const [wasRefused, setRefused] = useState(false);
   useEffect(
     () =>
       onKeyRefused(() => {
         setRefused(true);
-        setAsked(true);
+        setKeyFormShown(true);
       }),
     [],
   );
@@ -47,20 +47,20 @@ export function App() {
   const forget = () => {
     key.forget();
     setRefused(false);
-    setAsked(true);
+    setKeyFormShown(true);
   };
-  const open = () => setAsked(false);
+  const open = () => setKeyFormShown(false);
   return html`
     <a class="skip" href="#main" onClick=${skipTo(main)}>Skip to the content</a>
     <header class="head">
       <div class="head-inner">
         <a class="brand" href=${linkTo('sessions')}><img src="icon.svg" alt="" width="24" height="24" />Checkout Sessions</a>
-        ${!isAsked && html`<${Navigation} view=${route.view} />`}
-        ${!isAsked && settings.needsKey && html`<button class="quiet" onClick=${forget}>Forget key</button>`}
+        ${!isKeyFormShown && html`<${Navigation} view=${route.view} />`}
+        ${!isKeyFormShown && settings.needsKey && html`<button class="quiet" onClick=${forget}>Forget key</button>`}
       </div>
     </header>
     <main id="main" tabindex="-1" ref=${main}>
-      ${isAsked ? html`<${KeyView} wasRefused=${wasRefused} onKey=${open} />` : html`<${View} key=${place} route=${route} />`}
+      ${isKeyFormShown ? html`<${KeyView} wasRefused=${wasRefused} onKey=${open} />` : html`<${View} key=${place} route=${route} />`}
     </main>
   `;
 }
@@ -95,6 +95,6 @@ function View({ route }) {
     case 'overview':
       return html`<${OverviewView} params=${route.params} />`;
     default:
-      return html`<${Empty} title="There is nothing at this address"><a href=${linkTo('sessions')}>Go to the sessions</a><//>`;
+      return html`<${EmptyNotice} title="There is nothing at this address"><a href=${linkTo('sessions')}>Go to the sessions</a><//>`;
   }
 }

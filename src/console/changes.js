@@ -1,5 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
-import { ask, Failure, settings } from './api.js';
+import { Failure, request, settings } from './api.js';
 
 /**
  * Tells the views when sessions have changed. Where the service has a change feed, one long poll for the whole page follows
@@ -9,9 +9,9 @@ import { ask, Failure, settings } from './api.js';
 /** Seconds that a long poll waits. */
 const wait = 25;
 /** Milliseconds between two polls, however fast changes come; between looks without a feed; and after a failure. */
-const betweenPolls = 1500;
-const lookAgain = 20_000;
-const afterFailure = 5000;
+const pollPause = 1500;
+const reloadPause = 20_000;
+const failurePause = 5000;
 
 /** @typedef {{ id: string, type: string, session_id: string, at: string, source: string }} Change */
 /** @typedef {(changes: readonly Change[] | undefined) => void} Listener */
@@ -21,44 +21,44 @@ const listeners = new Set();
 let isFollowing = false;
 
 /** @param {readonly Change[]} [changes] */
-function tell(changes) {
+function notify(changes) {
   for (const listener of listeners) listener(changes);
 }
 
 /** @param {number} milliseconds */
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-async function follow() {
+async function followChanges() {
   let cursor = 'now';
-  let isFed = settings.hasChanges;
+  let hasFeed = settings.hasChanges;
   while (listeners.size > 0) {
-    if (!isFed) await pause(lookAgain);
+    if (!hasFeed) await sleep(reloadPause);
     if (document.hidden) {
       await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
       // What has changed meanwhile is not read one by one.
       cursor = 'now';
-      if (!isFed) tell();
+      if (!hasFeed) notify();
       continue;
     }
-    if (!isFed) {
-      tell();
+    if (!hasFeed) {
+      notify();
       continue;
     }
     try {
-      const page = await ask('changes', { params: cursor === 'now' ? { cursor } : { cursor, wait } });
+      const page = await request('changes', { params: cursor === 'now' ? { cursor } : { cursor, wait } });
       // From here on every change is seen. What changed before is looked for once.
-      if (cursor === 'now') tell();
-      else if (page.results.length > 0) tell(page.results);
+      if (cursor === 'now') notify();
+      else if (page.results.length > 0) notify(page.results);
       // More changes than a page holds are not read one by one.
       cursor = page.more ? 'now' : page.cursor;
-      await pause(betweenPolls);
+      await sleep(pollPause);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       // Distributed tables have no feed.
-      if (error.status === 404 || error.status === 501) isFed = false;
+      if (error.status === 404 || error.status === 501) hasFeed = false;
       // A cursor that is older than what is kept.
       if (error.status === 410) cursor = 'now';
-      await pause(afterFailure);
+      await sleep(failurePause);
     }
   }
   isFollowing = false;
@@ -76,14 +76,14 @@ export function useChanges(listener, isWanted = true) {
   useEffect(() => {
     if (!isWanted) return undefined;
     /** @type {Listener} */
-    const tellLatest = (changes) => latest.current(changes);
-    listeners.add(tellLatest);
+    const notifyLatest = (changes) => latest.current(changes);
+    listeners.add(notifyLatest);
     if (!isFollowing) {
       isFollowing = true;
-      void follow();
+      void followChanges();
     }
     return () => {
-      listeners.delete(tellLatest);
+      listeners.delete(notifyLatest);
     };
   }, [isWanted]);
 }

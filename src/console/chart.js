@@ -18,21 +18,21 @@ const edge = { top: 8, right: 20, bottom: 22, left: 44 };
  */
 export function BarChart({ caption, bars, write, short, total = false }) {
   const [isTable, setTable] = useState(false);
-  const [pointed, setPointed] = useState(/** @type {Bar | undefined} */ (undefined));
+  const [hovered, setHovered] = useState(/** @type {Bar | undefined} */ (undefined));
   const frame = useRef(/** @type {HTMLElement | null} */ (null));
   const width = useWidth(frame);
-  const reading = pointed
-    ? `${dayName(pointed.date)}: ${
-        pointed.parts
+  const shownText = hovered
+    ? `${dayName(hovered.date)}: ${
+        hovered.parts
           .filter(({ value }) => value > 0)
           .map(({ name, value }) => `${write(value)} ${name.toLowerCase()}`)
           .join(', ') || 'none'
       }`
     : caption;
   return html`
-    <p class="chart-reading muted small">${reading}</p>
-    <div class="chart" ref=${frame} aria-hidden="true" onMouseLeave=${() => setPointed(undefined)}>
-      ${width > 0 && html`<${Drawing} bars=${bars} width=${width} short=${short} pointed=${pointed} onPoint=${setPointed} />`}
+    <p class="chart-reading muted small">${shownText}</p>
+    <div class="chart" ref=${frame} aria-hidden="true" onMouseLeave=${() => setHovered(undefined)}>
+      ${width > 0 && html`<${Drawing} bars=${bars} width=${width} short=${short} hovered=${hovered} onHover=${setHovered} />`}
     </div>
     <div class=${isTable ? 'scroll' : 'visually-hidden'}><${Table} caption=${caption} bars=${bars} write=${write} total=${total} isShown=${isTable} /></div>
     <button type="button" class="quiet small" aria-pressed=${isTable} onClick=${() => setTable(!isTable)}>Show as a table</button>
@@ -55,10 +55,10 @@ function useWidth(frame) {
 const sumOf = (/** @type {Bar} */ { parts }) => parts.reduce((sum, { value }) => sum + value, 0);
 
 /**
- * @param {{ bars: Bar[], width: number, short: (value: number) => string, pointed: Bar | undefined,
- *   onPoint: (bar: Bar) => void }} props
+ * @param {{ bars: Bar[], width: number, short: (value: number) => string, hovered: Bar | undefined,
+ *   onHover: (bar: Bar) => void }} props
  */
-function Drawing({ bars, width, short, pointed, onPoint }) {
+function Drawing({ bars, width, short, hovered, onHover }) {
   const { top, marks } = axisOf(Math.max(...bars.map(sumOf)));
   const inner = { width: width - edge.left - edge.right, height: height - edge.top - edge.bottom };
   const yOf = (/** @type {number} */ value) => edge.top + inner.height * (1 - value / top);
@@ -81,10 +81,10 @@ function Drawing({ bars, width, short, pointed, onPoint }) {
       return html`<rect class="part ${kind}" x=${x + step * 0.14} y=${y} width=${step * 0.72} height=${size} />`;
     });
     const isDated = (bars.length - 1 - index) % every === 0;
-    return html`<g key=${bar.date} class=${bar === pointed ? 'column pointed' : 'column'}>
+    return html`<g key=${bar.date} class=${bar === hovered ? 'column pointed' : 'column'}>
       ${parts}
       ${isDated && html`<text x=${x + step / 2} y=${height - 6} text-anchor="middle">${shortDayName(bar.date)}</text>`}
-      <rect class="target" x=${x} y="0" width=${step} height=${height} onMouseEnter=${() => onPoint(bar)} onClick=${() => goTo(bar)} />
+      <rect class="target" x=${x} y="0" width=${step} height=${height} onMouseEnter=${() => onHover(bar)} onClick=${() => goTo(bar)} />
     </g>`;
   });
   return html`<svg width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`}>${lines}${columns}</svg>`;

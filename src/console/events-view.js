@@ -2,9 +2,9 @@ import { linkTo, linkToSession } from './address.js';
 import { cursorOf } from './api.js';
 import { useChanges } from './changes.js';
 import { html } from './html.js';
-import { Choice, Empty, Failed, LiveTag, Loading, liveOptions, Pager, When } from './parts.js';
+import { EmptyNotice, FailureNotice, LiveTag, Loading, liveOptions, Pager, RelativeTime, Select } from './parts.js';
 import { eventName, eventTypes, outcomeOf, outcomes } from './states.js';
-import { useAsk } from './use-ask.js';
+import { useResource } from './use-resource.js';
 
 /** @typedef {import('./types.js').LedgerEvent} LedgerEvent */
 
@@ -19,8 +19,15 @@ const outcomeOptions = [
 /** The ledger: which events arrived, and what each did. @param {{ params: Record<string, string> }} props */
 export function EventsView({ params }) {
   const { type, outcome, live, id, cursor } = params;
-  /** @type {ReturnType<typeof useAsk<import('./types.js').Page<LedgerEvent>>>} */
-  const { answer, failure, reload } = useAsk('stripe-events', { type, outcome, id, cursor, livemode: live, limit: 25 });
+  /** @type {ReturnType<typeof useResource<import('./types.js').Page<LedgerEvent>>>} */
+  const { data, failure, reload } = useResource('stripe-events', {
+    type,
+    outcome,
+    id,
+    cursor,
+    livemode: live,
+    limit: 25,
+  });
   useChanges(reload, cursor === undefined);
   const change = (/** @type {Record<string, string>} */ changed) => {
     location.hash = linkTo('events', { ...params, cursor: undefined, ...changed });
@@ -28,17 +35,17 @@ export function EventsView({ params }) {
   return html`
     <div class="title-row"><h1>Events</h1><p class="muted">What Stripe delivered, and what each event did here.</p></div>
     <div class="filters">
-      <${Choice} label="Type" value=${type ?? ''} options=${typeOptions} onChange=${(/** @type {string} */ value) => change({ type: value })} />
-      <${Choice} label="Outcome" value=${outcome ?? ''} options=${outcomeOptions} onChange=${(/** @type {string} */ value) => change({ outcome: value })} />
-      <${Choice} label="Live or test" value=${live ?? ''} options=${liveOptions} onChange=${(/** @type {string} */ value) => change({ live: value })} />
+      <${Select} label="Type" value=${type ?? ''} options=${typeOptions} onChange=${(/** @type {string} */ value) => change({ type: value })} />
+      <${Select} label="Outcome" value=${outcome ?? ''} options=${outcomeOptions} onChange=${(/** @type {string} */ value) => change({ outcome: value })} />
+      <${Select} label="Live or test" value=${live ?? ''} options=${liveOptions} onChange=${(/** @type {string} */ value) => change({ live: value })} />
       ${
         id &&
         html`<span class="chips"><a class="chip" href=${linkTo('events', { ...params, id: undefined })}><span class="visually-hidden">Remove the search</span><span><span class="muted">event:</span> ${id}</span><span aria-hidden="true">✕</span></a></span>`
       }
     </div>
-    ${failure && html`<${Failed} failure=${failure} onRetry=${reload} isShort=${answer !== undefined} />`}
-    ${!answer && !failure && html`<${Loading} rows=${8} label="Loading events" />`}
-    ${answer && html`<${Results} page=${answer} params=${params} />`}
+    ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort=${data !== undefined} />`}
+    ${!data && !failure && html`<${Loading} rows=${8} label="Loading events" />`}
+    ${data && html`<${Results} page=${data} params=${params} />`}
   `;
 }
 
@@ -48,7 +55,7 @@ function Results({ page, params }) {
     link === null ? undefined : linkTo('events', { ...params, cursor: cursorOf(link) });
   if (page.results.length === 0) {
     const isFiltered = Object.keys(params).length > 0;
-    return html`<${Empty} title=${isFiltered ? 'No event matches' : 'No events yet'}>
+    return html`<${EmptyNotice} title=${isFiltered ? 'No event matches' : 'No events yet'}>
       ${
         isFiltered
           ? html`<p>The ledger keeps an event for some months. <a href=${linkTo('events')}>Show all events</a></p>`
@@ -73,16 +80,16 @@ function Results({ page, params }) {
 /** @param {{ event: LedgerEvent }} props */
 function Row({ event }) {
   return html`<tr role="row" class="row">
-    <td role="cell" class="when"><${When} time=${event.received_at} /></td>
+    <td role="cell" class="when"><${RelativeTime} time=${event.received_at} /></td>
     <td role="cell" class="event"><span title=${event.type}>${eventName(event.type)}</span><code class="muted small" title=${event.id}>${event.id}</code></td>
-    <td role="cell" class="outcome"><${Outcome} outcome=${event.outcome} /></td>
+    <td role="cell" class="outcome"><${OutcomeBadge} outcome=${event.outcome} /></td>
     <td role="cell" class="id"><a class="row-link" href=${linkToSession(event.session_id)} title=${event.session_id}>${event.session_id}</a></td>
     <td role="cell" class="live"><${LiveTag} livemode=${event.livemode} /></td>
   </tr>`;
 }
 
 /** @param {{ outcome: string }} props */
-export function Outcome({ outcome }) {
+export function OutcomeBadge({ outcome }) {
   const { name, meaning } = outcomeOf(outcome);
   const kind = Object.hasOwn(outcomes, outcome) ? outcome : 'unknown';
   return html`<span class="badge outcome-${kind}" title=${meaning}>${name}</span>`;

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { ask, Failure, key } from './api.js';
+import { Failure, key, request } from './api.js';
 import { html } from './html.js';
 
 /**
@@ -12,19 +12,19 @@ export function KeyView({ wasRefused, onKey }) {
   const [isTrying, setTrying] = useState(false);
 
   /** @param {SubmitEvent} event */
-  async function take(event) {
+  async function submit(event) {
     event.preventDefault();
     const form = /** @type {HTMLFormElement} */ (event.currentTarget);
-    const given = String(new FormData(form).get('key') ?? '').trim();
+    const typed = String(new FormData(form).get('key') ?? '').trim();
     setFault('');
-    if (!/^[\x21-\x7e]+$/.test(given)) {
+    if (!/^[\x21-\x7e]+$/.test(typed)) {
       setFault('A key has visible ASCII characters and no spaces.');
       return;
     }
     setTrying(true);
     try {
-      await ask('enums', { withKey: given });
-      key.set(given);
+      await request('enums', { withKey: typed });
+      key.set(typed);
       onKey();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
@@ -35,7 +35,7 @@ export function KeyView({ wasRefused, onKey }) {
   }
 
   return html`
-    <form class="key-form card" onSubmit=${take}>
+    <form class="key-form card" onSubmit=${submit}>
       <h1>Enter your key</h1>
       <p class="muted">This service shows its sessions to holders of a key. One that only reads is enough.</p>
       <label for="key">API key</label>

@@ -1,4 +1,4 @@
-import { money } from './money.js';
+import { formatMoney } from './money.js';
 
 /** What was bought, from the shapes that Stripe's API versions have given it. */
 
@@ -8,12 +8,12 @@ import { money } from './money.js';
 const isObject = (value) => typeof value === 'object' && value !== null;
 
 /** @param {unknown} value @param {string[]} path @returns {unknown} */
-function at(value, ...path) {
+function valueAt(value, ...path) {
   return path.reduce((/** @type {unknown} */ inner, name) => (isObject(inner) ? inner[name] : undefined), value);
 }
 
 /** Where the name of an item may stand, the best first. */
-const names = [
+const namePaths = [
   ['description'],
   ['custom', 'name'],
   ['price', 'nickname'],
@@ -33,27 +33,29 @@ const names = [
  * @param {string | null} currency of the session
  * @returns {Item[]}
  */
-export function itemsOf(map, currency) {
+export function lineItemsOf(map, currency) {
   if (!isObject(map)) return [];
   return Object.values(map)
     .filter(isObject)
     .map((item) => {
-      const name = names.map((path) => at(item, ...path)).find((value) => typeof value === 'string' && value !== '');
-      const quantity = at(item, 'quantity');
+      const name = namePaths
+        .map((path) => valueAt(item, ...path))
+        .find((value) => typeof value === 'string' && value !== '');
+      const quantity = valueAt(item, 'quantity');
       const count = typeof quantity === 'number' ? quantity : undefined;
-      const ownCurrency = at(item, 'currency');
+      const ownCurrency = valueAt(item, 'currency');
       return {
         name: typeof name === 'string' ? name : 'Item',
         quantity: count,
-        amount: money(amountOf(item, count), typeof ownCurrency === 'string' ? ownCurrency : currency),
+        amount: formatMoney(amountOf(item, count), typeof ownCurrency === 'string' ? ownCurrency : currency),
       };
     });
 }
 
 /** The amount of an old item is that of one piece. @param {unknown} item @param {number | undefined} quantity */
 function amountOf(item, quantity = 1) {
-  const total = at(item, 'amount_total') ?? at(item, 'amount_subtotal');
+  const total = valueAt(item, 'amount_total') ?? valueAt(item, 'amount_subtotal');
   if (typeof total === 'number') return total;
-  const each = at(item, 'amount') ?? at(item, 'plan', 'amount') ?? at(item, 'sku', 'price');
+  const each = valueAt(item, 'amount') ?? valueAt(item, 'plan', 'amount') ?? valueAt(item, 'sku', 'price');
   return typeof each === 'number' ? each * quantity : null;
 }

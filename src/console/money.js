@@ -20,7 +20,7 @@ export function decimalsOf(currency) {
  * @param {number | null | undefined} amount in the smallest unit of the currency
  * @param {string | null | undefined} currency ISO 4217
  */
-export function money(amount, currency) {
+export function formatMoney(amount, currency) {
   if (amount === null || amount === undefined || !Number.isInteger(amount)) return '';
   if (!currency) return String(amount);
   const decimals = decimalsOf(currency);
@@ -40,7 +40,7 @@ export function money(amount, currency) {
 }
 
 /** Returns an amount in whole units, short, for the axis of a chart: `1.2K`. @param {number} amount @param {string} currency */
-export function shortMoney(amount, currency) {
+export function formatShortMoney(amount, currency) {
   const units = amount / 10 ** decimalsOf(currency);
   return new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 }).format(units);
 }

@@ -2,34 +2,34 @@ import { linkTo } from './address.js';
 import { useChanges } from './changes.js';
 import { BarChart } from './chart.js';
 import { html } from './html.js';
-import { money, shortMoney } from './money.js';
-import { Choice, Empty, Failed, Loading, liveOptions } from './parts.js';
+import { formatMoney, formatShortMoney } from './money.js';
+import { EmptyNotice, FailureNotice, Loading, liveOptions, Select } from './parts.js';
 import { stateNames } from './states.js';
 import { dayName } from './time.js';
-import { useAsk } from './use-ask.js';
+import { useResource } from './use-resource.js';
 
 /** @typedef {import('./types.js').Day} Day */
 /** @typedef {keyof typeof stateNames} State */
 
 /** From the axis upwards. @type {State[]} */
-const stacked = ['paid', 'no_payment_required', 'unpaid', 'open', 'expired', 'unknown'];
+const stackOrder = ['paid', 'no_payment_required', 'unpaid', 'open', 'expired', 'unknown'];
 
 /** The last thirty days in pictures. @param {{ params: Record<string, string> }} props */
 export function OverviewView({ params }) {
-  /** @type {ReturnType<typeof useAsk<import('./types.js').Statistics>>} */
-  const { answer, failure, reload } = useAsk('statistics/daily', { livemode: params.live });
-  useChanges(sometimes(reload));
+  /** @type {ReturnType<typeof useResource<import('./types.js').Statistics>>} */
+  const { data, failure, reload } = useResource('statistics/daily', { livemode: params.live });
+  useChanges(throttled(reload));
   const change = (/** @type {string} */ live) => {
     location.hash = linkTo('overview', { live });
   };
   return html`
     <div class="title-row">
-      <h1>The last 30 days ${answer && html`<span class="count muted">${sessionsIn(answer.days)}</span>`}</h1>
-      <${Choice} label="Live or test" value=${params.live ?? ''} options=${liveOptions} onChange=${change} />
+      <h1>The last 30 days ${data && html`<span class="count muted">${sessionsIn(data.days)}</span>`}</h1>
+      <${Select} label="Live or test" value=${params.live ?? ''} options=${liveOptions} onChange=${change} />
     </div>
-    ${failure && html`<${Failed} failure=${failure} onRetry=${reload} isShort=${answer !== undefined} />`}
-    ${!answer && !failure && html`<${Loading} rows=${6} label="Counting sessions" />`}
-    ${answer && html`<${Pictures} statistics=${answer} live=${params.live} />`}
+    ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort=${data !== undefined} />`}
+    ${!data && !failure && html`<${Loading} rows=${6} label="Counting sessions" />`}
+    ${data && html`<${Charts} statistics=${data} live=${params.live} />`}
   `;
 }
 
@@ -46,7 +46,7 @@ const betweenCounts = 10_000;
 let lastCount = 0;
 
 /** @param {() => void} reload */
-function sometimes(reload) {
+function throttled(reload) {
   return () => {
     if (Date.now() - lastCount < betweenCounts) return;
     lastCount = Date.now();
@@ -55,12 +55,12 @@ function sometimes(reload) {
 }
 
 /** @param {{ statistics: import('./types.js').Statistics, live: string | undefined }} props */
-function Pictures({ statistics, live }) {
+function Charts({ statistics, live }) {
   const days = [...statistics.days].reverse();
   const total = (/** @type {State} */ state) => days.reduce((sum, day) => sum + day[state], 0);
   const sessions = days.reduce((sum, day) => sum + day.sessions, 0);
   const { left_out: leftOut } = statistics;
-  const shown = stacked.filter((state) => total(state) > 0 || ['paid', 'open', 'expired'].includes(state));
+  const shown = stackOrder.filter((state) => total(state) > 0 || ['paid', 'open', 'expired'].includes(state));
   const figures = shown.map((state) => {
     const share = sessions === 0 ? '' : `${Math.round((100 * total(state)) / sessions)}%`;
     return html`<div class="tile"><dt><i class="swatch ${state}"></i>${stateNames[state]}</dt><dd>${total(state).toLocaleString('en')}</dd><dd class="muted small">${share}</dd></div>`;
@@ -69,7 +69,7 @@ function Pictures({ statistics, live }) {
     ${leftOut.length > 0 && html`<p class="notice card">There are so many sessions that the ${leftOut.length} oldest days, ${dayName(String(leftOut.at(-1)))} to ${dayName(String(leftOut[0]))}, are left out.</p>`}
     ${
       sessions === 0
-        ? html`<${Empty} title="No sessions in these days"><p>The pictures appear with the first sessions that Stripe creates.</p><//>`
+        ? html`<${EmptyNotice} title="No sessions in these days"><p>The pictures appear with the first sessions that Stripe creates.</p><//>`
         : html`
       <dl class="tiles">${figures}</dl>
       <section class="card" aria-labelledby="chart-sessions">
@@ -119,11 +119,11 @@ function AmountChart({ days, currency, live }) {
     parts: [{ kind: 'paid', name: 'Paid', value: amountOf(day) }],
   }));
   return html`<section class="card" aria-labelledby=${`chart-${currency}`}>
-    <h2 id=${`chart-${currency}`}>Paid in ${currency.toUpperCase()} <span class="muted">${money(total, currency)}</span></h2>
+    <h2 id=${`chart-${currency}`}>Paid in ${currency.toUpperCase()} <span class="muted">${formatMoney(total, currency)}</span></h2>
     <${BarChart}
       caption=${`Paid for the sessions of each day (UTC), in ${currency.toUpperCase()}, before refunds`}
-      bars=${bars} write=${(/** @type {number} */ amount) => money(amount, currency)}
-      short=${(/** @type {number} */ amount) => shortMoney(amount, currency)}
+      bars=${bars} write=${(/** @type {number} */ amount) => formatMoney(amount, currency)}
+      short=${(/** @type {number} */ amount) => formatShortMoney(amount, currency)}
     />
   </section>`;
 }

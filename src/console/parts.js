@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { html } from './html.js';
 import { stateNames, stateOf } from './states.js';
-import { exact, relative } from './time.js';
+import { exactTime, relativeTime } from './time.js';
 
 /** What the views have in common. */
 
@@ -21,7 +21,7 @@ export function LiveTag({ livemode }) {
 const tick = 15_000;
 
 /** A time as its distance from now; the exact one on hover. @param {{ time: string | null | undefined }} props */
-export function When({ time }) {
+export function RelativeTime({ time }) {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), tick);
@@ -30,11 +30,11 @@ export function When({ time }) {
   if (!time) return html`<span class="muted">–</span>`;
   const moment = Date.parse(time);
   if (Number.isNaN(moment)) return html`<span>${time}</span>`;
-  return html`<time datetime=${time} title=${exact(moment)}>${relative(moment, now)}</time>`;
+  return html`<time datetime=${time} title=${exactTime(moment)}>${relativeTime(moment, now)}</time>`;
 }
 
 /** A button that copies a text. @param {{ text: string, label: string }} props */
-export function Copy({ text, label }) {
+export function CopyButton({ text, label }) {
   const [isDone, setDone] = useState(false);
   useEffect(() => {
     if (!isDone) return undefined;
@@ -72,7 +72,7 @@ export function Loading({ rows = 6, label }) {
 }
 
 /** Says that there is nothing, and what may be done. @param {{ title: string, children?: unknown }} props */
-export function Empty({ title, children }) {
+export function EmptyNotice({ title, children }) {
   return html`<div class="empty card"><h2>${title}</h2><div class="explained muted">${children}</div></div>`;
 }
 
@@ -82,12 +82,12 @@ export function Empty({ title, children }) {
  * @param {{ failure: import('./api.js').Failure, onRetry: () => void, isShort?: boolean }} props `isShort` above what is shown
  *   nevertheless
  */
-export function Failed({ failure, onRetry, isShort = false }) {
-  const { mayPass, message, requestId, title } = failure;
+export function FailureNotice({ failure, onRetry, isShort = false }) {
+  const { isRetryable, message, requestId, title } = failure;
   return html`
     <div class="failed ${isShort ? 'strip' : 'card'}" role="alert">
       <h2>${title}</h2>
-      <p>${message} ${mayPass && 'It is asked again by itself.'}</p>
+      <p>${message} ${isRetryable && 'It is asked again by itself.'}</p>
       <p class="actions">
         <button type="button" onClick=${onRetry}>Try again now</button>
         ${requestId && html`<span class="muted small">Request <code>${requestId}</code></span>`}
@@ -101,7 +101,7 @@ export function Failed({ failure, onRetry, isShort = false }) {
  *
  * @param {{ label: string, value: string, options: [value: string, name: string][], onChange: (value: string) => void }} props
  */
-export function Choice({ label, value, options, onChange }) {
+export function Select({ label, value, options, onChange }) {
   const change = (/** @type {Event} */ event) => onChange(/** @type {HTMLSelectElement} */ (event.currentTarget).value);
   const items = options.map(([one, name]) => html`<option value=${one} selected=${one === value}>${name}</option>`);
   return html`<label class="choice"><span>${label}</span><select value=${value} onChange=${change}>${items}</select></label>`;

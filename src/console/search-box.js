@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { linkTo, linkToSession } from './address.js';
 import { html } from './html.js';
-import { classify, explain, isSearchFilter, textOf } from './search.js';
+import { describeSearch, isSearchFilter, parseSearch, searchTextOf } from './search.js';
 
 /**
  * The one search box: it says which filter it uses while one types.
@@ -10,7 +10,7 @@ import { classify, explain, isSearchFilter, textOf } from './search.js';
  */
 export function SearchBox({ params }) {
   const [filter, value] = Object.entries(params).find(([name]) => isSearchFilter(name)) ?? [];
-  const searched = filter === undefined ? '' : textOf(filter, value ?? '');
+  const searched = filter === undefined ? '' : searchTextOf(filter, value ?? '');
   const [typed, setTyped] = useState(/** @type {string | undefined} */ (undefined));
   const text = typed ?? searched;
   // A search that the address brings takes the place of what was typed: at once, or it would take a letter typed since.
@@ -20,7 +20,7 @@ export function SearchBox({ params }) {
   /** Searches what stands in the field: Enter may come before the page has drawn the last letter. @param {Event} event */
   function submit(event) {
     event.preventDefault();
-    const search = classify(field.current?.value ?? '');
+    const search = parseSearch(field.current?.value ?? '');
     const others = Object.fromEntries(Object.entries(params).filter(([name]) => !isSearchFilter(name)));
     const kept = { ...others, cursor: undefined };
     if (search === undefined) location.hash = linkTo('sessions', kept);
@@ -30,8 +30,8 @@ export function SearchBox({ params }) {
   }
 
   const type = (/** @type {Event} */ event) => setTyped(/** @type {HTMLInputElement} */ (event.currentTarget).value);
-  const meant = classify(text);
-  const hint = meant ? `${explain(meant)}${text === searched ? '' : ' – press Enter'}` : hintWithoutText;
+  const meant = parseSearch(text);
+  const hint = meant ? `${describeSearch(meant)}${text === searched ? '' : ' – press Enter'}` : hintWithoutText;
   return html`
     <form class="search" role="search" onSubmit=${submit}>
       <label class="visually-hidden" for="search">Search sessions</label>

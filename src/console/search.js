@@ -38,7 +38,7 @@ export const metadataKeyOf = (filter) => /^metadata\[(.+)\]$/s.exec(filter)?.[1]
  * @param {string} text
  * @returns {Search | undefined}
  */
-export function classify(text) {
+export function parseSearch(text) {
   const value = idInUrl(text.trim()) ?? text.trim();
   if (value === '') return undefined;
   const prefix = stripeId.exec(value)?.[1];
@@ -46,7 +46,7 @@ export function classify(text) {
   if (prefix === 'evt') return { kind: 'event', value };
   if (prefix) return { kind: 'filter', filter: /** @type {string} */ (filterByPrefix[prefix]), value };
   if (/^[^\s@=[\]]+@[^\s@=]+$/.test(value)) return { kind: 'filter', filter: 'email', value };
-  return pair(value) ?? { kind: 'filter', filter: 'client_reference_id', value };
+  return parsePair(value) ?? { kind: 'filter', filter: 'client_reference_id', value };
 }
 
 /**
@@ -55,7 +55,7 @@ export function classify(text) {
  * @param {string} text
  * @returns {Search | undefined}
  */
-function pair(text) {
+function parsePair(text) {
   const bracketed = /^metadata\[(.+?)\]\s*=\s*(.*)$/s.exec(text);
   const plain = /^(metadata[\s.:]+)?([^=]+?)\s*=\s*(.*)$/s.exec(text);
   if (bracketed) return { kind: 'filter', filter: metadataFilter(String(bracketed[1])), value: String(bracketed[2]) };
@@ -76,7 +76,7 @@ function idInUrl(text) {
 }
 
 /** Says which filter a search uses. @param {Search} search */
-export function explain(search) {
+export function describeSearch(search) {
   if (search.kind === 'session') return 'Opens the session with this id';
   if (search.kind === 'event') return 'Finds the event with this id';
   return `Finds sessions by ${describeFilter(search.filter)}`;
@@ -89,10 +89,10 @@ export function describeFilter(filter) {
 }
 
 /** Returns what is typed for a filter. @param {string} filter @param {string} value */
-export function textOf(filter, value) {
+export function searchTextOf(filter, value) {
   const key = metadataKeyOf(filter);
   if (key !== undefined) return `${key}=${value}`;
-  const search = classify(value);
+  const search = parseSearch(value);
   return search?.kind === 'filter' && search.filter === filter ? value : `${filter}=${value}`;
 }
 

@@ -1,17 +1,17 @@
 import { useState } from 'preact/hooks';
 import { linkTo } from './address.js';
 import { html } from './html.js';
-import { itemsOf } from './line-items.js';
-import { money } from './money.js';
-import { Copy, Failed, Loading } from './parts.js';
-import { useAsk } from './use-ask.js';
+import { lineItemsOf } from './line-items.js';
+import { formatMoney } from './money.js';
+import { CopyButton, FailureNotice, Loading } from './parts.js';
+import { useResource } from './use-resource.js';
 
 /** @typedef {import('./types.js').SessionWithPayment} Session */
 
 /** What was bought. @param {{ session: Session }} props */
 export function LineItems({ session }) {
-  const items = itemsOf(session.display_items, session.payment?.currency ?? null);
-  const total = money(session.payment?.amount_total, session.payment?.currency);
+  const items = lineItemsOf(session.display_items, session.payment?.currency ?? null);
+  const total = formatMoney(session.payment?.amount_total, session.payment?.currency);
   const rows = items.map(
     ({ name, quantity, amount }) => html`<li class="item">
       <span class="item-name">${name}${quantity !== undefined && quantity !== 1 && html` <span class="muted">× ${quantity}</span>`}</span>
@@ -37,7 +37,7 @@ export function Metadata({ metadata }) {
       <dt>${name}</dt>
       <dd>
         ${isScalar ? html`<a href=${linkTo('sessions', { [`metadata[${name}]`]: text })} title="All sessions with the same">${text}</a>` : text}
-        <${Copy} text=${text} label=${`the value of ${name}`} />
+        <${CopyButton} text=${text} label=${`the value of ${name}`} />
       </dd>
     </div>`;
   });
@@ -59,7 +59,7 @@ export function Properties({ session }) {
     return html`<div>
       <dt><code>${name}</code></dt>
       <dd>
-        ${text === '' ? html`<span class="muted">${value === null ? 'null' : 'empty'}</span>` : html`${shown}<${Copy} text=${text} label=${name} />`}
+        ${text === '' ? html`<span class="muted">${value === null ? 'null' : 'empty'}</span>` : html`${shown}<${CopyButton} text=${text} label=${name} />`}
       </dd>
     </div>`;
   });
@@ -81,12 +81,12 @@ export function RawObject({ path }) {
 
 /** @param {{ path: string }} props */
 function RawText({ path }) {
-  const { answer, failure, reload } = useAsk(`${path}/stripe-data`);
+  const { data, failure, reload } = useResource(`${path}/stripe-data`);
   if (failure?.status === 403) {
     return html`<p class="muted">It holds the customer's data, and this key only reads sessions. A key with full access shows it.</p>`;
   }
-  if (failure) return html`<${Failed} failure=${failure} onRetry=${reload} isShort />`;
-  if (!answer) return html`<${Loading} rows=${3} label="Loading Stripe's object" />`;
-  const text = JSON.stringify(answer, null, 2);
-  return html`<div class="raw"><${Copy} text=${text} label="Stripe's object" /><pre tabindex="0" aria-label="Stripe's object">${text}</pre></div>`;
+  if (failure) return html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort />`;
+  if (!data) return html`<${Loading} rows=${3} label="Loading Stripe's object" />`;
+  const text = JSON.stringify(data, null, 2);
+  return html`<div class="raw"><${CopyButton} text=${text} label="Stripe's object" /><pre tabindex="0" aria-label="Stripe's object">${text}</pre></div>`;
 }

@@ -1,25 +1,25 @@
 import { useState } from 'preact/hooks';
 import { linkTo } from './address.js';
-import { ask, Failure, settings } from './api.js';
+import { Failure, request, settings } from './api.js';
 import { useChanges } from './changes.js';
 import { html } from './html.js';
-import { money } from './money.js';
-import { Copy, Failed, LiveTag, Loading, StateBadge, When } from './parts.js';
+import { formatMoney } from './money.js';
+import { CopyButton, FailureNotice, LiveTag, Loading, RelativeTime, StateBadge } from './parts.js';
 import { LineItems, Metadata, Properties, RawObject } from './session-parts.js';
-import { stateOf, verdict } from './states.js';
+import { paymentSentence, stateOf } from './states.js';
 import { dashboardLink } from './stripe-links.js';
 import { Timeline } from './timeline.js';
-import { refuseKey, useAsk } from './use-ask.js';
+import { refuseKey, useResource } from './use-resource.js';
 
 /** @typedef {import('./types.js').SessionWithPayment} Session */
 
 /** One session: is it paid, what happened, and everything that is stored of it. @param {{ id: string }} props */
 export function SessionView({ id }) {
   const path = `checkout-sessions/${encodeURIComponent(id)}`;
-  /** @type {ReturnType<typeof useAsk<Session>>} */
-  const { answer: session, failure, reload } = useAsk(path, { include: 'payment' });
-  /** @type {ReturnType<typeof useAsk<import('./types.js').Page<import('./types.js').LedgerEvent>>>} */
-  const events = useAsk('stripe-events', { session_id: id, limit: 100 });
+  /** @type {ReturnType<typeof useResource<Session>>} */
+  const { data: session, failure, reload } = useResource(path, { include: 'payment' });
+  /** @type {ReturnType<typeof useResource<import('./types.js').Page<import('./types.js').LedgerEvent>>>} */
+  const events = useResource('stripe-events', { session_id: id, limit: 100 });
   const [changes, setChanges] = useState(/** @type {import('./changes.js').Change[]} */ ([]));
   const reloadAll = () => {
     reload();
@@ -36,13 +36,13 @@ export function SessionView({ id }) {
   if (!session) {
     const isMissing = failure?.status === 404 || failure?.status === 400;
     return html`${back}
-      ${isMissing && html`<${Missing} id=${id} path=${path} onFound=${reloadAll} />`}
-      ${failure && !isMissing && html`<${Failed} failure=${failure} onRetry=${reload} />`}
+      ${isMissing && html`<${MissingSession} id=${id} path=${path} onFound=${reloadAll} />`}
+      ${failure && !isMissing && html`<${FailureNotice} failure=${failure} onRetry=${reload} />`}
       ${!failure && html`<h1 class="visually-hidden">Session</h1><${Loading} rows=${5} label="Loading the session" />`}`;
   }
   return html`
     ${back}
-    ${failure && html`<${Failed} failure=${failure} onRetry=${reload} isShort />`}
+    ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort />`}
     <${Summary} session=${session} path=${path} onChange=${reloadAll} />
     <div class="columns">
       <div>
@@ -62,7 +62,7 @@ export function SessionView({ id }) {
 /** The answer that one came for. @param {{ session: Session, path: string, onChange: () => void }} props */
 function Summary({ session, path, onChange }) {
   const { payment } = session;
-  const amount = money(payment?.amount_total, payment?.currency);
+  const amount = formatMoney(payment?.amount_total, payment?.currency);
   const dashboard = dashboardLink(session);
   const expires = stateOf(payment) === 'open' && payment?.expires_at;
   return html`
@@ -71,9 +71,9 @@ function Summary({ session, path, onChange }) {
         <p class="figure">${amount || 'No amount'}</p>
         <p class="badges"><${StateBadge} payment=${payment} /><${LiveTag} livemode=${session.livemode} /><span class="tag mode">${session.mode}</span></p>
       </div>
-      <p class="verdict">${verdict(payment)} ${expires && html`It expires <${When} time=${expires} />.`}</p>
-      <p class="session-id"><span id="session-title" role="heading" aria-level="1"><code>${session.id}</code></span><${Copy} text=${session.id} label="the id" /></p>
-      <p class="muted">Created <${When} time=${session.created ?? session.djstripe_created} />, changed here <${When} time=${session.djstripe_updated} />.</p>
+      <p class="verdict">${paymentSentence(payment)} ${expires && html`It expires <${RelativeTime} time=${expires} />.`}</p>
+      <p class="session-id"><span id="session-title" role="heading" aria-level="1"><code>${session.id}</code></span><${CopyButton} text=${session.id} label="the id" /></p>
+      <p class="muted">Created <${RelativeTime} time=${session.created ?? session.djstripe_created} />, changed here <${RelativeTime} time=${session.djstripe_updated} />.</p>
       <div class="actions">
         ${settings.canRefresh && html`<${Refresh} path=${path} onChange=${onChange} />`}
         ${dashboard && html`<a class="button" href=${dashboard.url} target="_blank" rel="noopener noreferrer">${dashboard.name} in Stripe ↗</a>`}
@@ -90,7 +90,7 @@ function Refresh({ path, onChange }) {
     setBusy(true);
     setNote('');
     try {
-      await ask(`${path}/refresh`, { method: 'POST' });
+      await request(`${path}/refresh`, { method: 'POST' });
       setNote('This is the newest state.');
       onChange();
     } catch (error) {
@@ -108,7 +108,7 @@ function Refresh({ path, onChange }) {
 }
 
 /** @param {{ id: string, path: string, onFound: () => void }} props */
-function Missing({ id, path, onFound }) {
+function MissingSession({ id, path, onFound }) {
   return html`
     <div class="empty card">
       <h1>There is no such session</h1>
@@ -137,7 +137,7 @@ function Customer({ session }) {
       <dt>${name}</dt>
       <dd>
         ${filter ? html`<a href=${linkTo('sessions', { [filter]: value })} title="All sessions of the same">${value}</a>` : value}
-        <${Copy} text=${value} label=${name.toLowerCase()} />
+        <${CopyButton} text=${value} label=${name.toLowerCase()} />
       </dd>
     </div>`;
   });

@@ -2,13 +2,23 @@ import { linkTo, linkToSession } from './address.js';
 import { cursorOf } from './api.js';
 import { useChanges } from './changes.js';
 import { html } from './html.js';
-import { money } from './money.js';
-import { Choice, Empty, Failed, LiveTag, Loading, liveOptions, Pager, StateBadge, When } from './parts.js';
+import { formatMoney } from './money.js';
+import {
+  EmptyNotice,
+  FailureNotice,
+  LiveTag,
+  Loading,
+  liveOptions,
+  Pager,
+  RelativeTime,
+  Select,
+  StateBadge,
+} from './parts.js';
 import { describeFilter, isSearchFilter } from './search.js';
 import { SearchBox } from './search-box.js';
 import { stateFilters, stateNames } from './states.js';
 import { dayAfter, isDay } from './time.js';
-import { useAsk } from './use-ask.js';
+import { useResource } from './use-resource.js';
 
 /** @typedef {import('./types.js').SessionWithPayment} Session */
 
@@ -47,8 +57,8 @@ function queryOf(params) {
 
 /** The sessions, newest first, by search and filters. @param {{ params: Record<string, string> }} props */
 export function SessionsView({ params }) {
-  /** @type {ReturnType<typeof useAsk<import('./types.js').Page<Session>>>} */
-  const { answer, failure, reload } = useAsk('checkout-sessions', queryOf(params));
+  /** @type {ReturnType<typeof useResource<import('./types.js').Page<Session>>>} */
+  const { data, failure, reload } = useResource('checkout-sessions', queryOf(params));
   useChanges(reload, params.cursor === undefined);
   const change = (/** @type {Record<string, string>} */ changed) => {
     location.hash = linkTo('sessions', { ...params, cursor: undefined, ...changed });
@@ -57,17 +67,17 @@ export function SessionsView({ params }) {
     <h1 class="visually-hidden">Sessions</h1>
     <${SearchBox} params=${params} />
     <div class="filters">
-      <${Choice} label="State" value=${params.state ?? ''} options=${stateOptions} onChange=${(/** @type {string} */ state) => change({ state })} />
-      <${Choice} label="Mode" value=${params.mode ?? ''} options=${modeOptions} onChange=${(/** @type {string} */ mode) => change({ mode })} />
-      <${Choice} label="Live or test" value=${params.live ?? ''} options=${liveOptions} onChange=${(/** @type {string} */ live) => change({ live })} />
+      <${Select} label="State" value=${params.state ?? ''} options=${stateOptions} onChange=${(/** @type {string} */ state) => change({ state })} />
+      <${Select} label="Mode" value=${params.mode ?? ''} options=${modeOptions} onChange=${(/** @type {string} */ mode) => change({ mode })} />
+      <${Select} label="Live or test" value=${params.live ?? ''} options=${liveOptions} onChange=${(/** @type {string} */ live) => change({ live })} />
       <label class="choice"><span>Day (UTC)</span>
         <input type="date" value=${params.day ?? ''} onChange=${(/** @type {Event} */ event) => change({ day: /** @type {HTMLInputElement} */ (event.currentTarget).value })} />
       </label>
       <${Chips} params=${params} />
     </div>
-    ${failure && html`<${Failed} failure=${failure} onRetry=${reload} isShort=${answer !== undefined} />`}
-    ${!answer && !failure && html`<${Loading} rows=${8} label="Loading sessions" />`}
-    ${answer && html`<${Results} page=${answer} params=${params} />`}
+    ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort=${data !== undefined} />`}
+    ${!data && !failure && html`<${Loading} rows=${8} label="Loading sessions" />`}
+    ${data && html`<${Results} page=${data} params=${params} />`}
   `;
 }
 
@@ -92,7 +102,7 @@ function Results({ page, params }) {
   const { results } = page;
   const pageAt = (/** @type {string | null} */ link) =>
     link === null ? undefined : linkTo('sessions', { ...params, cursor: cursorOf(link) });
-  if (results.length === 0) return html`<${Nothing} params=${params} />`;
+  if (results.length === 0) return html`<${NoSessions} params=${params} />`;
   return html`
     <p class="visually-hidden" role="status">${results.length} sessions on this page</p>
     <table class="rows sessions" role="table" aria-label="Sessions, newest first">
@@ -111,9 +121,9 @@ function Results({ page, params }) {
 /** @param {{ session: Session }} props */
 function Row({ session }) {
   const { payment } = session;
-  const amount = money(payment?.amount_total, payment?.currency);
+  const amount = formatMoney(payment?.amount_total, payment?.currency);
   return html`<tr role="row" class="row">
-    <td role="cell" class="when"><${When} time=${session.created ?? session.djstripe_created} /></td>
+    <td role="cell" class="when"><${RelativeTime} time=${session.created ?? session.djstripe_created} /></td>
     <td role="cell" class="amount number">${amount || html`<span class="muted">–</span>`}</td>
     <td role="cell" class="state"><${StateBadge} payment=${payment} /></td>
     <td role="cell" class="customer"><${Customer} session=${session} /></td>
@@ -130,15 +140,15 @@ function Customer({ session }) {
 }
 
 /** @param {{ params: Record<string, string> }} props */
-function Nothing({ params }) {
+function NoSessions({ params }) {
   if (Object.keys(params).length === 0) {
-    return html`<${Empty} title="No sessions yet">
+    return html`<${EmptyNotice} title="No sessions yet">
       <p>Sessions appear here once Stripe delivers its first event to <code>/webhooks/stripe</code>, or once your back end
       writes one. What Stripe has already comes in with <code>npm run backfill</code>.</p>
     <//>`;
   }
   const reference = params.client_reference_id;
-  return html`<${Empty} title="No session matches">
+  return html`<${EmptyNotice} title="No session matches">
     ${reference && html`<p>The search took this for a client reference. <a href=${linkToSession(reference)}>Open it as the id of a session</a>.</p>`}
     <p><a href=${linkTo('sessions')}>Show all sessions</a></p>
   <//>`;

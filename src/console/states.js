@@ -35,7 +35,7 @@ export const stateFilters = {
 };
 
 /** Answers in a sentence whether a session is paid. @param {Payment | null} payment */
-export function verdict(payment) {
+export function paymentSentence(payment) {
   switch (stateOf(payment)) {
     case 'paid':
       return 'The customer has paid.';

@@ -1,7 +1,7 @@
 /** Addresses in Stripe's dashboard. */
 
 /** The pages of the dashboard, by the property of a session that names their object. */
-const places = /** @type {const} */ ([
+const dashboardPages = /** @type {const} */ ([
   ['payment_intent', 'payments', 'Payment'],
   ['subscription', 'subscriptions', 'Subscription'],
   ['customer', 'customers', 'Customer'],
@@ -17,9 +17,9 @@ const isId = (/** @type {unknown} */ value) => typeof value === 'string' && /^[A
  *   | 'djstripe_owner_account'>} session
  */
 export function dashboardLink(session) {
-  const place = places.find(([property]) => isId(session[property]));
-  if (!place) return undefined;
-  const [property, folder, name] = place;
+  const page = dashboardPages.find(([property]) => isId(session[property]));
+  if (!page) return undefined;
+  const [property, folder, name] = page;
   const account = isId(session.djstripe_owner_account) ? `${session.djstripe_owner_account}/` : '';
   const mode = session.livemode === false ? 'test/' : '';
   return { name, url: `https://dashboard.stripe.com/${account}${mode}${folder}/${session[property]}` };

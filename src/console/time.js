@@ -13,7 +13,7 @@ const units = [
 ];
 
 /** Returns how long ago a time was, or how long it is until then: `3 hours ago`. @param {number} time @param {number} now */
-export function relative(time, now) {
+export function relativeTime(time, now) {
   const seconds = (time - now) / 1000;
   const distance = Math.abs(seconds);
   if (distance < 45) return seconds > 5 ? 'in a moment' : 'just now';
@@ -26,7 +26,7 @@ const exactFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', time
 const utcFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' });
 
 /** Returns a time to the second, where the reader is and in UTC. @param {number} time */
-export function exact(time) {
+export function exactTime(time) {
   const [local, utc] = [exactFormat.format(time), utcFormat.format(time)];
   return local === utc ? `${utc} UTC` : `${local} here, ${utc} UTC`;
 }

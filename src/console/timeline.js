@@ -1,6 +1,6 @@
-import { Outcome } from './events-view.js';
+import { OutcomeBadge } from './events-view.js';
 import { html } from './html.js';
-import { Failed, Loading, When } from './parts.js';
+import { FailureNotice, Loading, RelativeTime } from './parts.js';
 import { eventName, stateOf } from './states.js';
 
 /** @typedef {import('./types.js').LedgerEvent} LedgerEvent */
@@ -11,22 +11,22 @@ import { eventName, stateOf } from './states.js';
  * What happened to a session, the newest first.
  *
  * @param {{ session: import('./types.js').SessionWithPayment, changes: Change[],
- *   events: ReturnType<typeof import('./use-ask.js').useAsk<import('./types.js').Page<LedgerEvent>>> }} props
+ *   events: ReturnType<typeof import('./use-resource.js').useResource<import('./types.js').Page<LedgerEvent>>> }} props
  */
 export function Timeline({ session, events, changes }) {
-  const { answer, failure, reload } = events;
-  const entries = entriesOf(session, answer?.results ?? [], changes);
+  const { data, failure, reload } = events;
+  const entries = entriesOf(session, data?.results ?? [], changes);
   const rows = entries.map(
     ({ time, title, note, kind }) => html`<li class="entry ${kind}">
-      <span class="entry-title">${title}</span><span class="muted small"><${When} time=${time} /></span>
+      <span class="entry-title">${title}</span><span class="muted small"><${RelativeTime} time=${time} /></span>
       ${note && html`<span class="entry-note">${note}</span>`}
     </li>`,
   );
   return html`<section class="card" aria-labelledby="timeline-title">
     <h2 id="timeline-title">Timeline</h2>
-    ${failure && html`<${Failed} failure=${failure} onRetry=${reload} isShort />`}
-    ${!answer && !failure ? html`<${Loading} rows=${3} label="Loading events" />` : html`<ol class="timeline">${rows}</ol>`}
-    ${answer?.results.length === 0 && html`<p class="muted small">No event of this session is in the ledger.</p>`}
+    ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort />`}
+    ${!data && !failure ? html`<${Loading} rows=${3} label="Loading events" />` : html`<ol class="timeline">${rows}</ol>`}
+    ${data?.results.length === 0 && html`<p class="muted small">No event of this session is in the ledger.</p>`}
   </section>`;
 }
 
@@ -44,13 +44,13 @@ function entriesOf(session, events, changes) {
     ...changes.map(({ at, type, source }) => ({
       time: at,
       title: `Changed here: ${type.replaceAll('_', ' ')}`,
-      note: `By ${sources[source] ?? source}`,
+      note: `By ${sourceNames[source] ?? source}`,
       kind: 'here',
     })),
     ...events.map((event) => ({
       time: event.created,
       title: eventName(event.type),
-      note: html`<${Outcome} outcome=${event.outcome} /> <code class="muted small">${event.id}</code>`,
+      note: html`<${OutcomeBadge} outcome=${event.outcome} /> <code class="muted small">${event.id}</code>`,
       kind: `event ${event.outcome === 'applied' ? 'applied' : ''}`,
     })),
     { time: stored, title: 'First stored here', kind: 'here' },
@@ -60,7 +60,7 @@ function entriesOf(session, events, changes) {
 }
 
 /** @type {Record<string, string>} */
-const sources = {
+const sourceNames = {
   event: 'an event',
   snapshot: 'a refresh or backfill',
   api: 'a client of the API',

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { linkTo, linkToSession, parseRoute } from '../../src/console/address.js';
 import { axisOf } from '../../src/console/axis.js';
-import { itemsOf } from '../../src/console/line-items.js';
-import { decimalsOf, money, shortMoney } from '../../src/console/money.js';
-import { classify, explain, textOf } from '../../src/console/search.js';
-import { eventName, outcomeOf, stateFilters, stateNames, stateOf, verdict } from '../../src/console/states.js';
+import { lineItemsOf } from '../../src/console/line-items.js';
+import { decimalsOf, formatMoney, formatShortMoney } from '../../src/console/money.js';
+import { describeSearch, parseSearch, searchTextOf } from '../../src/console/search.js';
+import { eventName, outcomeOf, paymentSentence, stateFilters, stateNames, stateOf } from '../../src/console/states.js';
 import { dashboardLink } from '../../src/console/stripe-links.js';
-import { dayAfter, dayName, exact, isDay, relative } from '../../src/console/time.js';
+import { dayAfter, dayName, exactTime, isDay, relativeTime } from '../../src/console/time.js';
 import { sessionList } from '../../src/model/session-list.js';
 import { paymentStates } from '../../src/model/statistics.js';
 import { eventColumns } from '../../src/model/stripe.js';
@@ -33,11 +33,11 @@ describe('money', () => {
     [100, '<b>', '1.00 <b>'],
     [100, null, '100'],
   ])('%s of %s is %s', (amount, currency, text) => {
-    expect(money(amount, currency).replaceAll('\u00a0', ' ')).toBe(text);
+    expect(formatMoney(amount, currency).replaceAll('\u00a0', ' ')).toBe(text);
   });
 
   test('what is no amount is no text', () => {
-    for (const amount of [null, undefined, Number.NaN, 1.5]) expect(money(amount, 'usd')).toBe('');
+    for (const amount of [null, undefined, Number.NaN, 1.5]) expect(formatMoney(amount, 'usd')).toBe('');
   });
 
   test('Intl agrees on the decimals, except where Stripe departs from it', () => {
@@ -52,11 +52,11 @@ describe('money', () => {
   });
 
   test('an axis has short amounts', () => {
-    expect([shortMoney(123_456, 'usd'), shortMoney(123_456, 'jpy'), shortMoney(2_500_000, 'kwd')]).toEqual([
-      '1.2K',
-      '123.5K',
-      '2.5K',
-    ]);
+    expect([
+      formatShortMoney(123_456, 'usd'),
+      formatShortMoney(123_456, 'jpy'),
+      formatShortMoney(2_500_000, 'kwd'),
+    ]).toEqual(['1.2K', '123.5K', '2.5K']);
   });
 });
 
@@ -74,11 +74,11 @@ describe('times', () => {
     [30, 'in a moment'],
     [2 * 3600, 'in 2 hours'],
   ])('%s seconds from now is %s', (seconds, text) => {
-    expect(relative(now + seconds * 1000, now)).toBe(text);
+    expect(relativeTime(now + seconds * 1000, now)).toBe(text);
   });
 
   test('the exact time is to the second, and in UTC', () => {
-    expect(exact(now)).toMatch(/28 Nov 2026, 12:00:00 UTC$/);
+    expect(exactTime(now)).toMatch(/28 Nov 2026, 12:00:00 UTC$/);
   });
 
   test('days are those of UTC', () => {
@@ -119,26 +119,26 @@ describe('the search box', () => {
     ['https://checkout.stripe.com/c/pay/cs_live_a1#fid', { kind: 'session', value: 'cs_live_a1' }],
     ['<img src=x>', { kind: 'filter', filter: 'metadata[<img src]', value: 'x>' }],
   ])('%s', (text, search) => {
-    expect(classify(text)).toEqual(search);
+    expect(parseSearch(text)).toEqual(search);
   });
 
   test('nothing is searched for nothing', () => {
-    expect([classify(''), classify(' \n')]).toEqual([undefined, undefined]);
+    expect([parseSearch(''), parseSearch(' \n')]).toEqual([undefined, undefined]);
   });
 
   test('it says which filter it found, and writes it so that it finds the same again', () => {
     for (const text of ['cus_1', 'a@b.c', 'cart 1', 'order=6735', 'constructor', 'pi_1']) {
-      const search = classify(text);
+      const search = parseSearch(text);
       if (search?.kind !== 'filter') throw new Error(text);
-      expect(explain(search)).toMatch(/^Finds sessions by \S/);
-      expect(classify(textOf(search.filter, search.value))).toEqual(search);
+      expect(describeSearch(search)).toMatch(/^Finds sessions by \S/);
+      expect(parseSearch(searchTextOf(search.filter, search.value))).toEqual(search);
     }
-    expect(textOf('client_reference_id', 'cus_1')).toBe('client_reference_id=cus_1');
+    expect(searchTextOf('client_reference_id', 'cus_1')).toBe('client_reference_id=cus_1');
   });
 
   test('every filter is one of the list', () => {
     for (const text of ['cus_1', 'pi_1', 'sub_1', 'in_1', 'plink_1', 'acct_1', 'a@b.c', 'x', 'order=1']) {
-      const search = classify(text);
+      const search = parseSearch(text);
       if (search?.kind !== 'filter') throw new Error(text);
       expect(sessionList.parse({ [search.filter]: search.value })).not.toHaveProperty('faults');
     }
@@ -190,14 +190,14 @@ describe('states', () => {
       ...{ last_event_type: null, last_event_at: null, payment_failed: false },
     };
     const said = (status: string | null, paid: string, failed = false) =>
-      verdict({ ...payment, status, payment_status: paid, payment_failed: failed });
+      paymentSentence({ ...payment, status, payment_status: paid, payment_failed: failed });
     expect(said('complete', 'paid')).toBe('The customer has paid.');
     expect(said('complete', 'unpaid', true)).toMatch(/failed/);
     expect(said('complete', 'unpaid')).toMatch(/waits/);
     expect(said('open', 'unpaid')).toMatch(/not finished/);
     expect(said('expired', 'unpaid')).toMatch(/expired/);
     expect(said('complete', 'no_payment_required')).toMatch(/nothing was to be paid/);
-    expect(verdict(null)).toMatch(/not known/);
+    expect(paymentSentence(null)).toMatch(/not known/);
   });
 
   test('each outcome of the ledger has a plain word, and a type of tomorrow its own', () => {
@@ -225,7 +225,7 @@ test('the dashboard is linked to by ids alone', () => {
 
 describe('line items', () => {
   test('are read in the shapes of all API versions', () => {
-    const items = itemsOf(
+    const items = lineItemsOf(
       {
         '0': { description: 'Lamp', quantity: 2, amount_total: 3000, currency: 'eur' },
         '1': { amount: 500, quantity: 3, currency: 'usd', custom: { name: 'Socks' }, type: 'custom' },
@@ -239,14 +239,14 @@ describe('line items', () => {
       { name: 'Socks', quantity: 3, amount: '$15.00' },
       { name: 'Gold', quantity: 1, amount: '¥900' },
     ]);
-    for (const value of [null, undefined, 'x', [], {}]) expect(itemsOf(value, 'usd')).toEqual([]);
+    for (const value of [null, undefined, 'x', [], {}]) expect(lineItemsOf(value, 'usd')).toEqual([]);
   });
 
   test('whatever was recorded is read', () => {
     const maps = fixtures('sessions').map(
       ({ object }) => object.display_items ?? (object.line_items as { data?: unknown })?.data,
     );
-    const items = maps.filter(Boolean).flatMap((map) => itemsOf(map, 'usd'));
+    const items = maps.filter(Boolean).flatMap((map) => lineItemsOf(map, 'usd'));
     expect(items.length).toBeGreaterThan(0);
     for (const { name, amount } of items) expect([name, amount]).not.toContain('');
   });

@@ -1,9 +1,9 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { ask, Failure, key, settings } from './api.js';
+import { Failure, key, request, settings } from './api.js';
 
 /** Milliseconds between tries while the service is away: from the first to the longest. */
-const firstPause = 2000;
-const longestPause = 15_000;
+const firstDelay = 2000;
+const maxDelay = 15_000;
 
 /** Told when a key is missing or not known any more. @type {Set<() => void>} */
 const keyListeners = new Set();
@@ -25,58 +25,58 @@ export function refuseKey() {
  * Asks for a resource, and again on `reload`. While the service is away the last answer stays, and it is asked again by
  * itself.
  *
- * @template Answer
+ * @template Data
  * @param {string} path after `api/`
  * @param {import('./types.js').Params} [params]
- * @returns {{ answer: Answer | undefined, failure: Failure | undefined, reload: () => void }}
+ * @returns {{ data: Data | undefined, failure: Failure | undefined, reload: () => void }}
  */
-export function useAsk(path, params) {
-  const wanted = JSON.stringify([path, params ?? {}]);
-  const [state, setState] = useState(/** @type {{ wanted?: string, answer?: Answer, failure?: Failure }} */ ({}));
-  const [turn, setTurn] = useState(0);
-  const pause = useRef(firstPause);
-  const progress = useRef({ isAsking: false, isAskedAgain: false });
+export function useResource(path, params) {
+  const resource = JSON.stringify([path, params ?? {}]);
+  const [state, setState] = useState(/** @type {{ resource?: string, data?: Data, failure?: Failure }} */ ({}));
+  const [reloads, setReloads] = useState(0);
+  const delay = useRef(firstDelay);
+  const progress = useRef({ isLoading: false, isReloadDue: false });
   // A request under way is not given up for the next one: where changes come fast none would ever be answered.
   const reload = useCallback(() => {
-    if (progress.current.isAsking) progress.current.isAskedAgain = true;
-    else setTurn((count) => count + 1);
+    if (progress.current.isLoading) progress.current.isReloadDue = true;
+    else setReloads((count) => count + 1);
   }, []);
 
   useEffect(() => {
     const controller = new AbortController();
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let timer;
-    progress.current = { isAsking: true, isAskedAgain: false };
-    const [askedPath, askedParams] = JSON.parse(wanted);
-    ask(askedPath, { params: askedParams, signal: controller.signal })
+    progress.current = { isLoading: true, isReloadDue: false };
+    const [requestPath, requestParams] = JSON.parse(resource);
+    request(requestPath, { params: requestParams, signal: controller.signal })
       .then(
-        (answer) => {
-          pause.current = firstPause;
-          setState({ wanted, answer });
+        (data) => {
+          delay.current = firstDelay;
+          setState({ resource, data });
         },
         (failure) => {
           if (controller.signal.aborted) return;
           if (!(failure instanceof Failure)) throw failure;
           if (failure.status === 401) refuseKey();
-          setState((before) => ({ ...(before.wanted === wanted ? before : { wanted }), failure }));
-          if (!failure.mayPass) return;
-          timer = setTimeout(reload, pause.current);
-          pause.current = Math.min(2 * pause.current, longestPause);
+          setState((before) => ({ ...(before.resource === resource ? before : { resource }), failure }));
+          if (!failure.isRetryable) return;
+          timer = setTimeout(reload, delay.current);
+          delay.current = Math.min(2 * delay.current, maxDelay);
         },
       )
       .finally(() => {
         if (controller.signal.aborted) return;
-        const { isAskedAgain } = progress.current;
-        progress.current = { isAsking: false, isAskedAgain: false };
-        if (isAskedAgain) reload();
+        const { isReloadDue } = progress.current;
+        progress.current = { isLoading: false, isReloadDue: false };
+        if (isReloadDue) reload();
       });
     return () => {
       controller.abort();
       clearTimeout(timer);
     };
-  }, [wanted, turn, reload]);
+  }, [resource, reloads, reload]);
 
   // An answer to another question is not shown as one to this.
-  const isCurrent = state.wanted === wanted;
-  return { answer: isCurrent ? state.answer : undefined, failure: isCurrent ? state.failure : undefined, reload };
+  const isCurrent = state.resource === resource;
+  return { data: isCurrent ? state.data : undefined, failure: isCurrent ? state.failure : undefined, reload };
 }
