@@ -1,11 +1,11 @@
 /**
- * The page's address holds all that is shown, so that a link can be sent. It stands behind the `#`, which a browser keeps
- * to itself: no log of a server or proxy gets a customer's address.
+ * The address of the page. It contains the whole view, so people can share a link. It is in the fragment after `#`, which a
+ * browser does not send: no log of a server or proxy gets a customer's e-mail address.
  */
 
 /** @typedef {import('./types.js').Route} Route */
 
-/** @param {string} hash @returns {Route} */
+/** Parses the fragment of the address. An unknown path gives the view `none`. @param {string} hash @returns {Route} */
 export function parseRoute(hash) {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split(/\?(.*)/s);
   const params = Object.fromEntries(new URLSearchParams(query));
@@ -16,7 +16,7 @@ export function parseRoute(hash) {
   return { view: 'none', id: '', params };
 }
 
-/** @param {string} text */
+/** Returns the decoded text, or the text itself if its percent-encoding is malformed. @param {string} text */
 function decoded(text) {
   try {
     return decodeURIComponent(text);
@@ -26,7 +26,7 @@ function decoded(text) {
 }
 
 /**
- * Returns the address of a view. Parameters that are empty are left out.
+ * Returns the address of a view, without empty parameters.
  *
  * @param {string} path @param {import('./types.js').Params} [params]
  */
@@ -39,5 +39,5 @@ export function linkTo(path, params = {}) {
   return `#/${path}${text && `?${text}`}`;
 }
 
-/** @param {string} id */
+/** Returns the address of a session. @param {string} id */
 export const linkToSession = (id) => linkTo(`sessions/${encodeURIComponent(id)}`);

@@ -1,6 +1,6 @@
-/** Asks the service, with the reader's key. */
+/** Sends requests to the API, with the reader's key. */
 
-/** What the service says of itself in the page's root element. */
+/** The settings of the service, from attributes of the page's root element. */
 export const settings = {
   needsKey: document.documentElement.dataset.needsKey === 'true',
   canRefresh: document.documentElement.dataset.canRefresh === 'true',
@@ -9,7 +9,7 @@ export const settings = {
 
 const storageName = 'checkout-sessions-key';
 
-/** The key, for this tab alone: the browser forgets it with the tab. */
+/** The key. It is in the session storage, so only this tab has it, and it disappears when the tab is closed. */
 export const key = {
   get: () => sessionStorage.getItem(storageName) ?? undefined,
   /** @param {string} value */
@@ -17,26 +17,28 @@ export const key = {
   forget: () => sessionStorage.removeItem(storageName),
 };
 
-/** An answer other than success, or none: `status` is 0 then. */
+/** A failed request. `status` is 0 if there was no response. */
 export class Failure extends Error {
   /** @param {number} status @param {{ type?: string, title?: string, detail?: string, request_id?: string }} [problem] */
   constructor(status, problem = {}) {
-    super(problem.detail ?? (status === 0 ? 'The service does not answer.' : `The service answered ${status}.`));
+    super(
+      problem.detail ?? (status === 0 ? 'The service does not answer.' : `The service answered with status ${status}.`),
+    );
     this.status = status;
     this.code = problem.type?.replace('urn:problem:', '') ?? '';
     this.title = problem.title ?? (status === 0 ? 'The service does not answer' : 'The service failed');
     this.requestId = problem.request_id;
-    /** Whether the same request may succeed later. A query that took too long would do so again. */
+    /** Whether the same request may succeed later. A query that timed out would time out again. */
     this.isRetryable = status === 0 || status === 429 || (status >= 500 && this.code !== 'query-timeout');
   }
 }
 
 /**
- * Asks for a resource of the API.
+ * Sends a request to the API and returns the parsed JSON of the response.
  *
  * @param {string} path after `api/`
  * @param {{ params?: import('./types.js').Params, method?: string, signal?: AbortSignal, withKey?: string }} [options]
- * @throws {Failure} for every answer but success
+ * @throws {Failure} if there is no response, or if its status is not 2xx
  */
 export async function request(path, { params = {}, method = 'GET', signal, withKey = key.get() } = {}) {
   const url = new URL(`../api/${path}`, location.href);
@@ -55,20 +57,20 @@ export async function request(path, { params = {}, method = 'GET', signal, withK
     if (signal?.aborted) throw error;
     throw new Failure(0);
   }
-  const body = parsed(text);
+  const body = parseJson(text);
   if (!response.ok) throw new Failure(response.status, body);
   return body;
 }
 
 /** @param {string} text */
-function parsed(text) {
+function parseJson(text) {
   try {
     return JSON.parse(text);
   } catch {
-    // A proxy may answer with a page of its own.
+    // A proxy may answer with an HTML page.
     return {};
   }
 }
 
-/** Returns the cursor of a page's link to another one; empty when there is none. @param {string | null} link */
+/** Returns the cursor in the link to another page, or `''` if there is no link. @param {string | null} link */
 export const cursorOf = (link) => (link === null ? '' : (new URL(link).searchParams.get('cursor') ?? ''));

@@ -19,7 +19,7 @@ const pages = [
 
 const titles = { sessions: 'Sessions', session: 'Session', events: 'Events', overview: 'Overview', none: 'Not found' };
 
-/** The page: its head, and the view that the address names. */
+/** The page: its head, and the view of the current address. */
 export function App() {
   const route = useRoute();
   const [isKeyFormShown, setKeyFormShown] = useState(settings.needsKey && key.get() === undefined);
@@ -38,7 +38,7 @@ export function App() {
   useLayoutEffect(() => {
     document.title = `${route.id || titles[route.view]} · Checkout Sessions`;
     if (lastPlace.current === place) return;
-    // Keyboards and screen readers go on where the new view begins.
+    // Move the focus to the new view, for keyboards and screen readers.
     lastPlace.current = place;
     scrollTo(0, 0);
     main.current?.focus({ preventScroll: true });
@@ -65,9 +65,9 @@ export function App() {
   `;
 }
 
-/** @param {{ current: HTMLElement | null }} main */
+/** Returns the handler of the skip link. @param {{ current: HTMLElement | null }} main */
 function skipTo(main) {
-  // A fragment is an address of this page.
+  // Focus by script: following `#main` would change the view, as the fragment is the address.
   return (/** @type {Event} */ event) => {
     event.preventDefault();
     main.current?.focus();
@@ -95,6 +95,6 @@ function View({ route }) {
     case 'overview':
       return html`<${OverviewView} params=${route.params} />`;
     default:
-      return html`<${EmptyNotice} title="There is nothing at this address"><a href=${linkTo('sessions')}>Go to the sessions</a><//>`;
+      return html`<${EmptyNotice} title="Page not found"><a href=${linkTo('sessions')}>Go to the sessions</a><//>`;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Returns round marks for an axis from 0 on, two to five above it, and its end at the last.
+ * Returns the marks of an axis that begins at 0. The marks are round numbers, and the last one is the end of the axis.
  *
- * @param {number} largest value to be shown
+ * @param {number} largest the largest value to show
  */
 export function axisOf(largest) {
   const rough = Math.max(largest, 1) / 4;

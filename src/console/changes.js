@@ -2,13 +2,13 @@ import { useEffect, useRef } from 'preact/hooks';
 import { Failure, request, settings } from './api.js';
 
 /**
- * Tells the views when sessions have changed. Where the service has a change feed, one long poll for the whole page follows
- * it (a browser's EventSource cannot send a key). Elsewhere the views are told to look again now and then.
+ * Notifies the views when sessions change. If the service has a change feed, one long poll follows it for the whole page
+ * (a browser's EventSource cannot send a key). Otherwise the views reload every 20 seconds.
  */
 
-/** Seconds that a long poll waits. */
+/** The wait of a long poll, in seconds. */
 const wait = 25;
-/** Milliseconds between two polls, however fast changes come; between looks without a feed; and after a failure. */
+/** Milliseconds: between two polls, even if changes are frequent; between two reloads without a feed; after a failure. */
 const pollPause = 1500;
 const reloadPause = 20_000;
 const failurePause = 5000;
@@ -20,7 +20,7 @@ const failurePause = 5000;
 const listeners = new Set();
 let isFollowing = false;
 
-/** @param {readonly Change[]} [changes] */
+/** Calls the listeners. @param {readonly Change[]} [changes] undefined if the changes are unknown */
 function notify(changes) {
   for (const listener of listeners) listener(changes);
 }
@@ -28,6 +28,7 @@ function notify(changes) {
 /** @param {number} milliseconds */
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** Follows the changes as long as there are listeners. Pauses while the page is hidden. */
 async function followChanges() {
   let cursor = 'now';
   let hasFeed = settings.hasChanges;
@@ -35,7 +36,7 @@ async function followChanges() {
     if (!hasFeed) await sleep(reloadPause);
     if (document.hidden) {
       await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
-      // What has changed meanwhile is not read one by one.
+      // Skip the changes of that time: the views reload instead.
       cursor = 'now';
       if (!hasFeed) notify();
       continue;
@@ -46,17 +47,17 @@ async function followChanges() {
     }
     try {
       const page = await request('changes', { params: cursor === 'now' ? { cursor } : { cursor, wait } });
-      // From here on every change is seen. What changed before is looked for once.
+      // The cursor now covers every later change. Reload the views once, for the changes before it.
       if (cursor === 'now') notify();
       else if (page.results.length > 0) notify(page.results);
-      // More changes than a page holds are not read one by one.
+      // Skip a backlog of more than one page: the views reload instead.
       cursor = page.more ? 'now' : page.cursor;
       await sleep(pollPause);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      // Distributed tables have no feed.
+      // The database has no change feed: distributed tables have no triggers.
       if (error.status === 404 || error.status === 501) hasFeed = false;
-      // A cursor that is older than what is kept.
+      // The cursor has expired.
       if (error.status === 410) cursor = 'now';
       await sleep(failurePause);
     }
@@ -65,16 +66,16 @@ async function followChanges() {
 }
 
 /**
- * Calls back when sessions may have changed.
+ * Calls the listener when sessions may have changed.
  *
- * @param {Listener} listener with the changes; undefined where they are not known
- * @param {boolean} [isWanted] false while the view does not need it
+ * @param {Listener} listener gets the changes, or undefined if the changes are unknown
+ * @param {boolean} [isEnabled]
  */
-export function useChanges(listener, isWanted = true) {
+export function useChanges(listener, isEnabled = true) {
   const latest = useRef(listener);
   latest.current = listener;
   useEffect(() => {
-    if (!isWanted) return undefined;
+    if (!isEnabled) return undefined;
     /** @type {Listener} */
     const notifyLatest = (changes) => latest.current(changes);
     listeners.add(notifyLatest);
@@ -85,5 +86,5 @@ export function useChanges(listener, isWanted = true) {
     return () => {
       listeners.delete(notifyLatest);
     };
-  }, [isWanted]);
+  }, [isEnabled]);
 }

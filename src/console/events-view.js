@@ -16,7 +16,7 @@ const outcomeOptions = [
   ...Object.entries(outcomes).map(([value, { name }]) => /** @type {[string, string]} */ ([value, name])),
 ];
 
-/** The ledger: which events arrived, and what each did. @param {{ params: Record<string, string> }} props */
+/** The view of the ledger: the events that arrived, and the outcome of each. @param {{ params: Record<string, string> }} props */
 export function EventsView({ params }) {
   const { type, outcome, live, id, cursor } = params;
   /** @type {ReturnType<typeof useResource<import('./types.js').Page<LedgerEvent>>>} */
@@ -33,14 +33,14 @@ export function EventsView({ params }) {
     location.hash = linkTo('events', { ...params, cursor: undefined, ...changed });
   };
   return html`
-    <div class="title-row"><h1>Events</h1><p class="muted">What Stripe delivered, and what each event did here.</p></div>
+    <div class="title-row"><h1>Events</h1><p class="muted">The events that Stripe delivered, and their outcomes.</p></div>
     <div class="filters">
       <${Select} label="Type" value=${type ?? ''} options=${typeOptions} onChange=${(/** @type {string} */ value) => change({ type: value })} />
       <${Select} label="Outcome" value=${outcome ?? ''} options=${outcomeOptions} onChange=${(/** @type {string} */ value) => change({ outcome: value })} />
       <${Select} label="Live or test" value=${live ?? ''} options=${liveOptions} onChange=${(/** @type {string} */ value) => change({ live: value })} />
       ${
         id &&
-        html`<span class="chips"><a class="chip" href=${linkTo('events', { ...params, id: undefined })}><span class="visually-hidden">Remove the search</span><span><span class="muted">event:</span> ${id}</span><span aria-hidden="true">✕</span></a></span>`
+        html`<span class="chips"><a class="chip" href=${linkTo('events', { ...params, id: undefined })}><span class="visually-hidden">Remove this filter</span><span><span class="muted">event:</span> ${id}</span><span aria-hidden="true">✕</span></a></span>`
       }
     </div>
     ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort=${data !== undefined} />`}
@@ -58,7 +58,7 @@ function Results({ page, params }) {
     return html`<${EmptyNotice} title=${isFiltered ? 'No event matches' : 'No events yet'}>
       ${
         isFiltered
-          ? html`<p>The ledger keeps an event for some months. <a href=${linkTo('events')}>Show all events</a></p>`
+          ? html`<p>The service keeps events for a limited time. <a href=${linkTo('events')}>Show all events</a></p>`
           : html`<p>Add a webhook endpoint in Stripe that delivers to <code>/webhooks/stripe</code>.</p>`
       }
     <//>`;
@@ -68,7 +68,7 @@ function Results({ page, params }) {
     <table class="rows events" role="table" aria-label="Events, newest first">
       <thead role="rowgroup"><tr role="row">
         <th role="columnheader" scope="col">Received</th><th role="columnheader" scope="col">Event</th>
-        <th role="columnheader" scope="col">What it did</th><th role="columnheader" scope="col">Session</th>
+        <th role="columnheader" scope="col">Outcome</th><th role="columnheader" scope="col">Session</th>
         <th role="columnheader" scope="col"><span class="visually-hidden">Live or test</span></th>
       </tr></thead>
       <tbody role="rowgroup">${page.results.map((event) => html`<${Row} key=${event.session_id + event.id} event=${event} />`)}</tbody>

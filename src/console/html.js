@@ -2,7 +2,7 @@ import htm from 'htm';
 import { h } from 'preact';
 
 /**
- * Writes elements as they are written in HTML. A value is text or a property, never markup.
+ * Creates elements from a template of HTML. A value becomes text or a property, never markup.
  *
  * @type {(strings: TemplateStringsArray, ...values: unknown[]) => import('preact').ComponentChild}
  */

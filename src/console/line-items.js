@@ -1,18 +1,18 @@
 import { formatMoney } from './money.js';
 
-/** What was bought, from the shapes that Stripe's API versions have given it. */
+/** Reads line items in the shapes of all versions of Stripe's API. */
 
 /** @typedef {{ name: string, quantity: number | undefined, amount: string }} Item */
 
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
 const isObject = (value) => typeof value === 'object' && value !== null;
 
-/** @param {unknown} value @param {string[]} path @returns {unknown} */
+/** Returns the value at a path of property names, or undefined. @param {unknown} value @param {string[]} path @returns {unknown} */
 function valueAt(value, ...path) {
   return path.reduce((/** @type {unknown} */ inner, name) => (isObject(inner) ? inner[name] : undefined), value);
 }
 
-/** Where the name of an item may stand, the best first. */
+/** The paths of an item's name, best first. */
 const namePaths = [
   ['description'],
   ['custom', 'name'],
@@ -27,9 +27,9 @@ const namePaths = [
 ];
 
 /**
- * Reads `display_items`: the line items, or what stood there before API version 2020-08-27.
+ * Reads `display_items`: the line items, or the display items of API versions before 2020-08-27.
  *
- * @param {unknown} map by position
+ * @param {unknown} map the items by position; any other value gives no items
  * @param {string | null} currency of the session
  * @returns {Item[]}
  */
@@ -52,7 +52,7 @@ export function lineItemsOf(map, currency) {
     });
 }
 
-/** The amount of an old item is that of one piece. @param {unknown} item @param {number | undefined} quantity */
+/** Returns the amount of an item. Items of old API versions have the amount of one piece. @param {unknown} item @param {number | undefined} quantity */
 function amountOf(item, quantity = 1) {
   const total = valueAt(item, 'amount_total') ?? valueAt(item, 'amount_subtotal');
   if (typeof total === 'number') return total;

@@ -11,10 +11,10 @@ import { useResource } from './use-resource.js';
 /** @typedef {import('./types.js').Day} Day */
 /** @typedef {keyof typeof stateNames} State */
 
-/** From the axis upwards. @type {State[]} */
+/** The parts of a bar, from the axis upwards. @type {State[]} */
 const stackOrder = ['paid', 'no_payment_required', 'unpaid', 'open', 'expired', 'unknown'];
 
-/** The last thirty days in pictures. @param {{ params: Record<string, string> }} props */
+/** The view with the charts of the last 30 days. @param {{ params: Record<string, string> }} props */
 export function OverviewView({ params }) {
   /** @type {ReturnType<typeof useResource<import('./types.js').Statistics>>} */
   const { data, failure, reload } = useResource('statistics/daily', { livemode: params.live });
@@ -38,10 +38,10 @@ const plural = new Intl.PluralRules('en');
 /** @param {Day[]} days */
 function sessionsIn(days) {
   const count = days.reduce((sum, day) => sum + day.sessions, 0);
-  return `${write(count)} ${plural.select(count) === 'one' ? 'session' : 'sessions'}`;
+  return `${formatCount(count)} ${plural.select(count) === 'one' ? 'session' : 'sessions'}`;
 }
 
-/** Milliseconds between two counts at least: changes may come by the second. */
+/** The minimum milliseconds between two counts: changes may arrive every second. */
 const betweenCounts = 10_000;
 let lastCount = 0;
 
@@ -66,17 +66,17 @@ function Charts({ statistics, live }) {
     return html`<div class="tile"><dt><i class="swatch ${state}"></i>${stateNames[state]}</dt><dd>${total(state).toLocaleString('en')}</dd><dd class="muted small">${share}</dd></div>`;
   });
   return html`
-    ${leftOut.length > 0 && html`<p class="notice card">There are so many sessions that the ${leftOut.length} oldest days, ${dayName(String(leftOut.at(-1)))} to ${dayName(String(leftOut[0]))}, are left out.</p>`}
+    ${leftOut.length > 0 && html`<p class="notice card">Counting took too long. The charts leave out the ${leftOut.length} oldest days, ${dayName(String(leftOut.at(-1)))} to ${dayName(String(leftOut[0]))}.</p>`}
     ${
       sessions === 0
-        ? html`<${EmptyNotice} title="No sessions in these days"><p>The pictures appear with the first sessions that Stripe creates.</p><//>`
+        ? html`<${EmptyNotice} title="No sessions in these days"><p>The charts appear when Stripe creates the first session.</p><//>`
         : html`
       <dl class="tiles">${figures}</dl>
       <section class="card" aria-labelledby="chart-sessions">
         <h2 id="chart-sessions">Sessions per day</h2>
         <${BarChart}
-          caption="Sessions that Stripe created on each day (UTC), by the state that they have now"
-          bars=${days.map((day) => barOf(day, shown, live))} write=${write} short=${write} total
+          caption="Sessions created on each day (UTC), by current state"
+          bars=${days.map((day) => barOf(day, shown, live))} format=${formatCount} formatShort=${formatCount} total
         />
       </section>
       <div class="amounts">${currenciesOf(days).map((currency) => html`<${AmountChart} key=${currency} days=${days} currency=${currency} live=${live} />`)}</div>`
@@ -84,7 +84,7 @@ function Charts({ statistics, live }) {
   `;
 }
 
-const write = (/** @type {number} */ count) => count.toLocaleString('en');
+const formatCount = (/** @type {number} */ count) => count.toLocaleString('en');
 
 /** @param {string} date @param {string | undefined} live @param {string} [state] */
 const linkToDay = (date, live, state) => linkTo('sessions', { day: date, live, state });
@@ -98,14 +98,14 @@ function barOf(day, states, live) {
   };
 }
 
-/** The currencies, the one that most sessions were paid in first. @param {Day[]} days */
+/** Returns the currencies, the one with the most paid sessions first. @param {Day[]} days */
 function currenciesOf(days) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const { currency, sessions } of days.flatMap((day) => day.amounts)) {
     counts.set(currency, (counts.get(currency) ?? 0) + sessions);
   }
-  return [...counts].sort(([, one], [, other]) => other - one).map(([currency]) => currency);
+  return [...counts].sort(([, a], [, b]) => b - a).map(([currency]) => currency);
 }
 
 /** @param {{ days: Day[], currency: string, live: string | undefined }} props */
@@ -121,9 +121,9 @@ function AmountChart({ days, currency, live }) {
   return html`<section class="card" aria-labelledby=${`chart-${currency}`}>
     <h2 id=${`chart-${currency}`}>Paid in ${currency.toUpperCase()} <span class="muted">${formatMoney(total, currency)}</span></h2>
     <${BarChart}
-      caption=${`Paid for the sessions of each day (UTC), in ${currency.toUpperCase()}, before refunds`}
-      bars=${bars} write=${(/** @type {number} */ amount) => formatMoney(amount, currency)}
-      short=${(/** @type {number} */ amount) => formatShortMoney(amount, currency)}
+      caption=${`Paid for the sessions created on each day (UTC), in ${currency.toUpperCase()}, before refunds`}
+      bars=${bars} format=${(/** @type {number} */ amount) => formatMoney(amount, currency)}
+      formatShort=${(/** @type {number} */ amount) => formatShortMoney(amount, currency)}
     />
   </section>`;
 }

@@ -3,24 +3,24 @@ import { html } from './html.js';
 import { stateNames, stateOf } from './states.js';
 import { exactTime, relativeTime } from './time.js';
 
-/** What the views have in common. */
+/** The components that several views use. */
 
-/** The state of a session, as a word with a colour. @param {{ payment: import('./types.js').Payment | null }} props */
+/** The state of a session, as a coloured word. @param {{ payment: import('./types.js').Payment | null }} props */
 export function StateBadge({ payment }) {
   const state = stateOf(payment);
   return html`<span class="badge ${state}">${stateNames[state]}</span>`;
 }
 
-/** Whether something is live or a test. @param {{ livemode: boolean | null }} props */
+/** A tag that says live or test. @param {{ livemode: boolean | null }} props */
 export function LiveTag({ livemode }) {
   if (livemode === null) return html`<span class="tag muted">–</span>`;
   return html`<span class="tag ${livemode ? 'live' : 'test'}">${livemode ? 'Live' : 'Test'}</span>`;
 }
 
-/** Milliseconds after which relative times are written anew. */
+/** Milliseconds between two updates of a relative time. */
 const tick = 15_000;
 
-/** A time as its distance from now; the exact one on hover. @param {{ time: string | null | undefined }} props */
+/** A time relative to now, with the exact time on hover. @param {{ time: string | null | undefined }} props */
 export function RelativeTime({ time }) {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -53,7 +53,7 @@ async function copyText(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Without TLS there is no clipboard, except on this machine.
+    // Browsers offer the clipboard only over TLS and on localhost.
     const area = document.createElement('textarea');
     area.value = text;
     area.className = 'visually-hidden';
@@ -65,29 +65,29 @@ async function copyText(text) {
   }
 }
 
-/** Grey bars in place of rows that are on their way. @param {{ rows?: number, label: string }} props */
+/** Grey bars while rows are loading. @param {{ rows?: number, label: string }} props */
 export function Loading({ rows = 6, label }) {
   const bars = Array.from({ length: rows }, () => html`<div class="skeleton"></div>`);
   return html`<div class="loading" role="status"><span class="visually-hidden">${label}</span>${bars}</div>`;
 }
 
-/** Says that there is nothing, and what may be done. @param {{ title: string, children?: unknown }} props */
+/** A notice that there is nothing to show, with a hint. @param {{ title: string, children?: unknown }} props */
 export function EmptyNotice({ title, children }) {
   return html`<div class="empty card"><h2>${title}</h2><div class="explained muted">${children}</div></div>`;
 }
 
 /**
- * Says what went wrong, and what follows.
+ * A notice about a failed request, with a button to try again.
  *
- * @param {{ failure: import('./api.js').Failure, onRetry: () => void, isShort?: boolean }} props `isShort` above what is shown
- *   nevertheless
+ * @param {{ failure: import('./api.js').Failure, onRetry: () => void, isShort?: boolean }} props `isShort` is for a strip above
+ *   data that is still shown
  */
 export function FailureNotice({ failure, onRetry, isShort = false }) {
   const { isRetryable, message, requestId, title } = failure;
   return html`
     <div class="failed ${isShort ? 'strip' : 'card'}" role="alert">
       <h2>${title}</h2>
-      <p>${message} ${isRetryable && 'It is asked again by itself.'}</p>
+      <p>${message} ${isRetryable && 'The page tries again automatically.'}</p>
       <p class="actions">
         <button type="button" onClick=${onRetry}>Try again now</button>
         ${requestId && html`<span class="muted small">Request <code>${requestId}</code></span>`}
@@ -97,13 +97,15 @@ export function FailureNotice({ failure, onRetry, isShort = false }) {
 }
 
 /**
- * A choice of one value; the empty one stands for all.
+ * A list to select one value from. The empty value means all.
  *
  * @param {{ label: string, value: string, options: [value: string, name: string][], onChange: (value: string) => void }} props
  */
 export function Select({ label, value, options, onChange }) {
   const change = (/** @type {Event} */ event) => onChange(/** @type {HTMLSelectElement} */ (event.currentTarget).value);
-  const items = options.map(([one, name]) => html`<option value=${one} selected=${one === value}>${name}</option>`);
+  const items = options.map(
+    ([option, name]) => html`<option value=${option} selected=${option === value}>${name}</option>`,
+  );
   return html`<label class="choice"><span>${label}</span><select value=${value} onChange=${change}>${items}</select></label>`;
 }
 
@@ -115,7 +117,7 @@ export const liveOptions = [
 ];
 
 /**
- * Leads to the pages before and after.
+ * The links to the newer and the older page.
  *
  * @param {{ newer: string | undefined, older: string | undefined }} props addresses
  */

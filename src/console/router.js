@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { parseRoute } from './address.js';
 
-/** Follows the address. */
+/** Returns the route of the current address. */
 export function useRoute() {
   const [route, setRoute] = useState(() => parseRoute(location.hash));
   useEffect(() => {

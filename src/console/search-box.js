@@ -4,25 +4,25 @@ import { html } from './html.js';
 import { describeSearch, isSearchFilter, parseSearch, searchTextOf } from './search.js';
 
 /**
- * The one search box: it says which filter it uses while one types.
+ * The search box. While the reader types, it shows the filter that the search will use.
  *
- * @param {{ params: Record<string, string> }} props of the address: the search, and the filters that stay beside it
+ * @param {{ params: Record<string, string> }} props the parameters of the address: the search and the other filters
  */
 export function SearchBox({ params }) {
   const [filter, value] = Object.entries(params).find(([name]) => isSearchFilter(name)) ?? [];
   const searched = filter === undefined ? '' : searchTextOf(filter, value ?? '');
   const [typed, setTyped] = useState(/** @type {string | undefined} */ (undefined));
   const text = typed ?? searched;
-  // A search that the address brings takes the place of what was typed: at once, or it would take a letter typed since.
+  // A new search in the address replaces the typed text. A layout effect: a later one could drop a letter typed since.
   useLayoutEffect(() => setTyped(undefined), [searched]);
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
 
-  /** Searches what stands in the field: Enter may come before the page has drawn the last letter. @param {Event} event */
+  /** Searches the text in the field, not `text`: Enter may arrive before the page has drawn the last letter. @param {Event} event */
   function submit(event) {
     event.preventDefault();
     const search = parseSearch(field.current?.value ?? '');
-    const others = Object.fromEntries(Object.entries(params).filter(([name]) => !isSearchFilter(name)));
-    const kept = { ...others, cursor: undefined };
+    const otherFilters = Object.fromEntries(Object.entries(params).filter(([name]) => !isSearchFilter(name)));
+    const kept = { ...otherFilters, cursor: undefined };
     if (search === undefined) location.hash = linkTo('sessions', kept);
     else if (search.kind === 'session') location.hash = linkToSession(search.value);
     else if (search.kind === 'event') location.hash = linkTo('events', { id: search.value });
@@ -30,8 +30,10 @@ export function SearchBox({ params }) {
   }
 
   const type = (/** @type {Event} */ event) => setTyped(/** @type {HTMLInputElement} */ (event.currentTarget).value);
-  const meant = parseSearch(text);
-  const hint = meant ? `${describeSearch(meant)}${text === searched ? '' : ' – press Enter'}` : hintWithoutText;
+  const nextSearch = parseSearch(text);
+  const hint = nextSearch
+    ? `${describeSearch(nextSearch)}${text === searched ? '' : ' – press Enter'}`
+    : hintWithoutText;
   return html`
     <form class="search" role="search" onSubmit=${submit}>
       <label class="visually-hidden" for="search">Search sessions</label>
@@ -48,4 +50,4 @@ export function SearchBox({ params }) {
 }
 
 const hintWithoutText =
-  'Paste a session cs_…, customer cus_…, payment pi_…, subscription sub_…, an e-mail, a client reference, or metadata as key=value.';
+  'Paste the id of a session (cs_…), customer (cus_…), payment (pi_…) or subscription (sub_…), an e-mail address, a client reference, or metadata as key=value.';

@@ -1,6 +1,6 @@
-/** The one search box: which filter of the API a text is for. */
+/** Finds the filter of the API for a text in the search box. */
 
-/** The filters that the page searches by, as it names them. @type {Readonly<Record<string, string>>} */
+/** The filters of the search box, with their names on the page. @type {Readonly<Record<string, string>>} */
 export const filterNames = {
   email: 'E-mail',
   customer: 'Customer',
@@ -12,7 +12,7 @@ export const filterNames = {
   client_reference_id: 'Client reference',
 };
 
-/** The filter by the beginning of Stripe's ids. @type {Readonly<Record<string, string>>} */
+/** The filter for each prefix of Stripe's ids. @type {Readonly<Record<string, string>>} */
 const filterByPrefix = {
   cus: 'customer',
   pi: 'payment_intent',
@@ -29,11 +29,11 @@ const stripeId = /^(cs|evt|cus|pi|sub|in|plink|acct)_[A-Za-z0-9_]+$/;
 /** @param {string} key */
 const metadataFilter = (key) => `metadata[${key}]`;
 
-/** Returns the key of a filter by metadata; undefined of another. @param {string} filter */
+/** Returns the key of a metadata filter, or undefined for another filter. @param {string} filter */
 export const metadataKeyOf = (filter) => /^metadata\[(.+)\]$/s.exec(filter)?.[1];
 
 /**
- * Returns what a text is searched as; undefined for one without characters.
+ * Returns the search for a text, or undefined if the text is blank.
  *
  * @param {string} text
  * @returns {Search | undefined}
@@ -50,7 +50,8 @@ export function parseSearch(text) {
 }
 
 /**
- * Reads `key=value`, `metadata key=value` or `metadata[key]=value`. The name of a filter, as in `email=…`, means that filter.
+ * Parses `key=value`, `metadata key=value` or `metadata[key]=value` as a metadata filter. If the key is the name of a filter,
+ * as in `email=…`, the search uses that filter. Returns undefined for any other text.
  *
  * @param {string} text
  * @returns {Search | undefined}
@@ -65,7 +66,7 @@ function parsePair(text) {
   return { kind: 'filter', filter: metadataFilter(name), value };
 }
 
-/** Returns the id that an address of Stripe's leads to, as one copies it from the dashboard or the checkout. @param {string} text */
+/** Returns the id in a URL of Stripe's dashboard or checkout, or undefined if there is none. @param {string} text */
 function idInUrl(text) {
   if (!/^https:\/\/[\w.-]+\//.test(text)) return undefined;
   const ids = text
@@ -75,20 +76,20 @@ function idInUrl(text) {
   return ids?.at(-1);
 }
 
-/** Says which filter a search uses. @param {Search} search */
+/** Describes the filter of a search in a few words. @param {Search} search */
 export function describeSearch(search) {
   if (search.kind === 'session') return 'Opens the session with this id';
   if (search.kind === 'event') return 'Finds the event with this id';
   return `Finds sessions by ${describeFilter(search.filter)}`;
 }
 
-/** @param {string} filter */
+/** Returns the name of a filter for people, in lower case. @param {string} filter */
 export function describeFilter(filter) {
   const key = metadataKeyOf(filter);
   return key === undefined ? (filterNames[filter] ?? filter).toLowerCase() : `metadata “${key}”`;
 }
 
-/** Returns what is typed for a filter. @param {string} filter @param {string} value */
+/** Returns the text that {@link parseSearch} reads as this filter and value. @param {string} filter @param {string} value */
 export function searchTextOf(filter, value) {
   const key = metadataKeyOf(filter);
   if (key !== undefined) return `${key}=${value}`;
@@ -96,5 +97,5 @@ export function searchTextOf(filter, value) {
   return search?.kind === 'filter' && search.filter === filter ? value : `${filter}=${value}`;
 }
 
-/** Whether a parameter of the page's address is a filter that it searches by. @param {string} name */
+/** Returns whether a parameter of the address is a filter of the search box. @param {string} name */
 export const isSearchFilter = (name) => Object.hasOwn(filterNames, name) || metadataKeyOf(name) !== undefined;

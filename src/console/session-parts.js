@@ -8,7 +8,7 @@ import { useResource } from './use-resource.js';
 
 /** @typedef {import('./types.js').SessionWithPayment} Session */
 
-/** What was bought. @param {{ session: Session }} props */
+/** The line items. @param {{ session: Session }} props */
 export function LineItems({ session }) {
   const items = lineItemsOf(session.display_items, session.payment?.currency ?? null);
   const total = formatMoney(session.payment?.amount_total, session.payment?.currency);
@@ -22,7 +22,7 @@ export function LineItems({ session }) {
     <h2 id="items-title">Line items</h2>
     ${
       rows.length === 0
-        ? html`<p class="muted">None are stored. Stripe's events leave them out; a refresh brings them.</p>`
+        ? html`<p class="muted">No line items are stored. Stripe's events do not contain them. A refresh fetches them.</p>`
         : html`<ul class="items">${rows}${total && html`<li class="item total"><span>Total</span><span class="number">${total}</span></li>`}</ul>`
     }
   </section>`;
@@ -36,14 +36,14 @@ export function Metadata({ metadata }) {
     return html`<div>
       <dt>${name}</dt>
       <dd>
-        ${isScalar ? html`<a href=${linkTo('sessions', { [`metadata[${name}]`]: text })} title="All sessions with the same">${text}</a>` : text}
+        ${isScalar ? html`<a href=${linkTo('sessions', { [`metadata[${name}]`]: text })} title="Show all sessions with this value">${text}</a>` : text}
         <${CopyButton} text=${text} label=${`the value of ${name}`} />
       </dd>
     </div>`;
   });
   return html`<section class="card" aria-labelledby="metadata-title">
     <h2 id="metadata-title">Metadata</h2>
-    ${rows.length === 0 ? html`<p class="muted">None.</p>` : html`<dl class="pairs">${rows}</dl>`}
+    ${rows.length === 0 ? html`<p class="muted">The session has no metadata.</p>` : html`<dl class="pairs">${rows}</dl>`}
   </section>`;
 }
 
@@ -69,7 +69,7 @@ export function Properties({ session }) {
   </details>`;
 }
 
-/** Stripe's own object, fetched once it is unfolded. @param {{ path: string }} props */
+/** Stripe's object. The page fetches it when the reader opens this section. @param {{ path: string }} props */
 export function RawObject({ path }) {
   const [isOpen, setOpen] = useState(false);
   const toggle = (/** @type {Event} */ event) => setOpen(/** @type {HTMLDetailsElement} */ (event.currentTarget).open);
@@ -83,7 +83,7 @@ export function RawObject({ path }) {
 function RawText({ path }) {
   const { data, failure, reload } = useResource(`${path}/stripe-data`);
   if (failure?.status === 403) {
-    return html`<p class="muted">It holds the customer's data, and this key only reads sessions. A key with full access shows it.</p>`;
+    return html`<p class="muted">The object contains customer data, and this key only reads sessions. Use a key with full access.</p>`;
   }
   if (failure) return html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort />`;
   if (!data) return html`<${Loading} rows=${3} label="Loading Stripe's object" />`;

@@ -13,7 +13,7 @@ import { refuseKey, useResource } from './use-resource.js';
 
 /** @typedef {import('./types.js').SessionWithPayment} Session */
 
-/** One session: is it paid, what happened, and everything that is stored of it. @param {{ id: string }} props */
+/** The view of one session: its payment, its events, and all stored properties. @param {{ id: string }} props */
 export function SessionView({ id }) {
   const path = `checkout-sessions/${encodeURIComponent(id)}`;
   /** @type {ReturnType<typeof useResource<Session>>} */
@@ -59,7 +59,7 @@ export function SessionView({ id }) {
   `;
 }
 
-/** The answer that one came for. @param {{ session: Session, path: string, onChange: () => void }} props */
+/** The most important facts: the amount, the state and the id. @param {{ session: Session, path: string, onChange: () => void }} props */
 function Summary({ session, path, onChange }) {
   const { payment } = session;
   const amount = formatMoney(payment?.amount_total, payment?.currency);
@@ -73,7 +73,7 @@ function Summary({ session, path, onChange }) {
       </div>
       <p class="verdict">${paymentSentence(payment)} ${expires && html`It expires <${RelativeTime} time=${expires} />.`}</p>
       <p class="session-id"><span id="session-title" role="heading" aria-level="1"><code>${session.id}</code></span><${CopyButton} text=${session.id} label="the id" /></p>
-      <p class="muted">Created <${RelativeTime} time=${session.created ?? session.djstripe_created} />, changed here <${RelativeTime} time=${session.djstripe_updated} />.</p>
+      <p class="muted">Created <${RelativeTime} time=${session.created ?? session.djstripe_created} />, last changed here <${RelativeTime} time=${session.djstripe_updated} />.</p>
       <div class="actions">
         ${settings.canRefresh && html`<${Refresh} path=${path} onChange=${onChange} />`}
         ${dashboard && html`<a class="button" href=${dashboard.url} target="_blank" rel="noopener noreferrer">${dashboard.name} in Stripe ↗</a>`}
@@ -82,7 +82,7 @@ function Summary({ session, path, onChange }) {
   `;
 }
 
-/** Fetches the session from Stripe. @param {{ path: string, onChange: () => void }} props */
+/** A button that fetches the session from Stripe. @param {{ path: string, onChange: () => void }} props */
 function Refresh({ path, onChange }) {
   const [note, setNote] = useState('');
   const [isBusy, setBusy] = useState(false);
@@ -91,7 +91,7 @@ function Refresh({ path, onChange }) {
     setNote('');
     try {
       await request(`${path}/refresh`, { method: 'POST' });
-      setNote('This is the newest state.');
+      setNote('The session is up to date.');
       onChange();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
@@ -102,7 +102,7 @@ function Refresh({ path, onChange }) {
     }
   }
   return html`
-    <button type="button" class="primary" disabled=${isBusy} onClick=${refresh}>${isBusy ? 'Asking Stripe …' : 'Refresh from Stripe'}</button>
+    <button type="button" class="primary" disabled=${isBusy} onClick=${refresh}>${isBusy ? 'Refreshing …' : 'Refresh from Stripe'}</button>
     <span class="muted small" role="status">${note}</span>
   `;
 }
@@ -112,13 +112,13 @@ function MissingSession({ id, path, onFound }) {
   return html`
     <div class="empty card">
       <h1>There is no such session</h1>
-      <p class="muted">No session with the id <code>${id}</code> is stored here. It may have been deleted, or Stripe has sent nothing of it yet.</p>
+      <p class="muted">The service has no session with the id <code>${id}</code>. It may have been deleted, or Stripe has not sent an event about it yet.</p>
       ${settings.canRefresh && html`<div class="actions"><${Refresh} path=${path} onChange=${onFound} /></div>`}
     </div>
   `;
 }
 
-/** The filters that lead to all sessions of the same customer, payment or order. */
+/** The properties that link to all sessions with the same value: the property, its name, and the filter of the link. */
 const related = /** @type {const} */ ([
   ['customer_email', 'E-mail', 'email'],
   ['customer', 'Customer', 'customer'],
@@ -136,13 +136,13 @@ function Customer({ session }) {
     return html`<div>
       <dt>${name}</dt>
       <dd>
-        ${filter ? html`<a href=${linkTo('sessions', { [filter]: value })} title="All sessions of the same">${value}</a>` : value}
+        ${filter ? html`<a href=${linkTo('sessions', { [filter]: value })} title="Show all sessions with this value">${value}</a>` : value}
         <${CopyButton} text=${value} label=${name.toLowerCase()} />
       </dd>
     </div>`;
   });
   return html`<section class="card" aria-labelledby="customer-title">
     <h2 id="customer-title">Customer and references</h2>
-    ${rows.length === 0 ? html`<p class="muted">A guest, without a reference.</p>` : html`<dl class="pairs">${rows}</dl>`}
+    ${rows.length === 0 ? html`<p class="muted">The customer is a guest, and the session has no references.</p>` : html`<dl class="pairs">${rows}</dl>`}
   </section>`;
 }

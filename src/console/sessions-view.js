@@ -39,7 +39,7 @@ const modeOptions = [
   ['setup', 'Setup'],
 ];
 
-/** Returns the parameters of the API for an address of the page. @param {Record<string, string>} params */
+/** Converts the parameters of the page's address to parameters of the API. @param {Record<string, string>} params */
 function queryOf(params) {
   const { state = '', mode, live, day = '', cursor } = params;
   const search = Object.entries(params).filter(([name]) => isSearchFilter(name));
@@ -55,7 +55,7 @@ function queryOf(params) {
   };
 }
 
-/** The sessions, newest first, by search and filters. @param {{ params: Record<string, string> }} props */
+/** The view of the sessions, newest first, with search and filters. @param {{ params: Record<string, string> }} props */
 export function SessionsView({ params }) {
   /** @type {ReturnType<typeof useResource<import('./types.js').Page<Session>>>} */
   const { data, failure, reload } = useResource('checkout-sessions', queryOf(params));
@@ -81,7 +81,7 @@ export function SessionsView({ params }) {
   `;
 }
 
-/** What is searched for, each to be taken away. @param {{ params: Record<string, string> }} props */
+/** The active searches, each with a link that removes it. @param {{ params: Record<string, string> }} props */
 function Chips({ params }) {
   const { cursor: _, ...kept } = params;
   const without = (/** @type {string} */ name) => linkTo('sessions', { ...kept, [name]: undefined });
@@ -91,7 +91,7 @@ function Chips({ params }) {
     ([
       name,
       value,
-    ]) => html`<a class="chip" href=${without(name)}><span class="visually-hidden">Remove the search</span><span><span class="muted">${describeFilter(name)}:</span> ${value}</span><span aria-hidden="true">✕</span>
+    ]) => html`<a class="chip" href=${without(name)}><span class="visually-hidden">Remove this filter</span><span><span class="muted">${describeFilter(name)}:</span> ${value}</span><span aria-hidden="true">✕</span>
     </a>`,
   );
   return html`<span class="chips">${chips}<a class="clear" href=${linkTo('sessions')}>Clear all</a></span>`;
@@ -143,13 +143,13 @@ function Customer({ session }) {
 function NoSessions({ params }) {
   if (Object.keys(params).length === 0) {
     return html`<${EmptyNotice} title="No sessions yet">
-      <p>Sessions appear here once Stripe delivers its first event to <code>/webhooks/stripe</code>, or once your back end
-      writes one. What Stripe has already comes in with <code>npm run backfill</code>.</p>
+      <p>Sessions appear here when Stripe delivers the first event to <code>/webhooks/stripe</code>, or when your back end
+      writes one. <code>npm run backfill</code> fetches the sessions that Stripe already has.</p>
     <//>`;
   }
   const reference = params.client_reference_id;
   return html`<${EmptyNotice} title="No session matches">
-    ${reference && html`<p>The search took this for a client reference. <a href=${linkToSession(reference)}>Open it as the id of a session</a>.</p>`}
+    ${reference && html`<p>The search treated this text as a client reference. <a href=${linkToSession(reference)}>Open it as a session id</a>.</p>`}
     <p><a href=${linkTo('sessions')}>Show all sessions</a></p>
   <//>`;
 }

@@ -1,9 +1,9 @@
-/** The states of a session and the outcomes of an event, in plain words. */
+/** The names of the states of a session, and of the outcomes and types of an event. */
 
 /** @typedef {import('./types.js').Payment} Payment */
 /** @typedef {'paid' | 'unpaid' | 'open' | 'expired' | 'no_payment_required' | 'unknown'} State */
 
-/** The states in the order of the filters, as a badge names them. @type {Readonly<Record<State, string>>} */
+/** The name of each state on a badge, in the order of the filters. @type {Readonly<Record<State, string>>} */
 export const stateNames = {
   paid: 'Paid',
   unpaid: 'Unpaid',
@@ -14,18 +14,21 @@ export const stateNames = {
 };
 
 /**
- * Returns the one state of a session, by the rule of `GET /api/statistics/daily`.
+ * Returns the state of a session, by the same rule as `GET /api/statistics/daily`.
  *
  * @param {Pick<Payment, 'status' | 'payment_status'> | null} payment
  * @returns {State}
  */
 export function stateOf(payment) {
-  const { status, payment_status: paid } = payment ?? { status: null, payment_status: null };
+  const { status, payment_status: paymentStatus } = payment ?? { status: null, payment_status: null };
   if (status === 'open' || status === 'expired') return status;
-  return paid === 'paid' || paid === 'unpaid' || paid === 'no_payment_required' ? paid : 'unknown';
+  if (paymentStatus === 'paid' || paymentStatus === 'unpaid' || paymentStatus === 'no_payment_required') {
+    return paymentStatus;
+  }
+  return 'unknown';
 }
 
-/** The filters of the API that find the sessions of a state. @type {Readonly<Record<string, Record<string, string>>>} */
+/** The filters of the API for each state. @type {Readonly<Record<string, Record<string, string>>>} */
 export const stateFilters = {
   paid: { payment_status: 'paid' },
   unpaid: { status: 'complete', payment_status: 'unpaid' },
@@ -34,41 +37,41 @@ export const stateFilters = {
   no_payment_required: { status: 'complete', payment_status: 'no_payment_required' },
 };
 
-/** Answers in a sentence whether a session is paid. @param {Payment | null} payment */
+/** Returns a sentence that says whether a session is paid. @param {Payment | null} payment */
 export function paymentSentence(payment) {
   switch (stateOf(payment)) {
     case 'paid':
       return 'The customer has paid.';
     case 'no_payment_required':
-      return 'Complete, and nothing was to be paid.';
+      return 'The checkout is complete, and no payment was required.';
     case 'unpaid':
       if (payment?.payment_failed) return 'Not paid: the delayed payment failed.';
       return payment?.status === 'complete'
-        ? 'Not paid yet: the checkout is complete, and Stripe still waits for the money.'
-        : 'Not paid, as far as Stripe has told.';
+        ? 'Not paid yet: the checkout is complete, and the payment is pending.'
+        : 'Not paid: Stripe reports the session as unpaid.';
     case 'open':
       return 'Not paid yet: the customer has not finished the checkout.';
     case 'expired':
       return 'Not paid: the checkout expired before the customer finished it.';
     default:
-      return 'Nothing came from Stripe for this session, so its payment is not known.';
+      return 'The payment is unknown: Stripe has sent no known payment status for this session.';
   }
 }
 
-/** What an event did, as the ledger names it: a word for the table, and what it means. */
+/** The outcomes of an event in the ledger: a name for the table, and an explanation. */
 export const outcomes = {
-  applied: { name: 'Stored', meaning: 'It brought a newer state, which is stored.' },
-  stale: { name: 'Older than stored', meaning: 'A newer state was stored already, so it changed nothing.' },
-  deleted: { name: 'Session was deleted', meaning: 'The session was deleted here and stays so.' },
+  applied: { name: 'Stored', meaning: 'The service stored the state from this event.' },
+  stale: { name: 'Older than stored', meaning: 'A newer state was already stored, so this event changed nothing.' },
+  deleted: { name: 'Session was deleted', meaning: 'The session was deleted in this service and stays deleted.' },
 };
 
-/** @param {string} outcome */
+/** Returns the name and explanation of an outcome. An unknown outcome is its own name. @param {string} outcome */
 export const outcomeOf = (outcome) =>
   Object.hasOwn(outcomes, outcome)
     ? outcomes[/** @type {keyof typeof outcomes} */ (outcome)]
     : { name: outcome, meaning: outcome };
 
-/** What each type of event tells, in a few words. @type {Readonly<Record<string, string>>} */
+/** The name of each type of event. @type {Readonly<Record<string, string>>} */
 export const eventTypes = {
   'checkout.session.completed': 'Checkout completed',
   'checkout.session.async_payment_succeeded': 'Delayed payment succeeded',
@@ -76,5 +79,5 @@ export const eventTypes = {
   'checkout.session.expired': 'Checkout expired',
 };
 
-/** @param {string} type @returns {string} */
+/** Returns the name of a type of event. An unknown type is its own name. @param {string} type @returns {string} */
 export const eventName = (type) => (Object.hasOwn(eventTypes, type) ? String(eventTypes[type]) : type);

@@ -1,6 +1,6 @@
-/** Addresses in Stripe's dashboard. */
+/** Links to Stripe's dashboard. */
 
-/** The pages of the dashboard, by the property of a session that names their object. */
+/** The pages of the dashboard: the session property with the id, the folder in the URL, and the name. */
 const dashboardPages = /** @type {const} */ ([
   ['payment_intent', 'payments', 'Payment'],
   ['subscription', 'subscriptions', 'Subscription'],
@@ -10,8 +10,8 @@ const dashboardPages = /** @type {const} */ ([
 const isId = (/** @type {unknown} */ value) => typeof value === 'string' && /^[A-Za-z0-9_]+$/.test(value);
 
 /**
- * Returns where the dashboard shows the payment of a session, else its subscription or customer; undefined where there is
- * none of them.
+ * Returns the link to the payment of a session in the dashboard. Without a payment it links to the subscription, and without
+ * that to the customer. Undefined if the session has none of them.
  *
  * @param {Pick<import('./types.js').SessionWithPayment, 'payment_intent' | 'subscription' | 'customer' | 'livemode'
  *   | 'djstripe_owner_account'>} session

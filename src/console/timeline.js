@@ -8,7 +8,7 @@ import { eventName, stateOf } from './states.js';
 /** @typedef {{ time: string, title: string, note?: unknown, kind: string }} Entry */
 
 /**
- * What happened to a session, the newest first.
+ * The history of a session, newest first: its events, and its changes since the page was opened.
  *
  * @param {{ session: import('./types.js').SessionWithPayment, changes: Change[],
  *   events: ReturnType<typeof import('./use-resource.js').useResource<import('./types.js').Page<LedgerEvent>>> }} props
@@ -26,7 +26,7 @@ export function Timeline({ session, events, changes }) {
     <h2 id="timeline-title">Timeline</h2>
     ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort />`}
     ${!data && !failure ? html`<${Loading} rows=${3} label="Loading events" />` : html`<ol class="timeline">${rows}</ol>`}
-    ${data?.results.length === 0 && html`<p class="muted small">No event of this session is in the ledger.</p>`}
+    ${data?.results.length === 0 && html`<p class="muted small">The ledger has no events of this session.</p>`}
   </section>`;
 }
 
@@ -43,7 +43,7 @@ function entriesOf(session, events, changes) {
     ...(isOpen && payment?.expires_at ? [{ time: payment.expires_at, title: 'Expires', kind: 'future' }] : []),
     ...changes.map(({ at, type, source }) => ({
       time: at,
-      title: `Changed here: ${type.replaceAll('_', ' ')}`,
+      title: `Changed: ${type.replaceAll('_', ' ')}`,
       note: `By ${sourceNames[source] ?? source}`,
       kind: 'here',
     })),
@@ -53,13 +53,13 @@ function entriesOf(session, events, changes) {
       note: html`<${OutcomeBadge} outcome=${event.outcome} /> <code class="muted small">${event.id}</code>`,
       kind: `event ${event.outcome === 'applied' ? 'applied' : ''}`,
     })),
-    { time: stored, title: 'First stored here', kind: 'here' },
-    ...(created ? [{ time: created, title: 'Created at Stripe', kind: 'stripe' }] : []),
+    { time: stored, title: 'First stored', kind: 'here' },
+    ...(created ? [{ time: created, title: 'Created in Stripe', kind: 'stripe' }] : []),
   ];
-  return entries.sort((one, other) => Date.parse(other.time) - Date.parse(one.time));
+  return entries.sort((a, b) => Date.parse(b.time) - Date.parse(a.time));
 }
 
-/** @type {Record<string, string>} */
+/** The name of each source of a change. @type {Record<string, string>} */
 const sourceNames = {
   event: 'an event',
   snapshot: 'a refresh or backfill',

@@ -1,6 +1,6 @@
 import type { Session } from '../model/session.js';
 
-/** What the page reads from the API: see the OpenAPI document. */
+/** The resources that the page reads. The OpenAPI document describes them. */
 
 export interface Payment {
   id: string;
@@ -54,7 +54,7 @@ export interface Statistics {
   left_out: string[];
 }
 
-/** What an address of the page names. */
+/** The parsed address of the page. */
 export interface Route {
   view: 'sessions' | 'session' | 'events' | 'overview' | 'none';
   id: string;

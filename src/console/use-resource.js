@@ -1,20 +1,24 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { Failure, key, request, settings } from './api.js';
 
-/** Milliseconds between tries while the service is away: from the first to the longest. */
+/** Backoff while the service is down, in milliseconds: the first delay and the longest. */
 const firstDelay = 2000;
 const maxDelay = 15_000;
 
-/** Told when a key is missing or not known any more. @type {Set<() => void>} */
+/** The listeners for a missing or invalid key. @type {Set<() => void>} */
 const keyListeners = new Set();
 
-/** @param {() => void} listener */
+/**
+ * Calls the listener when the service refuses the key. Returns a function that removes the listener.
+ *
+ * @param {() => void} listener
+ */
 export function onKeyRefused(listener) {
   keyListeners.add(listener);
   return () => keyListeners.delete(listener);
 }
 
-/** Forgets a key that the service does not know, so that it is asked for again. */
+/** Forgets a key that the service refused. The page then shows the form for the key. */
 export function refuseKey() {
   key.forget();
   settings.needsKey = true;
@@ -22,8 +26,8 @@ export function refuseKey() {
 }
 
 /**
- * Asks for a resource, and again on `reload`. While the service is away the last answer stays, and it is asked again by
- * itself.
+ * Loads a resource, and loads it again on `reload`. If the request fails, the last data stays, and the hook retries with
+ * backoff as long as a retry may help.
  *
  * @template Data
  * @param {string} path after `api/`
@@ -36,7 +40,7 @@ export function useResource(path, params) {
   const [reloads, setReloads] = useState(0);
   const delay = useRef(firstDelay);
   const progress = useRef({ isLoading: false, isReloadDue: false });
-  // A request under way is not given up for the next one: where changes come fast none would ever be answered.
+  // Let a request in flight finish before the next: with frequent changes no request would ever finish otherwise.
   const reload = useCallback(() => {
     if (progress.current.isLoading) progress.current.isReloadDue = true;
     else setReloads((count) => count + 1);
@@ -76,7 +80,7 @@ export function useResource(path, params) {
     };
   }, [resource, reloads, reload]);
 
-  // An answer to another question is not shown as one to this.
+  // Do not return the data of the previous resource.
   const isCurrent = state.resource === resource;
   return { data: isCurrent ? state.data : undefined, failure: isCurrent ? state.failure : undefined, reload };
 }

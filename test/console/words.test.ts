@@ -12,7 +12,7 @@ import { paymentStates } from '../../src/model/statistics.js';
 import { eventColumns } from '../../src/model/stripe.js';
 import { fixtures } from '../support/stripe.js';
 
-/** What the console's pure functions make of the API's values. */
+/** The console's pure functions: amounts, times, searches, addresses and states. */
 
 describe('money', () => {
   test.each([
@@ -36,11 +36,11 @@ describe('money', () => {
     expect(formatMoney(amount, currency).replaceAll('\u00a0', ' ')).toBe(text);
   });
 
-  test('what is no amount is no text', () => {
+  test('a value that is not an integer amount gives an empty text', () => {
     for (const amount of [null, undefined, Number.NaN, 1.5]) expect(formatMoney(amount, 'usd')).toBe('');
   });
 
-  test('Intl agrees on the decimals, except where Stripe departs from it', () => {
+  test('Intl has the same decimals for common currencies, and other decimals for ISK and UGX', () => {
     const departs = Intl.supportedValuesOf('currency').filter((currency) => {
       const options = { style: 'currency', currency } as const;
       return new Intl.NumberFormat('en', options).resolvedOptions().maximumFractionDigits !== decimalsOf(currency);
@@ -51,7 +51,7 @@ describe('money', () => {
     }
   });
 
-  test('an axis has short amounts', () => {
+  test('amounts on an axis are short', () => {
     expect([
       formatShortMoney(123_456, 'usd'),
       formatShortMoney(123_456, 'jpy'),
@@ -77,11 +77,11 @@ describe('times', () => {
     expect(relativeTime(now + seconds * 1000, now)).toBe(text);
   });
 
-  test('the exact time is to the second, and in UTC', () => {
+  test('the exact time has seconds and ends with UTC', () => {
     expect(exactTime(now)).toMatch(/28 Nov 2026, 12:00:00 UTC$/);
   });
 
-  test('days are those of UTC', () => {
+  test('days are days in UTC', () => {
     expect([dayName('2026-11-28'), dayAfter('2026-12-31'), dayAfter('2028-02-28')]).toEqual([
       'Sat 28 Nov',
       '2027-01-01',
@@ -122,11 +122,11 @@ describe('the search box', () => {
     expect(parseSearch(text)).toEqual(search);
   });
 
-  test('nothing is searched for nothing', () => {
+  test('a blank text is not a search', () => {
     expect([parseSearch(''), parseSearch(' \n')]).toEqual([undefined, undefined]);
   });
 
-  test('it says which filter it found, and writes it so that it finds the same again', () => {
+  test('the text of a filter is parsed as the same filter again', () => {
     for (const text of ['cus_1', 'a@b.c', 'cart 1', 'order=6735', 'constructor', 'pi_1']) {
       const search = parseSearch(text);
       if (search?.kind !== 'filter') throw new Error(text);
@@ -136,7 +136,7 @@ describe('the search box', () => {
     expect(searchTextOf('client_reference_id', 'cus_1')).toBe('client_reference_id=cus_1');
   });
 
-  test('every filter is one of the list', () => {
+  test('the list accepts every filter of the search box', () => {
     for (const text of ['cus_1', 'pi_1', 'sub_1', 'in_1', 'plink_1', 'acct_1', 'a@b.c', 'x', 'order=1']) {
       const search = parseSearch(text);
       if (search?.kind !== 'filter') throw new Error(text);
@@ -162,7 +162,7 @@ describe('the address', () => {
     expect(parseRoute(hash)).toEqual(route);
   });
 
-  test('what is linked to is read as it was meant', () => {
+  test('a link is parsed to the same id and parameters', () => {
     const id = '"><b>/ü?&#';
     expect(parseRoute(linkToSession(id)).id).toBe(id);
     const params = { 'metadata[a&b]': '=1 +2', state: 'paid' };
@@ -171,7 +171,7 @@ describe('the address', () => {
 });
 
 describe('states', () => {
-  test('each session has one state, the same as in the statistics', () => {
+  test('each session has one state, by the rule of the statistics', () => {
     expect(Object.keys(stateNames).sort()).toEqual([...paymentStates].sort());
     expect(stateOf({ status: 'open', payment_status: 'no_payment_required' })).toBe('open');
     expect(stateOf({ status: null, payment_status: 'paid' })).toBe('paid');
@@ -179,28 +179,28 @@ describe('states', () => {
     expect(stateOf(null)).toBe('unknown');
   });
 
-  test('every state but unknown has filters that the list takes', () => {
+  test('every state except unknown has filters that the list accepts', () => {
     expect([...Object.keys(stateFilters), 'unknown'].sort()).toEqual(Object.keys(stateNames).sort());
     for (const filters of Object.values(stateFilters)) expect(sessionList.parse(filters)).not.toHaveProperty('faults');
   });
 
-  test('the answer is a sentence', () => {
+  test('each state has a sentence about the payment', () => {
     const payment = {
       ...{ id: 'cs_1', amount_subtotal: 1, amount_total: 1, currency: 'usd', expires_at: null, livemode: true },
       ...{ last_event_type: null, last_event_at: null, payment_failed: false },
     };
-    const said = (status: string | null, paid: string, failed = false) =>
+    const sentence = (status: string | null, paid: string, failed = false) =>
       paymentSentence({ ...payment, status, payment_status: paid, payment_failed: failed });
-    expect(said('complete', 'paid')).toBe('The customer has paid.');
-    expect(said('complete', 'unpaid', true)).toMatch(/failed/);
-    expect(said('complete', 'unpaid')).toMatch(/waits/);
-    expect(said('open', 'unpaid')).toMatch(/not finished/);
-    expect(said('expired', 'unpaid')).toMatch(/expired/);
-    expect(said('complete', 'no_payment_required')).toMatch(/nothing was to be paid/);
-    expect(paymentSentence(null)).toMatch(/not known/);
+    expect(sentence('complete', 'paid')).toBe('The customer has paid.');
+    expect(sentence('complete', 'unpaid', true)).toMatch(/failed/);
+    expect(sentence('complete', 'unpaid')).toMatch(/pending/);
+    expect(sentence('open', 'unpaid')).toMatch(/not finished/);
+    expect(sentence('expired', 'unpaid')).toMatch(/expired/);
+    expect(sentence('complete', 'no_payment_required')).toMatch(/no payment was required/);
+    expect(paymentSentence(null)).toMatch(/unknown/);
   });
 
-  test('each outcome of the ledger has a plain word, and a type of tomorrow its own', () => {
+  test('each outcome has a name, and an unknown outcome or type is its own name', () => {
     const { values = [] } = eventColumns.find(({ name }) => name === 'outcome') ?? {};
     expect(values.length).toBeGreaterThan(2);
     for (const outcome of values) expect(outcomeOf(outcome).name).not.toBe(outcome);
@@ -208,7 +208,7 @@ describe('states', () => {
   });
 });
 
-test('the dashboard is linked to by ids alone', () => {
+test('a link to the dashboard contains ids only', () => {
   const session = {
     payment_intent: 'pi_1',
     subscription: null,
@@ -224,7 +224,7 @@ test('the dashboard is linked to by ids alone', () => {
 });
 
 describe('line items', () => {
-  test('are read in the shapes of all API versions', () => {
+  test('have a name and an amount in the shapes of all API versions', () => {
     const items = lineItemsOf(
       {
         '0': { description: 'Lamp', quantity: 2, amount_total: 3000, currency: 'eur' },
@@ -242,7 +242,7 @@ describe('line items', () => {
     for (const value of [null, undefined, 'x', [], {}]) expect(lineItemsOf(value, 'usd')).toEqual([]);
   });
 
-  test('whatever was recorded is read', () => {
+  test('have a name and an amount in every recorded session', () => {
     const maps = fixtures('sessions').map(
       ({ object }) => object.display_items ?? (object.line_items as { data?: unknown })?.data,
     );
