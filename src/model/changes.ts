@@ -6,7 +6,7 @@ import type { Parsed } from './session-request.js';
 
 /** The change feed: its changes, its cursors and its query. `src/database/changes.ts` has the SQL. */
 
-/** The types of change, by precedence: a change has the first type that applies. */
+/** The types of change, by precedence: a change has the first type that applies. `payment_failed` is always separate. */
 export const changeTypes = [
   ...(['deleted', 'paid', 'expired', 'completed', 'created', 'updated'] as const),
   'payment_failed',
@@ -169,7 +169,7 @@ const CheckoutSessionChange = Type.Object(
     at: Type.String({ format: 'date-time', description: 'The time at which the change was logged.' }),
     version: Type.Integer({
       description:
-        'The version of the session after the change. Every change raises it. If `type` is `deleted`, this is the last version of the session.',
+        'The version of the session after the change, which counts the changes since the session was created. If `type` is `deleted`, this is the last version of the session.',
       examples: [7],
     }),
     source: Type.String({

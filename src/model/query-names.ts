@@ -44,7 +44,7 @@ export function queryParameters(query: unknown, filters: ReadonlyMap<string, Fil
   return parameters;
 }
 
-/** Parameter names of Stripe's API and Django REST Framework, and the names of this service. */
+/** Maps parameter names of Stripe's API and Django REST Framework to the names of this service. */
 const aliases: ReadonlyMap<string, string> = new Map([
   ['page_size', 'limit'],
   ['per_page', 'limit'],

@@ -54,7 +54,7 @@ function checkFields(
   pathId: string | undefined,
 ): Fault[] {
   const unstorable = storageFaults(fields);
-  // Skip schema validation then: its messages could quote unstorable text.
+  // Skip schema validation of unstorable text: its messages could quote the text.
   const faults = unstorable.length > 0 ? unstorable : validate(fields);
   if (pathId !== undefined && Object.hasOwn(fields, 'id') && fields.id !== pathId) {
     faults.push({ in: 'body', pointer: '/id', detail: 'must equal the id in the path' });

@@ -36,7 +36,7 @@ export const statisticsParameters = Type.Object({
   livemode: Type.Optional(
     Type.Boolean({
       description:
-        'Counts only live sessions (`true`) or only test sessions (`false`). The default counts all sessions.',
+        'Counts only live sessions (`true`) or only test sessions (`false`). By default it counts all sessions.',
     }),
   ),
 });
