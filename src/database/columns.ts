@@ -1,5 +1,5 @@
+import { eventColumns as publishedEventColumns } from '../model/event-list.js';
 import { type Column, type ColumnKind, columns, emptyValue } from '../model/session.js';
-import { eventColumns as publishedEventColumns } from '../model/stripe.js';
 
 /** Every column of every table, with its SQL type and the source of its value. All column lists in SQL derive from here. */
 

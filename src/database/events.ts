@@ -1,4 +1,4 @@
-import { eventColumns } from '../model/stripe.js';
+import { eventColumns } from '../model/event-list.js';
 import type { Database } from './engine/database.js';
 import { listReader } from './list/page.js';
 import type { ListTable } from './list/plan.js';

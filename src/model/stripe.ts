@@ -1,9 +1,11 @@
 import { Type } from 'typebox';
-import type { ListColumn } from './filters.js';
-import { defineList, pageOf } from './list.js';
+import { eventListComponents } from './event-list.js';
+import { nullableBoolean, nullableText } from './nullable.js';
 import type { SessionWrite } from './session.js';
+import { sessionStripeComponents } from './session-stripe.js';
+import { lastEpochSecond } from './timestamp.js';
 
-/** Stripe's states of a session, its events and the ledger of events. */
+/** Stripe's accounts, its states of a session, and its events. */
 
 /** Returns whether a text is the id of a Stripe account. */
 export const isAccountId = (text: string): boolean => /^acct_[A-Za-z0-9]+$/.test(text);
@@ -64,16 +66,6 @@ export interface StripeEvent {
 
 /** The possible results of a delivery. */
 export const outcomes = ['applied', 'stale', 'duplicate', 'deleted', 'ignored'] as const;
-
-const nullableText = (description: string, example: string) =>
-  Type.Unsafe<string | null>({ type: 'string', nullable: true, description, examples: [example] });
-
-const nullableBoolean = (description: string, example: boolean) =>
-  Type.Unsafe<boolean | null>({ type: 'boolean', nullable: true, description, examples: [example] });
-
-/** Epoch seconds of the last second that RFC 3339 can write: 9999-12-31T23:59:59Z. */
-const lastSecond = 253_402_300_799;
-
 /** The properties that both kinds of event have. */
 const eventProperties = {
   id: Type.String({
@@ -131,7 +123,7 @@ const thinProperties = {
 export const SnapshotEvent = Type.Object({
   ...eventProperties,
   ...snapshotProperties,
-  created: Type.Integer({ minimum: 0, maximum: lastSecond }),
+  created: Type.Integer({ minimum: 0, maximum: lastEpochSecond }),
 });
 
 /** The envelope of a thin event, which has the id of its object instead of the object. */
@@ -185,114 +177,10 @@ const StripeDelivery = Type.Object(
   { $id: 'StripeDelivery', description: 'The result of a delivered event.' },
 );
 
-const amount = (description: string) =>
-  Type.Unsafe<number | null>({ type: 'integer', format: 'int64', nullable: true, description, examples: [2198] });
-
-const CheckoutSessionPayment = Type.Object(
-  {
-    id: Type.String({ description: 'The id of the session.', examples: ['cs_test_1'] }),
-    status: nullableText(
-      'The status of the session: open, complete or expired. Null in Stripe API versions before 2021.',
-      'complete',
-    ),
-    payment_status: nullableText('The payment status of the session: paid, unpaid or no_payment_required.', 'paid'),
-    amount_subtotal: amount('The amount before discounts and taxes, in the smallest unit of the currency.'),
-    amount_total: amount('The amount after discounts and taxes, in the smallest unit of the currency.'),
-    currency: nullableText('The ISO 4217 code of the currency, in lower case.', 'usd'),
-    expires_at: Type.Unsafe<string | null>({
-      type: 'string',
-      format: 'date-time',
-      nullable: true,
-      description: 'The time at which the session expires.',
-      examples: ['2026-02-01T12:00:00Z'],
-    }),
-    livemode: nullableBoolean(
-      'Whether the session is from live mode. False means test mode, null means unknown.',
-      true,
-    ),
-    last_event_type: nullableText(
-      'The type of the last event of the session, in the order in which Stripe created the events. Null if the ledger has no event of the session: none arrived, or the retention period is over.',
-      'checkout.session.async_payment_succeeded',
-    ),
-    last_event_at: Type.Unsafe<string | null>({
-      type: 'string',
-      format: 'date-time',
-      nullable: true,
-      description: 'The time at which Stripe created the last event. Null if `last_event_type` is null.',
-      examples: ['2026-01-31T12:05:00Z'],
-    }),
-    payment_failed: Type.Boolean({
-      description:
-        'Whether a delayed payment failed: the session is unpaid, and its last event is `checkout.session.async_payment_failed`. The ledger keeps that event as long as this is true.',
-      examples: [false],
-    }),
-  },
-  {
-    $id: 'CheckoutSessionPayment',
-    description: 'The payment of a session: whether it is paid, how much, and whether a delayed payment failed.',
-  },
-);
-
-const StripeCheckoutSession = Type.Unsafe<Record<string, unknown>>({
-  $id: 'StripeCheckoutSession',
-  type: 'object',
-  additionalProperties: {},
-  description:
-    'A Checkout Session as Stripe sent it, in the shape of the Stripe API version at that time (https://docs.stripe.com/api/checkout/sessions/object).',
-});
-
-/** The columns of the ledger. The list of events has filters for all of them. */
-export const eventColumns: readonly ListColumn[] = [
-  { name: 'id', kind: 'text', nullable: false },
-  { name: 'type', kind: 'text', nullable: false },
-  { name: 'account', kind: 'text', nullable: true },
-  { name: 'livemode', kind: 'boolean', nullable: true },
-  { name: 'api_version', kind: 'text', nullable: true },
-  { name: 'created', kind: 'timestamp', nullable: false },
-  { name: 'received_at', kind: 'timestamp', nullable: false },
-  { name: 'session_id', kind: 'text', nullable: false },
-  { name: 'outcome', kind: 'text', nullable: false, values: ['applied', 'stale', 'deleted'] },
-];
-
-/** The list of the events in the ledger. */
-export const eventList = defineList({
-  columns: eventColumns,
-  orderings: ['received_at'],
-  defaultOrdering: '-received_at',
-  hasMetadata: false,
-  includes: [],
-});
-
-const LedgerEvent = Type.Object(
-  {
-    id: Type.String({ description: "Stripe's id of the event.", examples: ['evt_1MtwBwLkdIwHu7ix28a3tqPb'] }),
-    type: Type.String({ description: 'The type of the event.', examples: ['checkout.session.completed'] }),
-    account: nullableText('The connected account of the event. Null if there is none.', 'acct_1032D82eZvKYlo2C'),
-    livemode: nullableBoolean('Whether the event is from live mode. False means test mode, null means unknown.', true),
-    api_version: nullableText('The Stripe API version of the event. Null if unknown.', '2026-10-28.endive'),
-    created: Type.String({ format: 'date-time', description: 'The time at which Stripe created the event.' }),
-    received_at: Type.String({
-      format: 'date-time',
-      description: 'The time at which the service committed the event.',
-    }),
-    session_id: Type.String({ description: 'The id of the session in the event.', examples: ['cs_test_1'] }),
-    outcome: Type.String({
-      enum: ['applied', 'stale', 'deleted'],
-      description: 'The result of the delivery, as in `StripeDelivery`.',
-      examples: ['applied'],
-    }),
-  },
-  { $id: 'StripeEvent', description: 'A Stripe event in the ledger.' },
-);
-
-const StripeEventPage = pageOf(LedgerEvent, 'PaginatedStripeEventList', 'A page of events.');
-
-/** The components that the OpenAPI document publishes from this file, under their `$id`. */
+/** The components of everything that comes from Stripe, which the OpenAPI document publishes under their `$id`. */
 export const stripeComponents = [
   StripeEventRequest,
   StripeDelivery,
-  CheckoutSessionPayment,
-  StripeCheckoutSession,
-  LedgerEvent,
-  StripeEventPage,
+  ...sessionStripeComponents,
+  ...eventListComponents,
 ];

@@ -5,6 +5,9 @@
 
 const pattern = /^((\d{4})-(\d\d)-(\d\d))[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
+/** The last second that RFC 3339 can express, 9999-12-31T23:59:59Z, in epoch seconds. */
+export const lastEpochSecond = 253_402_300_799;
+
 /** Returns the number of days in a month. `month` is 1 to 12. */
 function daysIn(month: number, year: number): number {
   if (month !== 2) return [4, 6, 9, 11].includes(month) ? 30 : 31;

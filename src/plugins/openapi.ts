@@ -13,7 +13,7 @@ import { SessionPage } from '../model/session-list.js';
 import { statisticsComponents } from '../model/statistics.js';
 import { stripeComponents } from '../model/stripe.js';
 import { StripeErrorComponent } from '../model/stripe-errors.js';
-import { stripeReadComponents } from '../model/stripe-reads.js';
+import { stripeReadComponents } from '../model/stripe-read-schemas.js';
 import { version } from '../version.js';
 import { docsTheme } from './docs-theme.js';
 import { problemType } from './error-handler.js';

@@ -3,13 +3,13 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { SessionId } from '../model/session.js';
 import { StripeError } from '../model/stripe-errors.js';
+import { stripeReadParameters } from '../model/stripe-read-schemas.js';
 import {
   parseStripeLineItems,
   parseStripeList,
   parseStripeRetrieve,
   type StripePaging,
   type StripeView,
-  stripeReadParameters,
 } from '../model/stripe-reads.js';
 import { json, reference } from '../plugins/openapi.js';
 import { stripeViewOf } from '../plugins/stripe-access.js';

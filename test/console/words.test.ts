@@ -7,9 +7,9 @@ import { describeSearch, parseSearch, searchTextOf } from '../../src/console/sea
 import { eventName, outcomeOf, paymentSentence, stateFilters, stateNames, stateOf } from '../../src/console/states.js';
 import { dashboardLink } from '../../src/console/stripe-links.js';
 import { dayAfter, dayName, exactTime, isDay, relativeTime } from '../../src/console/time.js';
+import { eventColumns } from '../../src/model/event-list.js';
 import { sessionList } from '../../src/model/session-list.js';
 import { paymentStates } from '../../src/model/statistics.js';
-import { eventColumns } from '../../src/model/stripe.js';
 import { fixtures } from '../support/stripe.js';
 
 /** The console's pure functions: amounts, times, searches, addresses and states. */
