@@ -45,7 +45,7 @@ import { statisticsRoutes } from './routes/statistics.js';
 import { stripeEventRoutes } from './routes/stripe-events.js';
 import { stripeReadRoutes } from './routes/stripe-reads.js';
 import { webhookRoutes } from './routes/webhooks.js';
-import { createDeliveries } from './stripe/deliveries.js';
+import { createDeliveryIngest } from './stripe/deliveries.js';
 import { createFetch } from './stripe/fetch.js';
 import { createFindAtStripe } from './stripe/find.js';
 import { createIngest, type Ingest } from './stripe/ingest.js';
@@ -91,10 +91,10 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   const sessions = sessionStore(database, metrics.observeBatch);
   const events = stripeEventStore(database);
   const mirror = mirrorStore(database, metrics.observeBatch);
-  const ingest = createIngest(mirror, config, app.log, (session) => lineItems?.onBareCompletion(session));
+  const ingest = createIngest(mirror, config, app.log, (session) => lineItems?.onMissingLineItems(session));
   const fetch = createFetch(config, sessions.accountOf);
   const refresh = createRefresh(ingest, fetch);
-  const take = createDeliveries({ ingest, fetch, events, log: app.log });
+  const ingestDelivery = createDeliveryIngest({ ingest, fetch, events, log: app.log });
   const readThrough = createReadThrough({
     config,
     reads: stripeReadStore(database, config.STRIPE_ACCOUNT_ID, metrics.observeBatch),
@@ -169,7 +169,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
       { prefix: '/v1' },
     );
     await working.register(async (stripe) => answerAsStripe(stripe), { prefix: '/v2' });
-    await working.register(webhookRoutes, { take, config, onDelivery: metrics.countDelivery });
+    await working.register(webhookRoutes, { ingestDelivery, config, onDelivery: metrics.countDelivery });
   });
   refuseOtherMethods();
   return app;

@@ -2,7 +2,7 @@ import { mirrorStore } from '../database/sessions/mirror.js';
 import { backfill, compare, type Difference } from '../stripe/backfill.js';
 import { createIngest } from '../stripe/ingest.js';
 import { type Context, runCommand, secondsOf, UsageError } from './command.js';
-import { attempt, print, type RunTarget, runName, runTargets, waitTeller } from './stripe-run.js';
+import { attempt, print, type RunTarget, retryReporter, runName, runTargets } from './stripe-run.js';
 
 const help = `Takes in the Checkout Sessions that Stripe has.
 
@@ -80,8 +80,8 @@ await runCommand({ help, options, parse }, async (context) => {
   const { config, values, given } = context;
   let code = 0;
   for (const target of runTargets(config, values.account)) {
-    const onWait = waitTeller(runName(target), context.progress);
-    const reading = { ...target, retries, onWait, ...given };
+    const onRetry = retryReporter(runName(target), context.progress);
+    const reading = { ...target, retries, onRetry, ...given };
     const isDone = values['dry-run'] ? await difference(context, reading) : await fill(context, reading);
     if (!isDone) code = 1;
   }

@@ -2,7 +2,7 @@ import { mirrorStore } from '../database/sessions/mirror.js';
 import { catchUp } from '../stripe/catch-up.js';
 import { createIngest } from '../stripe/ingest.js';
 import { type Context, runCommand } from './command.js';
-import { attempt, type RunTarget, runName, runTargets, waitTeller } from './stripe-run.js';
+import { attempt, type RunTarget, retryReporter, runName, runTargets } from './stripe-run.js';
 
 const help = `Takes in the events of Checkout Sessions that Stripe has kept since the last catch-up.
 
@@ -45,7 +45,7 @@ function run(context: Context<typeof options>, { client, account }: RunTarget): 
       ingest,
       onGap,
       onPage,
-      onWait: waitTeller(name, progress),
+      onRetry: retryReporter(name, progress),
     });
     return { totals, isDone: true };
   });

@@ -2,8 +2,8 @@ import Stripe from 'stripe';
 import type { Config } from '../config.js';
 import { OperatorError } from '../errors.js';
 import { isAccountPath } from '../model/stripe.js';
+import { accountToRead } from '../stripe/calls.js';
 import { type StripeClient, stripeClients } from '../stripe/client.js';
-import { accountToRead } from '../stripe/reading.js';
 import { type Progress, UsageError } from './command.js';
 
 /** What the commands that read from Stripe have in common. */
@@ -48,7 +48,7 @@ function failureOf({ message, statusCode, detail }: InstanceType<typeof Stripe.e
 }
 
 /** Returns what tells the person at the terminal that a run waits for Stripe. */
-export function waitTeller(name: string, progress: Progress): (error: Error, pause: number) => void {
+export function retryReporter(name: string, progress: Progress): (error: Error, pause: number) => void {
   return (error, pause) => {
     progress.end();
     const reason = error instanceof Stripe.errors.StripeError ? failureOf(error) : error.message;

@@ -3,23 +3,26 @@ import { Type } from 'typebox';
 import type { Config } from '../config.js';
 import { Problem } from '../errors.js';
 import { json, problems } from '../plugins/openapi.js';
-import type { TakeDelivery } from '../stripe/deliveries.js';
+import type { IngestDelivery } from '../stripe/deliveries.js';
 import { type Delivery, readDelivery } from '../stripe/delivery-body.js';
-import { type Ingested, sessionEventTypes } from '../stripe/ingest.js';
+import { type IngestResult, sessionEventTypes } from '../stripe/ingest.js';
 import { signatureFault } from '../stripe/signature.js';
 
 export interface WebhookRoutesOptions {
-  take: TakeDelivery;
+  ingestDelivery: IngestDelivery;
   config: Pick<Config, 'STRIPE_WEBHOOK_SECRETS' | 'STRIPE_WEBHOOK_TOLERANCE'>;
   /** Told of each delivery: the type of its event, where it is one that carries a session, and what was done. */
-  onDelivery: (type: string, outcome: Ingested['outcome'] | 'refused' | 'failed') => void;
+  onDelivery: (type: string, outcome: IngestResult['outcome'] | 'refused' | 'failed') => void;
 }
 
 /**
  * Stripe's deliveries. A scope of its own: signatures take the place of API keys, and are over the raw body. Stripe
  * takes any 2xx for received and repeats everything else, so nothing is acknowledged before it is committed.
  */
-export async function webhookRoutes(app: FastifyInstance, { take, config, onDelivery }: WebhookRoutesOptions) {
+export async function webhookRoutes(
+  app: FastifyInstance,
+  { ingestDelivery, config, onDelivery }: WebhookRoutesOptions,
+) {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
@@ -67,10 +70,10 @@ export async function webhookRoutes(app: FastifyInstance, { take, config, onDeli
     throw new Problem('invalid-signature', { detail: isGzip(payload) ? gzipDetail : refused });
   }
 
-  async function counted(delivery: Delivery): Promise<Ingested> {
+  async function counted(delivery: Delivery): Promise<IngestResult> {
     const type = sessionEventTypes.includes(delivery.type) ? delivery.type : 'other';
     try {
-      const ingested = await take(delivery);
+      const ingested = await ingestDelivery(delivery);
       onDelivery(type, ingested.outcome);
       return ingested;
     } catch (error) {

@@ -5,13 +5,13 @@ import { progressOf } from '../database/progress.js';
 import { storedStates } from '../database/sessions/read.js';
 import { type ColumnName, columns } from '../model/session.js';
 import { accountOfPath, type SessionState } from '../model/stripe.js';
+import { type CallContext, callWithRetries, pageSize, requestOptions, withAllLineItems } from './calls.js';
 import { secondBeforeNow } from './client.js';
 import type { Ingest } from './ingest.js';
-import { callOptions, callWithRetries, completeSession, pageSize, type Reading } from './reading.js';
 import { translate } from './translate.js';
 
 /** Which sessions, by when they were created: epoch seconds, the first in it and the last not. */
-export interface Range {
+export interface CreatedRange {
   readonly since?: number | undefined;
   readonly until?: number | undefined;
 }
@@ -31,14 +31,14 @@ interface Page {
 }
 
 /** The sessions of a range, newest first; from a position first what is newer than it, then what is older. */
-async function* sessionPages(reading: Reading, range: Range, from?: Position): AsyncGenerator<Page> {
+async function* sessionPages(context: CallContext, range: CreatedRange, from?: Position): AsyncGenerator<Page> {
   let position = from;
   let upward = position !== undefined;
   for (;;) {
     const cursor = position && (upward ? { ending_before: position.newest } : { starting_after: position.oldest });
     let page: Awaited<ReturnType<typeof listSessions>>;
     try {
-      page = await listSessions(reading, range, cursor);
+      page = await listSessions(context, range, cursor);
     } catch (error) {
       // Where an earlier run stopped is no longer there: test data, or another account's key.
       if (!position || position !== from || !isMissing(error)) throw error;
@@ -54,7 +54,7 @@ async function* sessionPages(reading: Reading, range: Range, from?: Position): A
         oldest: upward && position ? position.oldest : last.id,
       };
       const sessions: unknown[] = [];
-      for (const session of data) sessions.push(await completeSession(reading, session));
+      for (const session of data) sessions.push(await withAllLineItems(context, session));
       yield { sessions, second, position };
     }
     if (first && has_more) continue;
@@ -67,13 +67,13 @@ function isMissing(error: unknown): boolean {
   return error instanceof Stripe.errors.StripeInvalidRequestError && error.code === 'resource_missing';
 }
 
-function listSessions(reading: Reading, { since, until }: Range, cursor?: Stripe.PaginationParams) {
+function listSessions(context: CallContext, { since, until }: CreatedRange, cursor?: Stripe.PaginationParams) {
   const created = { ...(since !== undefined && { gte: since }), ...(until !== undefined && { lt: until }) };
-  return callWithRetries(reading, async () => {
+  return callWithRetries(context, async () => {
     const second = secondBeforeNow();
-    const { data, has_more } = await reading.client.stripe.checkout.sessions.list(
+    const { data, has_more } = await context.client.stripe.checkout.sessions.list(
       { created, limit: pageSize, expand: ['data.line_items'], ...cursor },
-      callOptions(reading),
+      requestOptions(context),
     );
     return { data, has_more, second };
   });
@@ -88,7 +88,7 @@ export interface BackfillTotals {
   ignored: number;
 }
 
-interface Backfill extends Reading, Range {
+interface Backfill extends CallContext, CreatedRange {
   readonly database: Database;
   readonly ingest: Ingest;
   /** Told when it goes on where an interrupted run of the same parameters stopped. */
@@ -139,7 +139,7 @@ export interface ComparisonTotals {
   ignored: number;
 }
 
-interface Comparison extends Reading, Range {
+interface Comparison extends CallContext, CreatedRange {
   readonly database: Database;
   /** The owner of sessions that are read without an account. */
   readonly owner?: string | undefined;

@@ -2,9 +2,9 @@ import type Stripe from 'stripe';
 import type { Database } from '../database/engine/database.js';
 import { progressOf } from '../database/progress.js';
 import { accountOfPath } from '../model/stripe.js';
+import { type CallContext, callWithRetries, pageSize, requestOptions } from './calls.js';
 import { secondBeforeNow } from './client.js';
-import { accountOf, type Ingest, type Ingested, parseEvent, sessionEventTypes } from './ingest.js';
-import { callOptions, callWithRetries, pageSize, type Reading } from './reading.js';
+import { accountOf, type Ingest, type IngestResult, parseEvent, sessionEventTypes } from './ingest.js';
 
 /** Seconds by which runs overlap, as Stripe may list an event later than it says that it was created. */
 const overlap = 3600;
@@ -21,7 +21,7 @@ export interface CatchUpTotals {
   ignored: number;
 }
 
-interface CatchUp extends Reading {
+interface CatchUp extends CallContext {
   readonly database: Database;
   readonly ingest: Ingest;
   /** Told when the last run was so long ago that Stripe has not kept all events since. */
@@ -57,13 +57,13 @@ export async function catchUp(run: CatchUp): Promise<CatchUpTotals> {
 }
 
 /** The events since a second, newest first. The guard of the upsert makes their order irrelevant, so a page is one batch. */
-async function* eventPages(reading: Reading, since: number): AsyncGenerator<Stripe.Event[]> {
+async function* eventPages(context: CallContext, since: number): AsyncGenerator<Stripe.Event[]> {
   for (let after: string | undefined, more = true; more; ) {
     const cursor = after === undefined ? {} : { starting_after: after };
-    const { data, has_more } = await callWithRetries(reading, () =>
-      reading.client.stripe.events.list(
+    const { data, has_more } = await callWithRetries(context, () =>
+      context.client.stripe.events.list(
         { types: sessionEventTypes, created: { gte: since }, limit: pageSize, ...cursor },
-        callOptions(reading),
+        requestOptions(context),
       ),
     );
     if (data.length > 0) yield data;
@@ -72,7 +72,7 @@ async function* eventPages(reading: Reading, since: number): AsyncGenerator<Stri
   }
 }
 
-async function takeIn(ingest: Ingest, given: Stripe.Event, account: string | undefined): Promise<Ingested> {
+async function takeIn(ingest: Ingest, given: Stripe.Event, account: string | undefined): Promise<IngestResult> {
   const parsed = parseEvent(given);
   if ('fault' in parsed) return { outcome: 'ignored' };
   const { event } = parsed;

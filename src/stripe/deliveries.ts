@@ -5,10 +5,10 @@ import { isSessionId } from '../model/session.js';
 import { parseTimestamp } from '../model/timestamp.js';
 import type { Delivery, ThinEventBody } from './delivery-body.js';
 import type { Fetch } from './fetch.js';
-import { accountOf, accountPathOf, type Ingest, type Ingested, type Snapshot } from './ingest.js';
+import { accountOf, accountPathOf, type Ingest, type IngestResult, type Snapshot } from './ingest.js';
 
 /** Takes in what Stripe delivered. It fails where Stripe is to repeat the delivery. */
-export type TakeDelivery = (delivery: Delivery) => Promise<Ingested>;
+export type IngestDelivery = (delivery: Delivery) => Promise<IngestResult>;
 
 interface Options {
   readonly ingest: Ingest;
@@ -18,11 +18,11 @@ interface Options {
 }
 
 /** Creates what takes in deliveries: the session of a thin event is fetched first. */
-export function createDeliveries({ ingest, fetch, events, log }: Options): TakeDelivery {
+export function createDeliveryIngest({ ingest, fetch, events, log }: Options): IngestDelivery {
   /** A thin event names its session, which is fetched. Nothing is fetched for an event that was taken in before. */
-  async function takeThin(event: ThinEventBody, type: string): Promise<Ingested> {
+  async function takeThin(event: ThinEventBody, type: string): Promise<IngestResult> {
     const { id, livemode, snapshot_event, related_object } = event;
-    if (!ingest.takes(type, livemode)) return ingest.ignore();
+    if (!ingest.accepts(type, livemode)) return ingest.ignore();
     const session = related_object?.id;
     const isSession = (related_object?.type ?? 'checkout.session') === 'checkout.session';
     if (!isSession || !isSessionId(session)) {

@@ -2,7 +2,7 @@ import type { Static } from 'typebox';
 import { isTooDeep } from '../model/json.js';
 import { ThinEvent } from '../model/stripe.js';
 import { validator } from '../model/validator.js';
-import { type EventBody, parseEvent, unstorable } from './ingest.js';
+import { type EventBody, parseEvent, unstorableTextFault } from './ingest.js';
 
 /** Reads what Stripe signed. Pure. */
 
@@ -59,5 +59,5 @@ function thinEventFault(event: ThinEventBody): string | undefined {
   if (fault) return `${fault.pointer.slice(1)} ${fault.detail}`.trim();
   if (isTooDeep(event)) return 'it is nested too deep';
   const { id, type, snapshot_event } = event;
-  return unstorable({ id, type, snapshot_event: snapshot_event ?? '' });
+  return unstorableTextFault({ id, type, snapshot_event: snapshot_event ?? '' });
 }

@@ -2,9 +2,9 @@ import Stripe from 'stripe';
 import type { Config } from '../config.js';
 import { Problem } from '../errors.js';
 import { isAccountPath } from '../model/stripe.js';
+import { accountNeededMessage, type CallContext, callWithRetries, requestOptions, withAllLineItems } from './calls.js';
 import { modeOf, type StripeClient, secondBeforeNow, stripeClients } from './client.js';
 import type { Snapshot } from './ingest.js';
-import { accountNeeded, callOptions, callWithRetries, completeSession, type Reading } from './reading.js';
 
 interface FetchOptions {
   /** The account that has the session, or the path to it, where it is known. */
@@ -40,7 +40,7 @@ interface Call {
  */
 export function createFetch(config: FetchConfig, accountOf: (id: string) => Promise<string | undefined>): Fetch {
   const clients = stripeClients(config);
-  const underWay = new Map<string, Call>();
+  const inFlight = new Map<string, Call>();
 
   /** Returns the account that a call names: the owner may be no account, which no header could carry. */
   function accountFor(client: StripeClient, owner: string | undefined): string | undefined {
@@ -48,17 +48,17 @@ export function createFetch(config: FetchConfig, accountOf: (id: string) => Prom
     if (!client.isOrganization) return account === config.STRIPE_ACCOUNT_ID ? undefined : account;
     const named = account ?? config.STRIPE_ACCOUNT_ID;
     if (named !== undefined) return named;
-    const detail = `${accountNeeded}: name one in the parameter account, or set STRIPE_ACCOUNT_ID.`;
+    const detail = `${accountNeededMessage}: name one in the parameter account, or set STRIPE_ACCOUNT_ID.`;
     throw new Problem('stripe-not-configured', { detail });
   }
 
-  function call(reading: Reading, id: string, since: number): Call {
-    const key = `${id} ${reading.account ?? ''}`;
-    const shared = underWay.get(key);
+  function call(context: CallContext, id: string, since: number): Call {
+    const key = `${id} ${context.account ?? ''}`;
+    const shared = inFlight.get(key);
     if (shared && shared.second >= since) return shared;
-    const begun: Call = { second: secondBeforeNow(), object: retrieve(reading, id) };
-    underWay.set(key, begun);
-    const end = () => void (underWay.get(key) === begun && underWay.delete(key));
+    const begun: Call = { second: secondBeforeNow(), object: retrieve(context, id) };
+    inFlight.set(key, begun);
+    const end = () => void (inFlight.get(key) === begun && inFlight.delete(key));
     begun.object.then(end, end);
     return begun;
   }
@@ -79,16 +79,16 @@ function clientFor(clients: readonly StripeClient[], id: string): StripeClient {
   throw new Problem('stripe-not-configured', { detail: `Set ${which} to fetch this session from Stripe.` });
 }
 
-async function retrieve(reading: Reading, id: string): Promise<unknown> {
-  const options = { ...callOptions(reading), timeout };
+async function retrieve(context: CallContext, id: string): Promise<unknown> {
+  const options = { ...requestOptions(context), timeout };
   try {
-    const session = await callWithRetries(reading, () =>
-      reading.client.stripe.checkout.sessions.retrieve(id, { expand: ['line_items'] }, options),
+    const session = await callWithRetries(context, () =>
+      context.client.stripe.checkout.sessions.retrieve(id, { expand: ['line_items'] }, options),
     );
     if (session.id !== id || session.object !== 'checkout.session') {
       throw new Error(`Stripe answered with another object than the session ${id}`);
     }
-    return await completeSession(reading, session);
+    return await withAllLineItems(context, session);
   } catch (error) {
     // A 404 without this code is of the path: something else than Stripe's API answers there.
     if (error instanceof Stripe.errors.StripeInvalidRequestError && error.code === 'resource_missing') {

@@ -1,10 +1,10 @@
 import type Stripe from 'stripe';
 import { Problem } from '../errors.js';
 import type { StripeView } from '../model/stripe-reads.js';
+import { type CallContext, callWithRetries, requestOptions, withAllLineItems } from './calls.js';
 import { type StripeClient, secondBeforeNow, stripeClients } from './client.js';
 import { type FetchConfig, retries, timeout } from './fetch.js';
 import type { Ingest } from './ingest.js';
-import { callOptions, callWithRetries, completeSession, type Reading } from './reading.js';
 
 type Wanted = Pick<Stripe.Checkout.SessionListParams, 'payment_intent' | 'subscription'>;
 
@@ -37,12 +37,12 @@ export function createFindAtStripe(ingest: Ingest, config: FetchConfig): FindAtS
 }
 
 /** Fetches the sessions, with all their line items. */
-async function sessionsOf(reading: Reading, wanted: Wanted): Promise<unknown[]> {
+async function sessionsOf(context: CallContext, wanted: Wanted): Promise<unknown[]> {
   const query = { ...wanted, expand: ['data.line_items'] };
-  const options = { ...callOptions(reading), timeout };
+  const options = { ...requestOptions(context), timeout };
   try {
-    const { data } = await callWithRetries(reading, () => reading.client.stripe.checkout.sessions.list(query, options));
-    return await Promise.all(data.map((session) => completeSession(reading, session)));
+    const { data } = await callWithRetries(context, () => context.client.stripe.checkout.sessions.list(query, options));
+    return await Promise.all(data.map((session) => withAllLineItems(context, session)));
   } catch (error) {
     throw new Problem('stripe-unavailable', { cause: error });
   }

@@ -9,7 +9,7 @@ import { validator } from '../model/validator.js';
 import { type Translation, translate } from './translate.js';
 
 /** What was done with something of Stripe's: `ignored` is what the mirror does not hold. */
-export interface Ingested {
+export interface IngestResult {
   readonly outcome: Outcome | 'ignored';
   /** The id of the session, where there is one. */
   readonly session?: string;
@@ -34,35 +34,35 @@ export const sessionEventTypes = ['completed', 'async_payment_succeeded', 'async
   (name) => `checkout.session.${name}`,
 );
 
-const ignored: Ingested = { outcome: 'ignored' };
+const ignored: IngestResult = { outcome: 'ignored' };
 
 /** Receives a completed session whose event brought no line items. */
-export type OnBareCompletion = (session: { id: string; second: number; account?: string | undefined }) => void;
+export type OnMissingLineItems = (session: { id: string; second: number; account?: string | undefined }) => void;
 
 /**
  * The one way in for all that comes from Stripe: translate, note what was projected, apply.
  *
- * @param onBareCompletion called once the event is committed.
+ * @param onMissingLineItems called once the event is committed.
  */
 export function createIngest(
   mirror: MirrorStore,
   config: IngestConfig,
   log: FastifyBaseLogger,
-  onBareCompletion?: OnBareCompletion,
+  onMissingLineItems?: OnMissingLineItems,
 ) {
   const counts = { projected: 0, ignored: 0 };
 
-  function ignore(): Ingested {
+  function ignore(): IngestResult {
     counts.ignored += 1;
     return ignored;
   }
 
-  const takesIn = (livemode: unknown) =>
+  const acceptsMode = (livemode: unknown) =>
     config.STRIPE_LIVEMODE === 'both' || livemode === undefined || livemode === (config.STRIPE_LIVEMODE === 'live');
 
-  const takes = (type: string, livemode: unknown) => type.startsWith('checkout.session.') && takesIn(livemode);
+  const accepts = (type: string, livemode: unknown) => type.startsWith('checkout.session.') && acceptsMode(livemode);
 
-  async function apply(translation: Translation, event?: StripeEvent): Promise<Ingested> {
+  async function apply(translation: Translation, event?: StripeEvent): Promise<IngestResult> {
     const outcome = await mirror.apply(translation.state, event);
     note(translation, outcome, event);
     return { outcome, session: translation.state.id };
@@ -86,7 +86,7 @@ export function createIngest(
       eventId: event?.id ?? '',
       type: event?.type,
     });
-    return translation && takesIn(translation.state.carried.livemode ?? undefined) ? translation : undefined;
+    return translation && acceptsMode(translation.state.carried.livemode ?? undefined) ? translation : undefined;
   }
 
   return {
@@ -97,12 +97,12 @@ export function createIngest(
     ignore,
 
     /** Whether an event is of a Checkout Session and of a mode that is taken in. */
-    takes,
+    accepts,
 
     /** Takes in an event's body. `ignored`: of another type, of the other mode, of an id that cannot be held. */
-    async event(body: EventBody): Promise<Ingested> {
+    async event(body: EventBody): Promise<IngestResult> {
       const { id, type, created, livemode, api_version, data } = body;
-      if (!takes(type, livemode)) return ignore();
+      if (!accepts(type, livemode)) return ignore();
       const account = accountOf(body);
       const translation = translate(data?.object, {
         account: account ?? config.STRIPE_ACCOUNT_ID,
@@ -123,8 +123,8 @@ export function createIngest(
         apiVersion: api_version ?? null,
         created,
       });
-      if (ingested.outcome === 'applied' && isBareCompletion(translation.state)) {
-        onBareCompletion?.({ id: translation.state.id, second: created, account: accountPathOf(body) });
+      if (ingested.outcome === 'applied' && lacksLineItems(translation.state)) {
+        onMissingLineItems?.({ id: translation.state.id, second: created, account: accountPathOf(body) });
       }
       return ingested;
     },
@@ -133,13 +133,13 @@ export function createIngest(
      * Takes in an object that was asked for, and the event that made it be asked for. The state is stamped with the second
      * of the snapshot and the event's id.
      */
-    async snapshot(snapshot: Snapshot, event?: StripeEvent): Promise<Ingested> {
+    async snapshot(snapshot: Snapshot, event?: StripeEvent): Promise<IngestResult> {
       const translation = translated(snapshot, event);
       return translation ? apply(translation, event) : ignore();
     },
 
     /** Takes in many objects, no two of the same session; what became of each, in their order. */
-    async snapshots(list: readonly Snapshot[]): Promise<Ingested[]> {
+    async snapshots(list: readonly Snapshot[]): Promise<IngestResult[]> {
       const translations = list.map((snapshot) => translated(snapshot));
       const states = translations.flatMap((translation) => (translation ? [translation.state] : []));
       const applied = states.length > 0 ? await mirror.applyAll(states) : [];
@@ -154,7 +154,7 @@ export function createIngest(
 }
 
 /** Whether Stripe says that a session is complete and sent no line items with it. */
-function isBareCompletion({ status, stamp, carried }: SessionState): boolean {
+function lacksLineItems({ status, stamp, carried }: SessionState): boolean {
   // Versions before 2021 have no status.
   const isComplete = status === 'complete' || (status === null && stamp.progress > 0);
   return isComplete && carried.display_items === undefined && carried.mode !== 'setup';
@@ -187,12 +187,12 @@ export function parseEvent(body: unknown): ParsedEvent {
   if (isTooDeep(body)) return { fault: 'it is nested too deep' };
   const event = body as EventBody;
   const { id, type, account, api_version } = event;
-  const fault = unstorable({ id, type, account: account ?? '', api_version: api_version ?? '' });
+  const fault = unstorableTextFault({ id, type, account: account ?? '', api_version: api_version ?? '' });
   return fault === undefined ? { event } : { fault };
 }
 
 /** Names the first of some texts that PostgreSQL cannot hold. */
-export function unstorable(texts: Readonly<Record<string, string>>): string | undefined {
+export function unstorableTextFault(texts: Readonly<Record<string, string>>): string | undefined {
   const [name] = Object.entries(texts).find(([, text]) => textFault(text)) ?? [];
   return name && `${name} holds what is no text`;
 }

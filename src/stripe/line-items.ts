@@ -2,8 +2,8 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Database } from '../database/engine/database.js';
 import { sessionsWithoutItems } from '../database/sessions/line-items.js';
 import { loggable } from '../errors.js';
-import type { Ingested, OnBareCompletion } from './ingest.js';
-import { unlessAborted } from './reading.js';
+import { rejectOnAbort } from './calls.js';
+import type { IngestResult, OnMissingLineItems } from './ingest.js';
 import type { Refresh } from './refresh.js';
 
 /**
@@ -29,7 +29,7 @@ interface Options {
   readonly refresh: Refresh;
   readonly log: FastifyBaseLogger;
   /** Called after each try. */
-  readonly onTry: (outcome: Ingested['outcome'] | 'failed') => void;
+  readonly onTry: (outcome: IngestResult['outcome'] | 'failed') => void;
 }
 
 interface Waiting {
@@ -51,7 +51,7 @@ export function createLineItems({ database, refresh, log, onTry }: Options) {
 
   async function fetchOne({ id, account }: Waiting): Promise<void> {
     try {
-      const { outcome } = await unlessAborted(refresh(id, account), signal);
+      const { outcome } = await rejectOnAbort(refresh(id, account), signal);
       onTry(outcome);
     } catch (error) {
       if (signal.aborted) return;
@@ -81,13 +81,13 @@ export function createLineItems({ database, refresh, log, onTry }: Options) {
   }
 
   /** Asks for a session once a snapshot of it is newer than its event. Clocks may differ, so the wait is bounded. */
-  const onBareCompletion: OnBareCompletion = ({ id, second, account }) => {
+  const onMissingLineItems: OnMissingLineItems = ({ id, second, account }) => {
     const delay = (second + settling) * 1000 - Date.now();
     enqueue({ id, account }, Math.min(Math.max(delay, 0), 2 * settling * 1000));
   };
 
   return {
-    onBareCompletion,
+    onMissingLineItems,
 
     /**
      * Asks again for the sessions whose event reached one of the ages since the pass before. The first pass asks for all

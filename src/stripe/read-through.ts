@@ -5,9 +5,9 @@ import type { RawPage, RawSession, StripeReadStore } from '../database/sessions/
 import { loggable, Problem } from '../errors.js';
 import { asStripeError, missingSession, StripeError } from '../model/stripe-errors.js';
 import { hasLineItems, type StripeListQuery, type StripeView } from '../model/stripe-reads.js';
-import { type Absences, rememberAbsences } from './absences.js';
 import { modeOf } from './client.js';
 import type { FindAtStripe } from './find.js';
+import { createNegativeCache, type NegativeCache } from './negative-cache.js';
 import type { Refresh } from './refresh.js';
 
 /**
@@ -40,7 +40,7 @@ export type ReadThrough = ReturnType<typeof createReadThrough>;
 
 export function createReadThrough({ config, reads, refresh, findAtStripe, log }: ReadThroughOptions) {
   const setting = config.STRIPE_READ_THROUGH ?? (config.STRIPE_API_KEYS.length > 0 ? 'open' : 'off');
-  const absences: Absences = rememberAbsences();
+  const absent: NegativeCache = createNegativeCache();
 
   /** Whether a stored session answers the request as it is. */
   function suffices(stored: RawSession, withLineItems: boolean): boolean {
@@ -79,12 +79,12 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
     if (stored && suffices(stored, withLineItems)) return { session: stored, source: 'stored' };
     const key = `${id} ${view.account ?? ''}`;
     // The second look is for a read that found the absence while this one waited for the database.
-    const isGone = !stored && (absences.has(key) || (await reads.isDeleted(id)) || absences.has(key));
+    const isGone = !stored && (absent.has(key) || (await reads.isDeleted(id)) || absent.has(key));
     if (setting === 'off' || isGone) return { session: withoutStripe(id, stored, withLineItems), source: 'stored' };
     const result = await fetched(id, view.account, withLineItems).catch(problemOf);
     if (result instanceof Problem) {
       const { code } = result;
-      if (code === 'session-not-found') absences.add(key);
+      if (code === 'session-not-found') absent.add(key);
       const isSilent = code === 'stripe-unavailable';
       if (isSilent && !(stored && (!withLineItems || hasLineItems(stored.document)))) throw asStripeError(result);
       if (!isSilent && code !== 'session-not-found' && code !== 'stripe-not-configured') throw asStripeError(result);
@@ -117,12 +117,12 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
     if (query.cursor || (payment_intent === undefined && subscription === undefined)) return empty;
     const wanted = { ...(payment_intent && { payment_intent }), ...(subscription && { subscription }) };
     const key = `${JSON.stringify(wanted)} ${view.livemode} ${view.account ?? ''}`;
-    if (absences.has(key)) return empty;
+    if (absent.has(key)) return empty;
     const problem = await findAtStripe(wanted, view).catch(problemOf);
     // Stripe is not needed for what the mirror has. The key of another mode may have found the session.
     if (problem) log.warn({ err: loggable(problem.cause ?? problem) }, unanswered);
     const page = await reads.list(view, query);
-    if (!problem && page.results === '') absences.add(key);
+    if (!problem && page.results === '') absent.add(key);
     return page;
   }
 

@@ -4,11 +4,11 @@ import { changeStore } from '../database/changes.js';
 import type { Database } from '../database/engine/database.js';
 import { removeOldEvents } from '../database/retention.js';
 import { loggable } from '../errors.js';
+import { accountToRead } from './calls.js';
 import { catchUp } from './catch-up.js';
 import type { StripeClient } from './client.js';
 import type { Ingest } from './ingest.js';
 import type { LineItems } from './line-items.js';
-import { accountToRead } from './reading.js';
 
 /** What the service does by itself, beside answering requests. */
 

@@ -69,7 +69,7 @@ export function translate(object: unknown, origin: Origin, text?: string): Trans
       status: textOrNull(raw.status),
       paymentStatus: textOrNull(raw.payment_status),
       apiVersion: origin.apiVersion ?? null,
-      stamp: { progress: progressOf(raw, origin.type), second: origin.second, eventId: origin.eventId },
+      stamp: { progress: checkoutProgress(raw, origin.type), second: origin.second, eventId: origin.eventId },
     },
     projections,
   };
@@ -148,7 +148,7 @@ const defaults = {
 } as unknown as SessionWrite;
 
 /** Stripe's states never go back, so this orders them before their time does. */
-function progressOf({ status, payment_status }: RawSession, type: string | undefined): Stamp['progress'] {
+function checkoutProgress({ status, payment_status }: RawSession, type: string | undefined): Stamp['progress'] {
   const isPaid = payment_status === 'paid' || payment_status === 'no_payment_required';
   if (status === 'open') return 0;
   if (status === 'expired') return 2;

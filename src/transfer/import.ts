@@ -1,5 +1,5 @@
 import { databaseProblem } from '../database/engine/sqlstate.js';
-import type { Ingest, Ingested } from '../stripe/ingest.js';
+import type { Ingest, IngestResult } from '../stripe/ingest.js';
 import type { Element } from './ndjson.js';
 import type { Item } from './records.js';
 import type { RowResult, TransferStore } from './store.js';
@@ -219,7 +219,7 @@ function sessionResult(
   return { fault: `has the djstripe_id ${djstripeId}, which ${holder} has here${why}` };
 }
 
-const counted: Readonly<Record<Ingested['outcome'], Counted>> = {
+const counted: Readonly<Record<IngestResult['outcome'], Counted>> = {
   applied: 'applied',
   stale: 'unchanged',
   duplicate: 'unchanged',

@@ -181,7 +181,7 @@ describe('the schedule', () => {
   test('once stopped begins nothing more', async () => {
     const one = fetcher();
     one.stop();
-    one.onBareCompletion({ id: 'cs_test_stopped', second: 1 });
+    one.onMissingLineItems({ id: 'cs_test_stopped', second: 1 });
     await setTimeout(20);
     expect(one.ids).toEqual([]);
   });

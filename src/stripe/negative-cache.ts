@@ -1,5 +1,5 @@
 /** Remembers for a while what Stripe does not have, so that a client that asks again and again does not ask Stripe. */
-export interface Absences {
+export interface NegativeCache {
   has(key: string): boolean;
   add(key: string): void;
 }
@@ -9,7 +9,7 @@ const lifetime = 30_000;
 /** Keys at most; the oldest give way. */
 const maxKeys = 10_000;
 
-export function rememberAbsences(now: () => number = Date.now): Absences {
+export function createNegativeCache(now: () => number = Date.now): NegativeCache {
   const ends = new Map<string, number>();
   return {
     has(key) {

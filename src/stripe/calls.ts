@@ -4,13 +4,13 @@ import { OperatorError } from '../errors.js';
 import { accountOfPath } from '../model/stripe.js';
 import type { StripeClient } from './client.js';
 
-/** What reading from Stripe's API has in common: patience, pages, where a run left off. */
+/** What context from Stripe's API has in common: patience, pages, where a run left off. */
 
 /** How many of a list Stripe gives at most in one page. */
 export const pageSize = 100;
 
 /** Whose side of Stripe is read, and with how much patience. */
-export interface Reading {
+export interface CallContext {
   readonly client: StripeClient;
   /** The connected account, or the path to it; the key's own when undefined. */
   readonly account?: string | undefined;
@@ -19,7 +19,7 @@ export interface Reading {
   /** Ends the run: waiting at once, work after the step that it is in. */
   readonly signal?: AbortSignal;
   /** Called before each repetition, with the failure and the milliseconds until the next call. */
-  readonly onWait?: (error: Error, pause: number) => void;
+  readonly onRetry?: (error: Error, pause: number) => void;
 }
 
 const baseDelay = 500;
@@ -30,17 +30,17 @@ const maxDelay = 32_000;
  * retries leave out 429 and never look at `Retry-After` (stripe-node 23.1, `RequestSender._shouldRetry`).
  */
 export async function callWithRetries<Answer>(
-  { retries, signal, onWait }: Pick<Reading, 'retries' | 'signal' | 'onWait'>,
+  { retries, signal, onRetry }: Pick<CallContext, 'retries' | 'signal' | 'onRetry'>,
   call: () => Promise<Answer>,
 ): Promise<Answer> {
   for (let attempt = 0; ; attempt += 1) {
     signal?.throwIfAborted();
     try {
-      return await unlessAborted(call(), signal);
+      return await rejectOnAbort(call(), signal);
     } catch (error) {
       if (attempt >= retries || !isPassing(error)) throw error;
       const pause = delayAfter(error, attempt);
-      onWait?.(error, pause);
+      onRetry?.(error, pause);
       await setTimeout(pause, undefined, signal ? { signal } : {});
     }
   }
@@ -61,7 +61,7 @@ function delayAfter({ headers }: { headers?: Record<string, string> }, attempt: 
 }
 
 /** Waits for a promise, or rejects as soon as the signal is aborted. */
-export function unlessAborted<Value>(promise: Promise<Value>, signal?: AbortSignal): Promise<Value> {
+export function rejectOnAbort<Value>(promise: Promise<Value>, signal?: AbortSignal): Promise<Value> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
@@ -71,7 +71,7 @@ export function unlessAborted<Value>(promise: Promise<Value>, signal?: AbortSign
 }
 
 /** Returns the SDK's options of a call. {@link callWithRetries} repeats, so the SDK need not. */
-export function callOptions({ client, account }: Reading): Stripe.RequestOptions {
+export function requestOptions({ client, account }: CallContext): Stripe.RequestOptions {
   const connected = accountOfPath(account);
   return {
     maxNetworkRetries: 0,
@@ -82,7 +82,7 @@ export function callOptions({ client, account }: Reading): Stripe.RequestOptions
 }
 
 /** The fault of an organization's key without an account. */
-export const accountNeeded = "The Stripe key is an organization's, which reads no account of its own";
+export const accountNeededMessage = "The Stripe key is an organization's, which reads no account of its own";
 
 /**
  * Returns the account that a run with a key reads.
@@ -94,21 +94,21 @@ export const accountNeeded = "The Stripe key is an organization's, which reads n
 export function accountToRead({ isOrganization }: StripeClient, given?: string, own?: string): string | undefined {
   const account = given ?? (isOrganization ? own : undefined);
   if (account !== undefined || !isOrganization) return account;
-  throw new OperatorError(`${accountNeeded}: name one with --account, or set STRIPE_ACCOUNT_ID.`);
+  throw new OperatorError(`${accountNeededMessage}: name one with --account, or set STRIPE_ACCOUNT_ID.`);
 }
 
 /** A session as Stripe's JSON has it, with all its line items: the expansion ends after ten. */
-export async function completeSession(reading: Reading, session: Stripe.Checkout.Session): Promise<unknown> {
+export async function withAllLineItems(context: CallContext, session: Stripe.Checkout.Session): Promise<unknown> {
   const items = session.line_items;
   if (!items?.has_more) return asJson(session);
   const data = [...items.data];
   for (let more = true; more; ) {
     const after = data.at(-1)?.id;
-    const page = await callWithRetries(reading, () =>
-      reading.client.stripe.checkout.sessions.listLineItems(
+    const page = await callWithRetries(context, () =>
+      context.client.stripe.checkout.sessions.listLineItems(
         session.id,
         { limit: pageSize, ...(after !== undefined && { starting_after: after }) },
-        callOptions(reading),
+        requestOptions(context),
       ),
     );
     data.push(...page.data);
