@@ -8,10 +8,10 @@ import { databaseProblem } from '../database/engine/sqlstate.js';
 import { mirrorStore } from '../database/sessions/mirror.js';
 import { OperatorError } from '../errors.js';
 import { createIngest } from '../stripe/ingest.js';
-import { type DjstripeNotes, type DjstripeOptions, djstripeElements, newNotes } from '../transfer/djstripe.js';
+import { type DjstripeCounts, type DjstripeOptions, djstripeEntries, newDjstripeCounts } from '../transfer/djstripe.js';
 import { djstripeRows, NotDjstripe } from '../transfer/djstripe-tables.js';
-import { type ImportTotals, importElements, newTotals } from '../transfer/import.js';
-import { type Element, elementsOf } from '../transfer/ndjson.js';
+import { type ImportTotals, importEntries, newTotals } from '../transfer/import.js';
+import { type ImportEntry, readEntries } from '../transfer/ndjson.js';
 import { restoringMirror } from '../transfer/restore.js';
 import { transferStore } from '../transfer/store.js';
 import { type Context, runCommand, UsageError } from './command.js';
@@ -65,13 +65,13 @@ await runCommand({ help, options, allowPositionals: true }, async (context) => {
     throw new UsageError('Name one file, or - for the standard input, or --from-djstripe.\nSee --help.');
   }
   return url === undefined
-    ? run(context, (djstripe) => fileElements(positionals[0] as string, djstripe))
+    ? run(context, (djstripe) => fileEntries(positionals[0] as string, djstripe))
     : fromDjstripe(context, openDjstripe(context, url));
 });
 
-async function* fileElements(name: string, djstripe: DjstripeOptions): AsyncGenerator<Element> {
+async function* fileEntries(name: string, djstripe: DjstripeOptions): AsyncGenerator<ImportEntry> {
   if (name === '-') {
-    yield* elementsOf(process.stdin, 'either', djstripe);
+    yield* readEntries(process.stdin, 'either', djstripe);
     return;
   }
   const file = createReadStream(name);
@@ -81,7 +81,7 @@ async function* fileElements(name: string, djstripe: DjstripeOptions): AsyncGene
   } catch (error) {
     throw new UsageError(`The file cannot be read: ${(error as Error).message}`);
   }
-  yield* elementsOf(file, /\.json(\.gz)?$/i.test(name) ? 'document' : 'lines', djstripe);
+  yield* readEntries(file, /\.json(\.gz)?$/i.test(name) ? 'document' : 'lines', djstripe);
 }
 
 function openDjstripe({ config }: ImportContext, url: string): Database {
@@ -108,7 +108,7 @@ async function* rowsOf(source: Database): ReturnType<typeof djstripeRows> {
 
 async function fromDjstripe(context: ImportContext, source: Database): Promise<number> {
   try {
-    return await run(context, (djstripe) => djstripeElements(rowsOf(source), djstripe));
+    return await run(context, (djstripe) => djstripeEntries(rowsOf(source), djstripe));
   } catch (error) {
     if (error instanceof NotDjstripe) throw new UsageError(`${source.description}: ${error.message}`);
     throw error;
@@ -119,16 +119,16 @@ async function fromDjstripe(context: ImportContext, source: Database): Promise<n
 
 async function run(
   { config, database, log, values, progress }: ImportContext,
-  elements: (djstripe: DjstripeOptions) => AsyncIterable<Element>,
+  entries: (djstripe: DjstripeOptions) => AsyncIterable<ImportEntry>,
 ): Promise<number> {
   const totals = newTotals();
-  const notes = { ...newNotes(), renumbered: 0 };
+  const counts = { ...newDjstripeCounts(), renumbered: 0 };
   const imported = asImport(database);
   const { STRIPE_LIVEMODE, STRIPE_ACCOUNT_ID } = config;
   const { restore = false, 'keep-numbers': keepNumbers = false, account } = values;
   const report = () => {
     progress.finish();
-    process.stdout.write(`${[summary(totals), ...remarks(notes)].join('\n')}\n`);
+    process.stdout.write(`${[summary(totals), ...countLines(counts)].join('\n')}\n`);
   };
   const print = (line: string) => {
     progress.end();
@@ -136,13 +136,13 @@ async function run(
   };
   const djstripe: DjstripeOptions = {
     account: account ?? STRIPE_ACCOUNT_ID,
-    takesIn: (livemode) => STRIPE_LIVEMODE === 'both' || livemode === (STRIPE_LIVEMODE === 'live'),
+    acceptsMode: (livemode) => STRIPE_LIVEMODE === 'both' || livemode === (STRIPE_LIVEMODE === 'live'),
     onProjection: (session, projections) =>
       log.warn({ session, projections }, 'projected what the contract cannot hold'),
-    notes,
+    counts,
   };
   try {
-    await importElements(elements(djstripe), {
+    await importEntries(entries(djstripe), {
       ingest: createIngest(restore ? restoringMirror(imported) : mirrorStore(imported), config, log),
       transfer: transferStore(imported),
       restore,
@@ -151,8 +151,8 @@ async function run(
       totals,
       onFault: (place, fault) => print(`${place}: ${fault}`),
       onRenumbered: (place, { id, djstripeId, number, holder }) => {
-        notes.renumbered += 1;
-        if (notes.renumbered <= maxRenumbered) {
+        counts.renumbered += 1;
+        if (counts.renumbered <= maxRenumbered) {
           print(`${place}: ${id} has the djstripe_id ${number} here, as ${holder} has ${djstripeId}`);
         }
       },
@@ -175,7 +175,12 @@ function rows(count: number): string {
   return count === 1 ? '1 row' : `${count} rows`;
 }
 
-function remarks({ renumbered, edited, withoutPayment, unresolved }: DjstripeNotes & { renumbered: number }): string[] {
+function countLines({
+  renumbered,
+  edited,
+  withoutPayment,
+  unresolved,
+}: DjstripeCounts & { renumbered: number }): string[] {
   return [
     renumbered > 0 && `${rows(renumbered)} got another djstripe_id, as another session has theirs here.`,
     edited > 0 && `${rows(edited)} had columns that were edited in dj-stripe: the columns are kept.`,

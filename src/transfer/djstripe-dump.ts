@@ -1,19 +1,19 @@
-import { type DjstripeOptions, readNoted } from './djstripe.js';
+import { type DjstripeOptions, djstripeItem } from './djstripe.js';
 import type { DjstripeRow } from './djstripe-tables.js';
-import type { Element } from './ndjson.js';
+import type { ImportEntry } from './ndjson.js';
 
 /** Reads dj-stripe's objects as `manage.py dumpdata` of Django writes them. Pure. */
 
 /** An object of a dump. */
-export interface Dumped {
+export interface DumpObject {
   readonly model: string;
   readonly pk: unknown;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
 /** Whether a value is an object of a dump. */
-export function isDumped(value: unknown): value is Dumped {
-  const { model, fields } = (value ?? {}) as Partial<Dumped>;
+export function isDumpObject(value: unknown): value is DumpObject {
+  const { model, fields } = (value ?? {}) as Partial<DumpObject>;
   return typeof model === 'string' && fields !== null && typeof fields === 'object' && !Array.isArray(fields);
 }
 
@@ -30,7 +30,7 @@ const models = new Set(referred.values());
 /** The objects of a dump: sessions are read when all are known, as they may refer to others by number. */
 export class DjstripeDump {
   readonly #options: DjstripeOptions;
-  readonly #sessions: (Dumped & { readonly place: string })[] = [];
+  readonly #sessions: (DumpObject & { readonly place: string })[] = [];
   readonly #others: string[] = [];
   /** Stripe's ids, by model and number. */
   readonly #ids = new Map<string, unknown>();
@@ -39,7 +39,7 @@ export class DjstripeDump {
     this.#options = options;
   }
 
-  add(place: string, { model, pk, fields }: Dumped): void {
+  add(place: string, { model, pk, fields }: DumpObject): void {
     if (model === 'djstripe.session') {
       this.#sessions.push({ place, model, pk, fields });
       return;
@@ -49,14 +49,14 @@ export class DjstripeDump {
   }
 
   /** The sessions; objects of other models are ignored. */
-  *elements(): Generator<Element> {
-    for (const place of this.#others) yield { place, read: { ignored: true } };
+  *entries(): Generator<ImportEntry> {
+    for (const place of this.#others) yield { place, parsed: { ignored: true } };
     for (const { place, pk, fields } of this.#sessions) {
-      yield { place, read: readNoted(this.#rowOf(pk, fields), this.#options) };
+      yield { place, parsed: djstripeItem(this.#rowOf(pk, fields), this.#options) };
     }
   }
 
-  #rowOf(pk: unknown, fields: Dumped['fields']): DjstripeRow {
+  #rowOf(pk: unknown, fields: DumpObject['fields']): DjstripeRow {
     const row: Record<string, unknown> = { ...fields, djstripe_id: pk };
     for (const [name, model] of referred) {
       if (typeof row[name] === 'number') row[name] = this.#ids.get(`${model} ${row[name]}`) ?? row[name];

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { SessionWrite } from '../model/session.js';
 import { type Origin, type Translation, translate } from '../stripe/translate.js';
 import type { DjstripeRow } from './djstripe-tables.js';
-import type { Element } from './ndjson.js';
-import { keptRow, type ParsedItem } from './records.js';
+import type { ImportEntry } from './ndjson.js';
+import { type ParsedItem, sessionItem } from './records.js';
 
 /** From dj-stripe's rows to what an import takes in. Pure. */
 
@@ -21,7 +21,7 @@ export const paymentColumns = [
 ];
 
 /** What the rows had beside the sessions themselves, over all that were read. */
-export interface DjstripeNotes {
+export interface DjstripeCounts {
   /** Rows with a column that differs from the Stripe object in the same row. */
   edited: number;
   /** Rows without anything of Stripe's object beside the contract's columns. */
@@ -30,7 +30,7 @@ export interface DjstripeNotes {
   unresolved: number;
 }
 
-export const newNotes = (): DjstripeNotes => ({ edited: 0, withoutPayment: 0, unresolved: 0 });
+export const newDjstripeCounts = (): DjstripeCounts => ({ edited: 0, withoutPayment: 0, unresolved: 0 });
 
 /** The columns as Stripe's object has them: what dj-stripe wrote as "" is null there, and `created` is in epoch seconds. */
 function asStripeObject(row: DjstripeRow): Fields {
@@ -70,8 +70,8 @@ function isEdited(columns: Partial<SessionWrite>, sent: SessionWrite): boolean {
   return Object.entries(columns).some(([name, value]) => !isDeepStrictEqual(value, sent[name as keyof SessionWrite]));
 }
 
-interface ReadRow {
-  readonly read: ParsedItem;
+interface ParsedRow {
+  readonly parsed: ParsedItem;
   readonly projections: Translation['projections'];
   readonly isEdited?: boolean;
   readonly hasPayment?: boolean;
@@ -82,16 +82,16 @@ interface ReadRow {
  * `stripe_data` beside its columns, of which few are left from 2.10. A column stands for itself, as the shop may have
  * changed it; Stripe's object fills in what has no column.
  *
- * @param isQueried whether PostgreSQL wrote the text of the object, without `client_secret`: it is stored as it is.
+ * @param isFromDatabase whether PostgreSQL wrote the text of the object, without `client_secret`: it is stored as it is.
  */
-export function readDjstripeRow(row: DjstripeRow, defaultAccount?: string, isQueried = false): ReadRow {
+export function parseDjstripeRow(row: DjstripeRow, defaultAccount?: string, isFromDatabase = false): ParsedRow {
   let columns: Fields;
   let sent: ReturnType<typeof sentObjectOf>;
   try {
     columns = asStripeObject(row);
     sent = sentObjectOf(row);
   } catch {
-    return { read: { fault: 'has a column whose text is not JSON' }, projections: [] };
+    return { parsed: { fault: 'has a column whose text is not JSON' }, projections: [] };
   }
   const { djstripe_owner_account: account } = columns;
   const origin: Origin = {
@@ -102,10 +102,10 @@ export function readDjstripeRow(row: DjstripeRow, defaultAccount?: string, isQue
   // Display items of its own stand before the line items that would fill them.
   const { line_items, ...others } = columns;
   const own = translate(columns.display_items ? others : columns, origin);
-  if (!own) return { read: { fault: 'has no id that a session can have' }, projections: [] };
+  if (!own) return { parsed: { fault: 'has no id that a session can have' }, projections: [] };
   const made = sent ? undefined : objectOfColumns(columns);
   const object = sent?.object ?? made;
-  const stripe = object && translate(object, origin, isQueried ? sent?.json : undefined);
+  const stripe = object && translate(object, origin, isFromDatabase ? sent?.json : undefined);
   const base: SessionWrite = { ...(stripe ?? own).state.defaults, ...stripe?.state.carried };
   const session: SessionWrite = {
     ...base,
@@ -116,7 +116,7 @@ export function readDjstripeRow(row: DjstripeRow, defaultAccount?: string, isQue
   const { djstripe_created, djstripe_updated } = row;
   const kept = { djstripe_id: Number(row.djstripe_id), djstripe_created, djstripe_updated };
   return {
-    read: keptRow(session, kept, stripe?.state ?? { ...own.state, raw: null }),
+    parsed: sessionItem(session, kept, stripe?.state ?? { ...own.state, raw: null }),
     projections: (stripe ?? own).projections,
     isEdited: sent !== undefined && isEdited(own.state.carried, base),
     hasPayment: stripe !== undefined,
@@ -127,31 +127,31 @@ export interface DjstripeOptions {
   /** The owner of what has none. */
   readonly account?: string | undefined;
   /** Whether sessions of a mode are taken in; dj-stripe has both in one table. */
-  readonly takesIn: (livemode: boolean) => boolean;
+  readonly acceptsMode: (livemode: boolean) => boolean;
   /** Told of what the contract cannot hold. */
   readonly onProjection: (id: string, projections: Translation['projections']) => void;
-  readonly notes: DjstripeNotes;
+  readonly counts: DjstripeCounts;
 }
 
-/** Reads a row as an import takes it in, and notes what it had beside the session. */
-export function readNoted(
+/** Reads a row as an import takes it in, and counts what it had beside the session. */
+export function djstripeItem(
   given: DjstripeRow,
-  { account, takesIn, onProjection, notes }: DjstripeOptions,
-  isQueried = false,
+  { account, acceptsMode, onProjection, counts }: DjstripeOptions,
+  isFromDatabase = false,
 ): ParsedItem {
-  if (typeof given.livemode === 'boolean' && !takesIn(given.livemode)) return { ignored: true };
+  if (typeof given.livemode === 'boolean' && !acceptsMode(given.livemode)) return { ignored: true };
   // A number says nothing to Stripe: where its object has the id, that stands.
   const unresolved = references.filter((name) => typeof given[name] === 'number');
-  notes.unresolved += unresolved.length;
+  counts.unresolved += unresolved.length;
   const row =
     unresolved.length === 0
       ? given
       : (Object.fromEntries(Object.entries(given).filter(([name]) => !unresolved.includes(name))) as DjstripeRow);
-  const { read, projections, isEdited = false, hasPayment = true } = readDjstripeRow(row, account, isQueried);
+  const { parsed, projections, isEdited = false, hasPayment = true } = parseDjstripeRow(row, account, isFromDatabase);
   if (projections.length > 0) onProjection(String(row.id), projections);
-  if (isEdited) notes.edited += 1;
-  if (!hasPayment) notes.withoutPayment += 1;
-  return read;
+  if (isEdited) counts.edited += 1;
+  if (!hasPayment) counts.withoutPayment += 1;
+  return parsed;
 }
 
 const references = ['customer', 'payment_intent', 'setup_intent', 'subscription', 'djstripe_owner_account'];
@@ -170,9 +170,10 @@ export function isDjstripeRow(value: Readonly<Record<string, unknown>>): value i
 }
 
 /** The elements of an import from the rows of dj-stripe's table. */
-export async function* djstripeElements(
+export async function* djstripeEntries(
   rows: AsyncIterable<DjstripeRow>,
   options: DjstripeOptions,
-): AsyncGenerator<Element> {
-  for await (const row of rows) yield { place: `djstripe_id ${row.djstripe_id}`, read: readNoted(row, options, true) };
+): AsyncGenerator<ImportEntry> {
+  for await (const row of rows)
+    yield { place: `djstripe_id ${row.djstripe_id}`, parsed: djstripeItem(row, options, true) };
 }

@@ -68,31 +68,31 @@ export const importSessionsSql = `WITH input AS MATERIALIZED (
   ), holders AS MATERIALIZED (
     SELECT r.id, min(o.id) AS holder FROM input AS r JOIN checkout_session AS o ON o.djstripe_id = r.djstripe_id
     WHERE o.id <> r.id AND o.version <> 0 GROUP BY r.id
-  ), fates AS MATERIALIZED (
+  ), actions AS MATERIALIZED (
     SELECT r.id, r.position, h.holder, s.is_deleted, CASE
       WHEN s.is_deleted AND NOT $2::boolean THEN 'deleted'
       WHEN NOT s.is_deleted AND NOT s.is_older THEN 'unchanged'
-      WHEN h.holder IS NOT NULL AND (r.version IS NOT NULL OR NOT $3::boolean) THEN 'taken'
+      WHEN h.holder IS NOT NULL AND (r.version IS NOT NULL OR NOT $3::boolean) THEN 'conflict'
       WHEN s.id IS NULL OR s.is_deleted THEN 'insert'
       ELSE 'update'
-    END AS fate
+    END AS action
     FROM input AS r LEFT JOIN stored AS s ON s.id = r.id LEFT JOIN holders AS h ON h.id = r.id
   ), updated AS (
     UPDATE checkout_session AS s SET ${assignments(replaced)}, version = greatest(s.version + 1, r.version)
-    FROM input AS r JOIN fates AS f ON f.id = r.id AND f.fate = 'update'
+    FROM input AS r JOIN actions AS f ON f.id = r.id AND f.action = 'update'
     WHERE s.id = r.id RETURNING s.id, s.djstripe_id
   ), inserted AS (
     INSERT INTO checkout_session AS s (${quotedNames(liveSessionTypes).join(', ')})
     SELECT ${storedNames.map((name) => inserted[name] ?? `r."${name}"`).join(', ')}
-    FROM input AS r JOIN fates AS f ON f.id = r.id AND f.fate = 'insert' ORDER BY r.position
+    FROM input AS r JOIN actions AS f ON f.id = r.id AND f.action = 'insert' ORDER BY r.position
     ON CONFLICT (id) DO UPDATE SET
       ${assignments([...storedNames.filter((name) => name !== 'id').map((name) => [name, `excluded."${name}"`] as const), ['deleted_at', 'NULL']])}
     WHERE s.version = 0 RETURNING s.id, s.djstripe_id
   ), forgotten AS (
-    DELETE FROM stripe_event AS e USING fates AS f WHERE e.session_id = f.id AND f.fate = 'insert' AND f.is_deleted
+    DELETE FROM stripe_event AS e USING actions AS f WHERE e.session_id = f.id AND f.action = 'insert' AND f.is_deleted
   ), written AS (
     SELECT id, djstripe_id FROM updated UNION ALL SELECT id, djstripe_id FROM inserted
   )
-  SELECT CASE WHEN f.fate IN ('insert', 'update') THEN 'applied' ELSE f.fate END AS outcome, f.holder,
+  SELECT CASE WHEN f.action IN ('insert', 'update') THEN 'applied' ELSE f.action END AS outcome, f.holder,
     CASE WHEN f.holder IS NOT NULL THEN w.djstripe_id::text END AS number
-  FROM fates AS f LEFT JOIN written AS w ON w.id = f.id ORDER BY f.position`;
+  FROM actions AS f LEFT JOIN written AS w ON w.id = f.id ORDER BY f.position`;

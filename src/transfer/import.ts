@@ -1,7 +1,7 @@
 import { databaseProblem } from '../database/engine/sqlstate.js';
 import type { Ingest, IngestResult } from '../stripe/ingest.js';
-import type { Element } from './ndjson.js';
-import type { Item } from './records.js';
+import type { ImportEntry } from './ndjson.js';
+import type { ImportItem } from './records.js';
 import type { RowResult, TransferStore } from './store.js';
 
 /** What became of all that was read. The others add up to `read`. */
@@ -46,11 +46,11 @@ export interface Renumbered {
 
 interface Placed {
   readonly place: string;
-  readonly item: Item;
+  readonly item: ImportItem;
 }
 
 type Counted = Exclude<keyof ImportTotals, 'read' | 'bad'>;
-type Result = Counted | { readonly fault: string } | 'taken';
+type Result = Counted | { readonly fault: string } | 'conflict';
 
 const groupSize = 500;
 
@@ -70,17 +70,17 @@ export function newTotals(): ImportTotals {
  *
  * @throws when the database is not there any more.
  */
-export async function importElements(elements: AsyncIterable<Element>, options: ImportOptions): Promise<void> {
+export async function importEntries(entries: AsyncIterable<ImportEntry>, options: ImportOptions): Promise<void> {
   const { totals } = options;
   const waiting: Placed[] = [];
   const groups = grouped((group) => writeGroup(group, options, waiting));
-  for await (const { place, read } of elements) {
+  for await (const { place, parsed } of entries) {
     totals.read += 1;
-    if ('fault' in read || 'ignored' in read) {
-      settle('fault' in read ? read : 'ignored', place, options);
+    if ('fault' in parsed || 'ignored' in parsed) {
+      settle('fault' in parsed ? parsed : 'ignored', place, options);
       continue;
     }
-    await groups.add({ place, item: read });
+    await groups.add({ place, item: parsed });
     if (waiting.length >= maxWaiting) await renumber(waiting.splice(0), options);
   }
   await groups.end();
@@ -129,7 +129,11 @@ function grouped(write: (group: readonly Placed[]) => Promise<void>) {
   };
 }
 
-function settle(result: Exclude<Result, 'taken'>, place: string, { totals, onFault, onProgress }: ImportOptions): void {
+function settle(
+  result: Exclude<Result, 'conflict'>,
+  place: string,
+  { totals, onFault, onProgress }: ImportOptions,
+): void {
   if (typeof result === 'string') {
     totals[result] += 1;
   } else {
@@ -159,7 +163,7 @@ async function writeGroup(group: readonly Placed[], options: ImportOptions, wait
   }
   for (const [index, placed] of group.entries()) {
     const result = results[index] as Result;
-    if (result === 'taken') waiting?.push(placed);
+    if (result === 'conflict') waiting?.push(placed);
     else settle(result, placed.place, options);
   }
 }
@@ -201,7 +205,7 @@ async function write(group: readonly Placed[], options: ImportOptions, renumber:
   }
 }
 
-const rowsOf = (items: readonly Item[]) => items.flatMap((item) => ('json' in item ? [item] : []));
+const rowsOf = (items: readonly ImportItem[]) => items.flatMap((item) => ('json' in item ? [item] : []));
 
 function sessionResult(
   { place, item }: Placed,
@@ -213,8 +217,8 @@ function sessionResult(
   if (outcome === 'applied' && holder && number) {
     onRenumbered?.(place, { id: item.key, djstripeId, number, holder });
   }
-  if (outcome !== 'taken') return outcome;
-  if (!item.isExact && !keepNumbers) return 'taken';
+  if (outcome !== 'conflict') return outcome;
+  if (!item.isExact && !keepNumbers) return 'conflict';
   const why = item.isExact ? ': a full export is restored exactly, into a database without other sessions' : '';
   return { fault: `has the djstripe_id ${djstripeId}, which ${holder} has here${why}` };
 }

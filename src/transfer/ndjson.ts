@@ -1,17 +1,17 @@
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { OperatorError } from '../errors.js';
-import { type DjstripeOptions, isDjstripeRow, readNoted } from './djstripe.js';
-import { DjstripeDump, isDumped } from './djstripe-dump.js';
-import { type ParsedItem, readItem } from './records.js';
+import { type DjstripeOptions, djstripeItem, isDjstripeRow } from './djstripe.js';
+import { DjstripeDump, isDumpObject } from './djstripe-dump.js';
+import { type ParsedItem, parseItem } from './records.js';
 
 /** Reads the elements of a file: NDJSON line by line, a JSON document whole. */
 
 /** A line or an element, and where it stands. */
-export interface Element {
+export interface ImportEntry {
   /** For people: `line 7`. */
   readonly place: string;
-  readonly read: ParsedItem;
+  readonly parsed: ParsedItem;
 }
 
 /**
@@ -26,27 +26,27 @@ export type FileShape = 'lines' | 'document' | 'either';
  *
  * @throws OperatorError when the file is not JSON at all.
  */
-export async function* elementsOf(
+export async function* readEntries(
   input: Readable,
   shape: FileShape,
   djstripe: DjstripeOptions,
-): AsyncGenerator<Element> {
+): AsyncGenerator<ImportEntry> {
   const dump = new DjstripeDump(djstripe);
   for await (const { place, value, json } of valuesOf(input, shape)) {
-    if (value === undefined) yield { place, read: { fault: 'is not JSON' } };
-    else if (isDumped(value)) dump.add(place, value);
-    else yield { place, read: readElement(value, json, djstripe) };
+    if (value === undefined) yield { place, parsed: { fault: 'is not JSON' } };
+    else if (isDumpObject(value)) dump.add(place, value);
+    else yield { place, parsed: parseValue(value, json, djstripe) };
   }
-  yield* dump.elements();
+  yield* dump.entries();
 }
 
-function readElement(value: unknown, json: string | undefined, djstripe: DjstripeOptions): ParsedItem {
+function parseValue(value: unknown, json: string | undefined, djstripe: DjstripeOptions): ParsedItem {
   if (isRecord(value)) {
     // The envelope of Amazon EventBridge.
-    if (Object.hasOwn(value, 'detail-type') && isRecord(value.detail)) return readItem(value.detail);
-    if (isDjstripeRow(value)) return readNoted(value, djstripe);
+    if (Object.hasOwn(value, 'detail-type') && isRecord(value.detail)) return parseItem(value.detail);
+    if (isDjstripeRow(value)) return djstripeItem(value, djstripe);
   }
-  return readItem(value, json);
+  return parseItem(value, json);
 }
 
 interface Placed {

@@ -11,7 +11,7 @@ import { type EventBody, parseEvent } from '../stripe/ingest.js';
 /** Reads what a line or an element of an import is. Pure. */
 
 /** One thing to take in. Two of the same key must not be written together, nor two of the same djstripe_id. */
-export type Item = (
+export type ImportItem = (
   | { readonly kind: 'object'; readonly object: Readonly<Record<string, unknown>> }
   | { readonly kind: 'delivery'; readonly body: EventBody }
   | { readonly kind: 'session'; readonly json: string; readonly raw?: string | undefined }
@@ -25,7 +25,7 @@ export type Item = (
 };
 
 /** An item, or why there is none: it is at fault, or of the mode that is not taken in. */
-export type ParsedItem = Item | { readonly fault: string } | { readonly ignored: true };
+export type ParsedItem = ImportItem | { readonly fault: string } | { readonly ignored: true };
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -95,15 +95,15 @@ function secondOf(timestamp: string): number {
  *
  * @param json its text, where there is one: what is restored exactly is not rewritten.
  */
-export function readItem(value: unknown, json?: string): ParsedItem {
+export function parseItem(value: unknown, json?: string): ParsedItem {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return { fault: 'is not a JSON object' };
   const fields = value as JsonObject;
-  if (Object.hasOwn(fields, 'object')) return readStripe(fields);
-  if (Object.hasOwn(fields, 'kind')) return readWhole(fields, json ?? JSON.stringify(fields));
-  return readRow(fields);
+  if (Object.hasOwn(fields, 'object')) return parseStripeObject(fields);
+  if (Object.hasOwn(fields, 'kind')) return parseExportLine(fields, json ?? JSON.stringify(fields));
+  return parseContractRow(fields);
 }
 
-function readStripe(fields: JsonObject): ParsedItem {
+function parseStripeObject(fields: JsonObject): ParsedItem {
   const { object, id } = fields;
   if (object === 'event') {
     const parsed = parseEvent(fields);
@@ -119,7 +119,7 @@ function readStripe(fields: JsonObject): ParsedItem {
 }
 
 /** What a row keeps that requests may not set. */
-export type KeptFields = Readonly<Partial<Record<ReadOnlyColumn, unknown>>>;
+export type ReadOnlyFields = Readonly<Partial<Record<ReadOnlyColumn, unknown>>>;
 
 /** What Stripe said of a row's session: its stamp, and its object where there is one. */
 export type StripeState = Pick<SessionState, 'status' | 'paymentStatus' | 'stamp'> & { readonly raw: string | null };
@@ -128,14 +128,14 @@ export type StripeState = Pick<SessionState, 'status' | 'paymentStatus' | 'stamp
  * Reads a row in the contract's shape by the rules of a PUT, but for the empty enums that dj-stripe writes. It is
  * stamped with its djstripe_updated, so that what Stripe sent before does not go over it.
  */
-export function readRow(fields: JsonObject): ParsedItem {
+export function parseContractRow(fields: JsonObject): ParsedItem {
   const parsed = parseSession(withoutEmptyEnums(fields));
   const { djstripe_id = null, djstripe_created = null, djstripe_updated = null } = fields;
   const kept = { djstripe_id, djstripe_created, djstripe_updated };
   if (parsed.faults) return faultOf([...parsed.faults, ...checks.kept(kept)]);
   const second = secondOf(String(djstripe_updated));
   const stamp = { progress: 0, second, eventId: '' } as const;
-  return keptRow(parsed.value, kept, Number.isNaN(second) ? undefined : { ...noState, stamp });
+  return sessionItem(parsed.value, kept, Number.isNaN(second) ? undefined : { ...noState, stamp });
 }
 
 const noState = { raw: null, status: null, paymentStatus: null };
@@ -149,7 +149,7 @@ function withoutEmptyEnums(fields: JsonObject): JsonObject {
 }
 
 /** A row whose values are the contract's, with the number and the times that it keeps. */
-export function keptRow(row: SessionWrite, kept: KeptFields, stripe?: StripeState): ParsedItem {
+export function sessionItem(row: SessionWrite, kept: ReadOnlyFields, stripe?: StripeState): ParsedItem {
   const faults = checks.kept(kept);
   if (faults.length > 0) return faultOf(faults);
   const { djstripe_id, djstripe_created, djstripe_updated } = kept;
@@ -178,11 +178,11 @@ function timestampOrNull(value: unknown): string | null {
 }
 
 /** Reads a line of a full export, which is restored as it stands. */
-function readWhole(fields: JsonObject, json: string): ParsedItem {
+function parseExportLine(fields: JsonObject, json: string): ParsedItem {
   const { kind, ...rest } = fields;
   switch (kind) {
     case 'session':
-      return readWholeSession(rest, json);
+      return parseExportedSession(rest, json);
     case 'tombstone':
       return checked(checks.tombstone(fields), { kind, key: String(rest.id), json });
     case 'event':
@@ -198,7 +198,7 @@ function readWhole(fields: JsonObject, json: string): ParsedItem {
 
 const kept = new Set([...Object.keys(privateTypes), ...columns.filter((column) => column.readOnly).map((c) => c.name)]);
 
-function readWholeSession(fields: JsonObject, json: string): ParsedItem {
+function parseExportedSession(fields: JsonObject, json: string): ParsedItem {
   const published = Object.fromEntries(Object.entries(fields).filter(([name]) => !kept.has(name)));
   const faults = [...(parseSession(published).faults ?? []), ...checks.session(fields)];
   return checked(faults, {
@@ -210,6 +210,6 @@ function readWholeSession(fields: JsonObject, json: string): ParsedItem {
   });
 }
 
-function checked(faults: readonly Fault[], item: Item): ParsedItem {
+function checked(faults: readonly Fault[], item: ImportItem): ParsedItem {
   return faults.length > 0 ? faultOf(faults) : item;
 }

@@ -18,7 +18,7 @@ export interface ImportedRow {
  * What became of a row: written; here already, or newer here; of a session that was deleted here; not written
  * because another session has its djstripe_id.
  */
-export type RowOutcome = 'applied' | 'unchanged' | 'deleted' | 'taken';
+export type RowOutcome = 'applied' | 'unchanged' | 'deleted' | 'conflict';
 
 export interface RowResult {
   readonly outcome: RowOutcome;

@@ -1,9 +1,9 @@
 import { describe, expect, inject, test } from 'vitest';
 import type { Database } from '../../src/database/engine/database.js';
 import { sessionStore } from '../../src/database/sessions/store.js';
-import { djstripeElements, newNotes } from '../../src/transfer/djstripe.js';
+import { djstripeEntries, newDjstripeCounts } from '../../src/transfer/djstripe.js';
 import { djstripeRows, NotDjstripe } from '../../src/transfer/djstripe-tables.js';
-import type { Element } from '../../src/transfer/ndjson.js';
+import type { ImportEntry } from '../../src/transfer/ndjson.js';
 import { type ImportedRow, transferStore } from '../../src/transfer/store.js';
 import { expectSession } from '../support/contract.js';
 import { postgresDatabase, testDatabase } from '../support/database.js';
@@ -149,12 +149,12 @@ describe.each(versions)('$name', async (version) => {
   const source = await testDatabase('empty');
   const target = await testDatabase();
   await build(source, version);
-  const options = { account: undefined, takesIn: () => true, onProjection: () => {}, notes: newNotes() };
+  const options = { account: undefined, acceptsMode: () => true, onProjection: () => {}, counts: newDjstripeCounts() };
 
   test('its rows become sessions, stamped with their djstripe_updated', async () => {
-    const elements: Element[] = [];
-    for await (const element of djstripeElements(djstripeRows(source), options)) elements.push(element);
-    const rows = elements.map(({ read }) => read as { json: string; djstripeId: number });
+    const entries: ImportEntry[] = [];
+    for await (const entry of djstripeEntries(djstripeRows(source), options)) entries.push(entry);
+    const rows = entries.map(({ parsed }) => parsed as { json: string; djstripeId: number });
     const results = await transferStore(target).sessions(rows);
     expect(results.map(({ outcome }) => outcome)).toEqual(['applied', 'applied', 'applied']);
     expectTakenOver(await documents(target), isNew);
@@ -168,10 +168,10 @@ describe.each(versions)('$name', async (version) => {
   });
 
   test('the mode that is not taken in is ignored', async () => {
-    const reads: unknown[] = [];
-    const testOnly = { ...options, takesIn: (livemode: boolean) => !livemode };
-    for await (const { read } of djstripeElements(djstripeRows(source), testOnly)) reads.push(read);
-    expect(reads).toEqual([{ ignored: true }, expect.objectContaining({ djstripeId: 41 }), expect.anything()]);
+    const results: unknown[] = [];
+    const testOnly = { ...options, acceptsMode: (livemode: boolean) => !livemode };
+    for await (const { parsed } of djstripeEntries(djstripeRows(source), testOnly)) results.push(parsed);
+    expect(results).toEqual([{ ignored: true }, expect.objectContaining({ djstripeId: 41 }), expect.anything()]);
   });
 });
 
@@ -191,10 +191,10 @@ async function importOne(columns: string, row: Record<string, unknown>) {
     text: `INSERT INTO djstripe_session (${names}) VALUES (${names.map((_, index) => `$${index + 1}`)})`,
     values: Object.values(row),
   });
-  const notes = newNotes();
-  const options = { account: undefined, takesIn: () => true, onProjection: () => {}, notes };
+  const counts = newDjstripeCounts();
+  const options = { account: undefined, acceptsMode: () => true, onProjection: () => {}, counts };
   const rows: ImportedRow[] = [];
-  for await (const { read } of djstripeElements(djstripeRows(source), options)) rows.push(read as ImportedRow);
+  for await (const { parsed } of djstripeEntries(djstripeRows(source), options)) rows.push(parsed as ImportedRow);
   expect(await transferStore(target).sessions(rows)).toMatchObject([{ outcome: 'applied' }]);
   const [stored] = await target.query<{
     document: string;
@@ -210,7 +210,7 @@ async function importOne(columns: string, row: Record<string, unknown>) {
   });
   if (!stored) throw new Error('nothing is stored');
   expect(await transferStore(target).sessions(rows)).toMatchObject([{ outcome: 'unchanged' }]);
-  return { ...stored, document: JSON.parse(stored.document), payment: JSON.parse(stored.payment), notes };
+  return { ...stored, document: JSON.parse(stored.document), payment: JSON.parse(stored.payment), counts };
 }
 
 const columnsOfContract = `description text, billing_address_collection text, cancel_url text, client_reference_id text,
@@ -225,7 +225,7 @@ const blank = {
 };
 
 test('2.8: the columns of the payment make a raw object, and line items the display items', async () => {
-  const { document, stripe_data, notes, ...stored } = await importOne(`${columnsOfContract}, ${columnsOfPayment}`, {
+  const { document, stripe_data, counts, ...stored } = await importOne(`${columnsOfContract}, ${columnsOfPayment}`, {
     ...{ ...blank, id: 'cs_test_28', mode: 'payment', created: '2026-01-01T00:00:00Z', metadata: '{"a": "1"}' },
     ...{ customer_id: 'cus_1', description: 'ours', amount_subtotal: 2000, amount_total: 9007199254740991 },
     ...{ currency: 'usd', payment_status: 'paid', status: 'complete', url: '' },
@@ -239,13 +239,13 @@ test('2.8: the columns of the payment make a raw object, and line items the disp
     ...{ metadata: { a: '1' }, payment_method_types: ['card'], locale: null, submit_type: null },
   });
   expect(Object.keys(stripe_data as object).filter((name) => /^djstripe|description/.test(name))).toEqual([]);
-  expect(notes).toEqual({ edited: 0, withoutPayment: 0, unresolved: 0 });
+  expect(counts).toEqual({ edited: 0, withoutPayment: 0, unresolved: 0 });
 });
 
 test('2.9: columns that were edited stand before the raw object, which stays', async () => {
   const raw = rawSession({ id: 'cs_test_29', metadata: { a: '1' }, customer: 'cus_1', payment_status: 'paid' });
   const columns = `${columnsOfContract}, ${columnsOfPayment}, stripe_data jsonb`;
-  const { document, stripe_data, notes, ...stored } = await importOne(columns, {
+  const { document, stripe_data, counts, ...stored } = await importOne(columns, {
     ...{ ...blank, id: 'cs_test_29', mode: 'payment', metadata: '{"a": "2"}', customer_id: null, livemode: true },
     ...{ stripe_data: JSON.stringify(raw), customer_email: 'new@example.com', success_url: raw.success_url },
   });
@@ -255,11 +255,11 @@ test('2.9: columns that were edited stand before the raw object, which stays', a
   const { client_secret, ...kept } = raw;
   expect(stripe_data).toEqual(kept);
   expect(stored.payment_status).toBe('paid');
-  expect(notes.edited).toBe(1);
+  expect(counts.edited).toBe(1);
 });
 
 test('2.10: what was never synced again is read from the columns that are left, and counted', async () => {
-  const { document, stripe_data, notes } = await importOne('stripe_data jsonb', {
+  const { document, stripe_data, counts } = await importOne('stripe_data jsonb', {
     ...{
       id: 'cs_test_210',
       stripe_data: '{}',
@@ -270,7 +270,7 @@ test('2.10: what was never synced again is read from the columns that are left, 
   });
   expect(document).toMatchObject({ mode: 'setup', customer: 'cus_1', metadata: { a: '1' } });
   expect(stripe_data).toBeNull();
-  expect(notes).toEqual({ edited: 0, withoutPayment: 1, unresolved: 0 });
+  expect(counts).toEqual({ edited: 0, withoutPayment: 1, unresolved: 0 });
 });
 
 test("a database without dj-stripe's table is refused", async () => {

@@ -11,8 +11,8 @@ import { sessionStore } from '../../../src/database/sessions/store.js';
 import { createIngest } from '../../../src/stripe/ingest.js';
 import { eraseSessions } from '../../../src/transfer/erase.js';
 import { exportLines } from '../../../src/transfer/export.js';
-import { importElements, newTotals } from '../../../src/transfer/import.js';
-import { elementsOf } from '../../../src/transfer/ndjson.js';
+import { importEntries, newTotals } from '../../../src/transfer/import.js';
+import { readEntries } from '../../../src/transfer/ndjson.js';
 import { restoringMirror } from '../../../src/transfer/restore.js';
 import { transferStore } from '../../../src/transfer/store.js';
 import { type Service, sessionBody, sessionsPath } from '../../support/service.js';
@@ -174,10 +174,10 @@ export async function runCommands(database: Database): Promise<void> {
   for (const restore of [false, true]) {
     const mirror = (restore ? restoringMirror : mirrorStore)(database);
     const raw = JSON.stringify(rawSession({ id: `cs_test_import_${restore}` }));
-    await importElements(
-      elementsOf(Readable.from([Buffer.from([...lines, raw].join('\n'))]), 'lines', {
+    await importEntries(
+      readEntries(Readable.from([Buffer.from([...lines, raw].join('\n'))]), 'lines', {
         account: undefined,
-        takesIn: () => true,
+        acceptsMode: () => true,
         onProjection: () => {},
       } as never),
       {
