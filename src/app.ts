@@ -116,7 +116,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   await app.register(measure, { metrics, config, database, events, ingest });
   measureChanges({ metrics, store: changes, streams: feed.streams });
   onRequestEnd(app, ({ method }) => {
-    if (method !== 'GET' && method !== 'HEAD') feed.poke();
+    if (method !== 'GET' && method !== 'HEAD') feed.notifyWrite();
   });
   await app.register(requestLog, { logsAddress: config.LOG_CLIENT_ADDRESS });
   await app.register(gracefulClose, { lifecycle });

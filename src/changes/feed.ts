@@ -25,15 +25,15 @@ export type OnSent = (type: ChangeType, count: number) => void;
 
 /** A request that reads the feed. */
 interface Reader {
-  readonly ending: AbortController;
+  readonly controller: AbortController;
   /** Cuts its connection. */
   readonly cut: () => void;
   isStream: boolean;
 }
 
-/** The place from which a reader goes on, and up to where it knows that there is something. */
+/** The position from which a reader goes on, and up to where it knows that there is something. */
 interface Start {
-  readonly place: Position;
+  readonly position: Position;
   readonly horizon: number;
 }
 
@@ -53,40 +53,40 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
 
   async function startOf(cursor: ChangeQuery['cursor']): Promise<Start> {
     const horizon = await store.horizon();
-    if (typeof cursor === 'object') return { place: cursor, horizon };
+    if (typeof cursor === 'object') return { position: cursor, horizon };
     const last = cursor === 'now' ? await store.last(horizon) : undefined;
-    return { place: last ?? (await store.start()), horizon };
+    return { position: last ?? (await store.start()), horizon };
   }
 
   /** Waits for the first page that is not empty, for so many milliseconds. */
-  async function firstPage({ place, horizon }: Start, query: ChangeQuery, signal: AbortSignal): Promise<SharedPage> {
+  async function firstPage({ position, horizon }: Start, query: ChangeQuery, signal: AbortSignal): Promise<SharedPage> {
     const { limit, types, wait } = query;
     const deadline = performance.now() + wait * 1000;
-    let after = pages.now();
+    let afterRead = pages.lastRead();
     for (;;) {
-      const shared = await pages.read({ place, horizon, limit, types, after });
+      const shared = await pages.read({ position, horizon, limit, types, afterRead });
       const { page } = shared;
       if (!page) throw new Problem('cursor-expired');
       const left = deadline - performance.now();
       if (page.changes.length > 0 || left <= 0 || signal.aborted) return shared;
       if (!page.hasMore && (await watch.wait(shared.horizon, left, signal)) !== 'moved') return shared;
-      place = page.end;
-      horizon = Math.max(horizon, watch.known());
-      after = shared.moment;
+      position = page.end;
+      horizon = Math.max(horizon, watch.latest());
+      afterRead = shared.readNumber;
     }
   }
 
-  /** What a stream sends from a place on, of which the first page is read. */
-  async function* chunksOf(
-    place: Position,
+  /** What a stream sends from a position on, of which the first page is read. */
+  async function* streamChunks(
+    position: Position,
     first: SharedPage,
     types: ChangeQuery['types'],
     signal: AbortSignal,
   ): AsyncGenerator<Buffer> {
-    yield Buffer.from(`retry: ${retry}\n${bookmark(place)}`);
+    yield Buffer.from(`retry: ${retry}\n${bookmark(position)}`);
     const end = performance.now() + lifetime * (0.9 + Math.random() / 5);
     for (let shared = first; ; ) {
-      const { page, chunk, moment } = shared;
+      const { page, chunk, readNumber } = shared;
       // The retention has overtaken a reader that was slow. It learns so when it comes back.
       if (!page) return;
       if (chunk.length > 0) {
@@ -96,12 +96,12 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
       while (!page.hasMore && !signal.aborted) {
         const wake = await watch.wait(shared.horizon, heartbeat, signal);
         if (wake === 'moved') break;
-        if (wake === 'late') yield Buffer.from(bookmark(page.end));
+        if (wake === 'timeout') yield Buffer.from(bookmark(page.end));
         if (performance.now() > end) return;
       }
       if (signal.aborted || performance.now() > end) return;
-      const horizon = Math.max(shared.horizon, watch.known());
-      shared = await pages.read({ place: page.end, horizon, limit: streamLimit, types, after: moment });
+      const horizon = Math.max(shared.horizon, watch.latest());
+      shared = await pages.read({ position: page.end, horizon, limit: streamLimit, types, afterRead: readNumber });
     }
   }
 
@@ -123,16 +123,16 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
     if (streams >= maxStreams) throw new Problem('too-many-streams');
     reader.isStream = true;
     streams += 1;
-    const { signal } = reader.ending;
+    const { signal } = reader.controller;
     const start = await startOf(cursor);
     const first = await firstPage(start, { cursor, types, limit: streamLimit, wait: 0 }, signal);
-    const chunks = untilFailure(chunksOf(start.place, first, types, signal));
+    const chunks = untilFailure(streamChunks(start.position, first, types, signal));
     return Readable.from(chunks, { objectMode: false, highWaterMark });
   }
 
   return {
     /** Says that this process has written: readers that wait are served sooner. */
-    poke: watch.poke,
+    notifyWrite: watch.notifyWrite,
 
     /** Returns how many streams are open. */
     streams: () => streams,
@@ -143,13 +143,13 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
      * @param cut cuts its connection
      */
     enter(cut: () => void) {
-      const reader: Reader = { ending: new AbortController(), cut, isStream: false };
+      const reader: Reader = { controller: new AbortController(), cut, isStream: false };
       readers.add(reader);
-      if (isStopped) reader.ending.abort();
+      if (isStopped) reader.controller.abort();
       return {
         leave(): void {
           if (readers.delete(reader) && reader.isStream) streams -= 1;
-          reader.ending.abort();
+          reader.controller.abort();
         },
 
         /**
@@ -159,7 +159,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
          */
         async page(query: ChangeQuery): Promise<ChangePage> {
           await refuseDistributed();
-          const shared = await firstPage(await startOf(query.cursor), query, reader.ending.signal);
+          const shared = await firstPage(await startOf(query.cursor), query, reader.controller.signal);
           count(shared);
           return shared.page as ChangePage;
         },
@@ -176,7 +176,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
     /** Answers what waits with what there is, ends the streams, and cuts those whose clients do not read. */
     stop(): void {
       isStopped = true;
-      for (const { ending } of readers) ending.abort();
+      for (const { controller } of readers) controller.abort();
       setTimeout(() => {
         for (const { isStream, cut } of readers) if (isStream) cut();
       }, grace).unref();
@@ -185,6 +185,6 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
 }
 
 /** A block that moves the client's `Last-Event-ID` and is no event. */
-function bookmark(place: Position): string {
-  return `id: ${encodePosition(place)}\n\n`;
+function bookmark(position: Position): string {
+  return `id: ${encodePosition(position)}\n\n`;
 }

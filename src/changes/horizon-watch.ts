@@ -1,11 +1,11 @@
 /** Milliseconds between two questions to the database: at least, and at most while nothing changes. */
-const shortest = 20;
-const longest = 200;
+const minPause = 20;
+const maxPause = 200;
 /** How much longer the next pause is after a question that found nothing. */
 const backoff = 1.5;
 
 /** Why a wait is over: the horizon moved, the time was up, or the reader is to end. */
-export type Wake = 'moved' | 'late' | 'ended';
+export type Wake = 'moved' | 'timeout' | 'aborted';
 
 interface Waiting {
   readonly after: number;
@@ -21,65 +21,65 @@ export type HorizonWatch = ReturnType<typeof watchHorizon>;
 export function watchHorizon(ask: () => Promise<number>) {
   const waiting = new Set<Waiting>();
   let horizon = 0;
-  let pause = shortest;
-  let isAsking = false;
-  let isPoked = false;
-  let askedAt = Number.NEGATIVE_INFINITY;
+  let pause = minPause;
+  let isPolling = false;
+  let isNotified = false;
+  let polledAt = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
 
   /** Asks after a time, unless a question is under way. */
-  function askIn(milliseconds: number): void {
-    if (isAsking || waiting.size === 0) return;
+  function pollIn(milliseconds: number): void {
+    if (isPolling || waiting.size === 0) return;
     clearTimeout(timer);
-    timer = setTimeout(askNow, Math.max(0, milliseconds)).unref();
+    timer = setTimeout(poll, Math.max(0, milliseconds)).unref();
   }
 
-  async function askNow(): Promise<void> {
-    isAsking = true;
-    isPoked = false;
-    askedAt = performance.now();
+  async function poll(): Promise<void> {
+    isPolling = true;
+    isNotified = false;
+    polledAt = performance.now();
     try {
       const before = horizon;
       horizon = await ask();
-      pause = horizon === before ? Math.min(pause * backoff, longest) : shortest;
+      pause = horizon === before ? Math.min(pause * backoff, maxPause) : minPause;
     } catch {
       // The database is away: readers wait on, and whoever writes or reads meanwhile is told.
-      pause = longest;
+      pause = maxPause;
     }
-    isAsking = false;
+    isPolling = false;
     for (const one of waiting) if (one.after < horizon) one.wake('moved');
-    askIn(isPoked ? shortest : pause);
+    pollIn(isNotified ? minPause : pause);
   }
 
   return {
     /** Returns the newest horizon that is known. */
-    known: () => horizon,
+    latest: () => horizon,
 
     /** Says that this process has written. */
-    poke(): void {
-      isPoked = true;
-      pause = shortest;
-      askIn(askedAt + shortest - performance.now());
+    notifyWrite(): void {
+      isNotified = true;
+      pause = minPause;
+      pollIn(polledAt + minPause - performance.now());
     },
 
     /** Waits until the horizon is beyond a number, for some milliseconds at most, or until the reader is to end. */
     async wait(after: number, milliseconds: number, signal: AbortSignal): Promise<Wake> {
-      if (signal.aborted) return 'ended';
+      if (signal.aborted) return 'aborted';
       if (horizon > after) return 'moved';
       let one: Waiting | undefined;
-      let late: NodeJS.Timeout | undefined;
+      let timeout: NodeJS.Timeout | undefined;
       let end: (() => void) | undefined;
       try {
         return await new Promise<Wake>((resolve) => {
           one = { after, wake: resolve };
           waiting.add(one);
-          late = setTimeout(resolve, milliseconds, 'late').unref();
-          end = () => resolve('ended');
+          timeout = setTimeout(resolve, milliseconds, 'timeout').unref();
+          end = () => resolve('aborted');
           signal.addEventListener('abort', end);
-          if (waiting.size === 1) askIn(askedAt + pause - performance.now());
+          if (waiting.size === 1) pollIn(polledAt + pause - performance.now());
         });
       } finally {
-        clearTimeout(late);
+        clearTimeout(timeout);
         if (one) waiting.delete(one);
         if (end) signal.removeEventListener('abort', end);
         if (waiting.size === 0) clearTimeout(timer);
