@@ -10,13 +10,13 @@ import { secondBeforeNow } from './client.js';
 import type { Ingest } from './ingest.js';
 import { translate } from './translate.js';
 
-/** Which sessions, by when they were created: epoch seconds, the first in it and the last not. */
+/** Sessions created from `since` (inclusive) until `until` (exclusive), in epoch seconds. */
 export interface CreatedRange {
   readonly since?: number | undefined;
   readonly until?: number | undefined;
 }
 
-/** The ids between which everything was taken in, both included. */
+/** The newest and the oldest ingested id. Every session between the two is ingested. */
 interface Position {
   readonly newest: string;
   readonly oldest: string;
@@ -24,13 +24,16 @@ interface Position {
 
 interface Page {
   readonly sessions: readonly unknown[];
-  /** The whole second before the page was asked for. */
+  /** The last whole epoch second before the request. */
   readonly second: number;
-  /** Where the run is once the page is taken in. */
+  /** The position of the run once the page is ingested. */
   readonly position: Position;
 }
 
-/** The sessions of a range, newest first; from a position first what is newer than it, then what is older. */
+/**
+ * Reads the sessions of a range, newest first. From a position it first reads the newer sessions, which Stripe created
+ * since the interrupted run, and then the older ones.
+ */
 async function* sessionPages(context: CallContext, range: CreatedRange, from?: Position): AsyncGenerator<Page> {
   let position = from;
   let upward = position !== undefined;
@@ -40,7 +43,7 @@ async function* sessionPages(context: CallContext, range: CreatedRange, from?: P
     try {
       page = await listSessions(context, range, cursor);
     } catch (error) {
-      // Where an earlier run stopped is no longer there: test data, or another account's key.
+      // Stripe no longer knows the cursor of the earlier run: deleted test data, or the key of another account.
       if (!position || position !== from || !isMissing(error)) throw error;
       position = undefined;
       upward = false;
@@ -91,15 +94,15 @@ export interface BackfillTotals {
 interface Backfill extends CallContext, CreatedRange {
   readonly database: Database;
   readonly ingest: Ingest;
-  /** Told when it goes on where an interrupted run of the same parameters stopped. */
+  /** Called when the run resumes an interrupted run with the same parameters. */
   readonly onResume?: () => void;
-  /** Told after each page that is committed. */
+  /** Called after each committed page. */
   readonly onPage?: (totals: Readonly<BackfillTotals>) => void;
 }
 
 /**
- * Takes in what Stripe has: every session of a range, page by page. Where it is stays in the database until it is
- * through, so that the same run, started again, goes on from there.
+ * Ingests every session of a range from Stripe, page by page. The database keeps the position until the run is complete, so
+ * that an interrupted run with the same parameters resumes there.
  */
 export async function backfill(run: Backfill): Promise<BackfillTotals> {
   const { client, account, since, until, ingest, database, onResume, onPage } = run;
@@ -109,11 +112,11 @@ export async function backfill(run: Backfill): Promise<BackfillTotals> {
   const from = await progress.load();
   if (from) onResume?.();
   for await (const { sessions, second, position } of sessionPages(run, run, from)) {
-    const taken = await ingest.snapshots(sessions.map((object) => ({ object, account, apiVersion, second })));
+    const results = await ingest.snapshots(sessions.map((object) => ({ object, account, apiVersion, second })));
     await progress.save(position);
     totals.pages += 1;
-    totals.seen += taken.length;
-    for (const { outcome } of taken) if (outcome !== 'duplicate') totals[outcome] += 1;
+    totals.seen += results.length;
+    for (const { outcome } of results) if (outcome !== 'duplicate') totals[outcome] += 1;
     onPage?.({ ...totals });
     run.signal?.throwIfAborted();
   }
@@ -121,7 +124,7 @@ export async function backfill(run: Backfill): Promise<BackfillTotals> {
   return totals;
 }
 
-/** How the mirror differs from Stripe in one session. */
+/** A session in which the mirror differs from Stripe. */
 export interface Difference {
   readonly id: string;
   readonly kind: 'missing' | 'differs' | 'deleted';
@@ -141,14 +144,14 @@ export interface ComparisonTotals {
 
 interface Comparison extends CallContext, CreatedRange {
   readonly database: Database;
-  /** The owner of sessions that are read without an account. */
+  /** The owner of sessions that are read without an account: STRIPE_ACCOUNT_ID. */
   readonly owner?: string | undefined;
   readonly onDifference: (difference: Difference) => void;
-  /** Told after each page. */
+  /** Called after each page. */
   readonly onPage?: (totals: Readonly<ComparisonTotals>) => void;
 }
 
-/** Compares the mirror with what Stripe has of a range, and writes nothing. */
+/** Compares the mirror with Stripe's sessions of a range. Writes nothing. */
 export async function compare(run: Comparison): Promise<ComparisonTotals> {
   const { database, onDifference, onPage } = run;
   const account = accountOfPath(run.account) ?? run.owner;

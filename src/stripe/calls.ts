@@ -4,30 +4,41 @@ import { OperatorError } from '../errors.js';
 import { accountOfPath } from '../model/stripe.js';
 import type { StripeClient } from './client.js';
 
-/** What context from Stripe's API has in common: patience, pages, where a run left off. */
+/** Calls of Stripe's API: retries, backoff, accounts and complete line items. */
 
-/** How many of a list Stripe gives at most in one page. */
+/** Largest page that Stripe returns for a list. */
 export const pageSize = 100;
 
-/** Whose side of Stripe is read, and with how much patience. */
+/** Retries of a call that a customer or a webhook delivery waits for. */
+export const interactiveRetries = 1;
+/** Timeout of such a call, in milliseconds. */
+export const interactiveTimeout = 10_000;
+/** Retries of a call in the background, which nobody waits for. Their backoff adds up to 48 to 96 seconds. */
+export const backgroundRetries = 8;
+
+/** The key, account and retries of calls to Stripe. */
 export interface CallContext {
   readonly client: StripeClient;
-  /** The connected account, or the path to it; the key's own when undefined. */
+  /** The connected account, or the path to it. Undefined means the key's own account. */
   readonly account?: string | undefined;
-  /** How often a call that failed or was throttled is repeated. */
+  /** Maximum retries of a call that failed or was throttled. */
   readonly retries: number;
-  /** Ends the run: waiting at once, work after the step that it is in. */
+  /** Aborts the run: a wait or a call ends at once, a write in progress finishes. */
   readonly signal?: AbortSignal;
-  /** Called before each repetition, with the failure and the milliseconds until the next call. */
+  /** Called before each retry, with the failure and the milliseconds until the next call. */
   readonly onRetry?: (error: Error, pause: number) => void;
 }
 
+/** Milliseconds before the first retry; doubled before each further one. */
 const baseDelay = 500;
+/** Milliseconds. */
 const maxDelay = 32_000;
 
 /**
- * Calls Stripe, and again with exponential backoff while it is throttled, fails or cannot be reached. The SDK's own
- * retries leave out 429 and never look at `Retry-After` (stripe-node 23.1, `RequestSender._shouldRetry`).
+ * Calls Stripe, and retries with exponential backoff when Stripe throttles, fails or cannot be reached. The SDK's own
+ * retries skip 429 and ignore `Retry-After` (stripe-node 23.1, `RequestSender._shouldRetry`).
+ *
+ * @throws the last error, when it is not transient or the retries are used up; the signal's reason when it is aborted.
  */
 export async function callWithRetries<Answer>(
   { retries, signal, onRetry }: Pick<CallContext, 'retries' | 'signal' | 'onRetry'>,
@@ -38,7 +49,7 @@ export async function callWithRetries<Answer>(
     try {
       return await rejectOnAbort(call(), signal);
     } catch (error) {
-      if (attempt >= retries || !isPassing(error)) throw error;
+      if (attempt >= retries || !isTransient(error)) throw error;
       const pause = delayAfter(error, attempt);
       onRetry?.(error, pause);
       await setTimeout(pause, undefined, signal ? { signal } : {});
@@ -46,21 +57,22 @@ export async function callWithRetries<Answer>(
   }
 }
 
-function isPassing(error: unknown): error is InstanceType<typeof Stripe.errors.StripeError> {
+function isTransient(error: unknown): error is InstanceType<typeof Stripe.errors.StripeError> {
   if (error instanceof Stripe.errors.StripeConnectionError || error instanceof Stripe.errors.StripeRateLimitError) {
     return true;
   }
-  // Without a status it was no JSON, or not Stripe's, with a status of success.
+  // No status: a successful response whose body was not JSON, or not Stripe's.
   return error instanceof Stripe.errors.StripeAPIError && (error.statusCode ?? 500) >= 500;
 }
 
+/** Returns the milliseconds to wait: the backoff with jitter, or `Retry-After` when that is longer. */
 function delayAfter({ headers }: { headers?: Record<string, string> }, attempt: number): number {
   const backoff = Math.min(baseDelay * 2 ** attempt, maxDelay) * (1 - Math.random() / 2);
   const seconds = Number(headers?.['retry-after']);
   return Math.max(backoff, 1000 * (seconds || 0));
 }
 
-/** Waits for a promise, or rejects as soon as the signal is aborted. */
+/** Waits for a promise, but rejects as soon as the signal is aborted. */
 export function rejectOnAbort<Value>(promise: Promise<Value>, signal?: AbortSignal): Promise<Value> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
@@ -70,7 +82,7 @@ export function rejectOnAbort<Value>(promise: Promise<Value>, signal?: AbortSign
   });
 }
 
-/** Returns the SDK's options of a call. {@link callWithRetries} repeats, so the SDK need not. */
+/** Returns the SDK's options of a call. They turn off the SDK's retries, because {@link callWithRetries} retries. */
 export function requestOptions({ client, account }: CallContext): Stripe.RequestOptions {
   const connected = accountOfPath(account);
   return {
@@ -81,23 +93,35 @@ export function requestOptions({ client, account }: CallContext): Stripe.Request
   };
 }
 
-/** The fault of an organization's key without an account. */
-export const accountNeededMessage = "The Stripe key is an organization's, which reads no account of its own";
+/** Explains why a call with an organization's key needs an account. */
+export const accountNeededMessage = "The Stripe key is an organization's, so each call must name an account";
 
 /**
- * Returns the account that a run with a key reads.
+ * Returns the account that a run reads. Undefined means the key's own account.
  *
- * @param given the account that was asked for.
- * @param own the configured account, which an organization's key reads where none is given.
- * @throws OperatorError for an organization's key without either.
+ * @param requested the account that the caller names.
+ * @param configured STRIPE_ACCOUNT_ID: the default with an organization's key.
+ * @throws OperatorError for an organization's key without an account.
  */
-export function accountToRead({ isOrganization }: StripeClient, given?: string, own?: string): string | undefined {
-  const account = given ?? (isOrganization ? own : undefined);
-  if (account !== undefined || !isOrganization) return account;
+export function accountToRead(client: StripeClient, requested?: string, configured?: string): string | undefined {
+  if (!client.isOrganization) return requested;
+  const account = requested ?? configured;
+  if (account !== undefined) return account;
   throw new OperatorError(`${accountNeededMessage}: name one with --account, or set STRIPE_ACCOUNT_ID.`);
 }
 
-/** A session as Stripe's JSON has it, with all its line items: the expansion ends after ten. */
+/**
+ * Returns the account to send in the header of a call about an owner's sessions. Undefined means the key's own account. An
+ * organization's key has none, so it cannot make such a call.
+ *
+ * @param configured STRIPE_ACCOUNT_ID: the default with an organization's key, and the own account of another key.
+ */
+export function accountToSend(client: StripeClient, owner?: string, configured?: string): string | undefined {
+  if (client.isOrganization) return owner ?? configured;
+  return owner === configured ? undefined : owner;
+}
+
+/** Returns a session as JSON with all its line items. Stripe's expansion holds ten, so it fetches the rest page by page. */
 export async function withAllLineItems(context: CallContext, session: Stripe.Checkout.Session): Promise<unknown> {
   const items = session.line_items;
   if (!items?.has_more) return asJson(session);
@@ -117,7 +141,7 @@ export async function withAllLineItems(context: CallContext, session: Stripe.Che
   return asJson({ ...session, line_items: { ...items, data, has_more: false } });
 }
 
-/** The SDK makes objects of decimal strings such as `unit_amount_decimal`; as JSON they are strings again. */
+/** Converts back to plain JSON: the SDK turns decimal strings such as `unit_amount_decimal` into objects. */
 function asJson(value: object): unknown {
   return JSON.parse(JSON.stringify(value));
 }

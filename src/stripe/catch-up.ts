@@ -6,10 +6,10 @@ import { type CallContext, callWithRetries, pageSize, requestOptions } from './c
 import { secondBeforeNow } from './client.js';
 import { accountOf, type Ingest, type IngestResult, parseEvent, sessionEventTypes } from './ingest.js';
 
-/** Seconds by which runs overlap, as Stripe may list an event later than it says that it was created. */
+/** Seconds by which two runs overlap: Stripe may list an event later than its `created` says. */
 const overlap = 3600;
-/** Seconds for which Stripe keeps events. */
-const reach = 30 * 24 * 3600;
+/** Seconds that Stripe keeps events. */
+const retention = 30 * 24 * 3600;
 
 export interface CatchUpTotals {
   pages: number;
@@ -24,27 +24,27 @@ export interface CatchUpTotals {
 interface CatchUp extends CallContext {
   readonly database: Database;
   readonly ingest: Ingest;
-  /** Told when the last run was so long ago that Stripe has not kept all events since. */
+  /** Called when the last run is older than Stripe's retention, so that events are lost. */
   readonly onGap?: (last: Date) => void;
-  /** Told after each page that is taken in. */
+  /** Called after each ingested page. */
   readonly onPage?: (totals: Readonly<CatchUpTotals>) => void;
 }
 
 /**
- * Takes in the events since the last run that was completed, as if the webhook had brought them: what was delivered
- * is a duplicate, what was not is made up for. A run that fails leaves the watermark, so the next begins there too.
+ * Ingests the events since the last complete run, exactly as the webhook would. A delivered event is a duplicate; a missed
+ * one is stored. A run that fails keeps the watermark, so the next run starts from the same time.
  */
 export async function catchUp(run: CatchUp): Promise<CatchUpTotals> {
   const { client, account, ingest, database, signal, onGap, onPage } = run;
   const watermark = progressOf<{ start: number }>(database, ['catch-up', client.mode, account].join(':'));
   const start = secondBeforeNow();
   const last = (await watermark.load())?.start;
-  if (last !== undefined && last < start - reach) onGap?.(new Date(last * 1000));
+  if (last !== undefined && last < start - retention) onGap?.(new Date(last * 1000));
   const totals: CatchUpTotals = { pages: 0, seen: 0, applied: 0, stale: 0, duplicate: 0, deleted: 0, ignored: 0 };
-  for await (const events of eventPages(run, last === undefined ? start - reach : last - overlap)) {
+  for await (const events of eventPages(run, last === undefined ? start - retention : last - overlap)) {
     signal?.throwIfAborted();
-    const taken = await Promise.allSettled(events.map((event) => takeIn(ingest, event, account)));
-    for (const result of taken) {
+    const results = await Promise.allSettled(events.map((event) => ingestEvent(ingest, event, account)));
+    for (const result of results) {
       if (result.status === 'rejected') throw result.reason;
       totals.seen += 1;
       totals[result.value.outcome] += 1;
@@ -56,7 +56,9 @@ export async function catchUp(run: CatchUp): Promise<CatchUpTotals> {
   return totals;
 }
 
-/** The events since a second, newest first. The guard of the upsert makes their order irrelevant, so a page is one batch. */
+/**
+ * Reads the events since a second, newest first. The guarded upsert makes their order irrelevant, so a page is one batch.
+ */
 async function* eventPages(context: CallContext, since: number): AsyncGenerator<Stripe.Event[]> {
   for (let after: string | undefined, more = true; more; ) {
     const cursor = after === undefined ? {} : { starting_after: after };
@@ -72,11 +74,11 @@ async function* eventPages(context: CallContext, since: number): AsyncGenerator<
   }
 }
 
-async function takeIn(ingest: Ingest, given: Stripe.Event, account: string | undefined): Promise<IngestResult> {
-  const parsed = parseEvent(given);
+async function ingestEvent(ingest: Ingest, body: Stripe.Event, account: string | undefined): Promise<IngestResult> {
+  const parsed = parseEvent(body);
   if ('fault' in parsed) return { outcome: 'ignored' };
   const { event } = parsed;
-  // Asked for on behalf of an account, an event need not name it.
+  // An event that is listed on behalf of an account need not name the account.
   const owner = accountOf(event) ?? accountOfPath(account);
   return ingest.event({ ...event, ...(owner !== undefined && { account: owner }) });
 }

@@ -7,7 +7,7 @@ import type { Delivery, ThinEventBody } from './delivery-body.js';
 import type { Fetch } from './fetch.js';
 import { accountOf, accountPathOf, type Ingest, type IngestResult, type Snapshot } from './ingest.js';
 
-/** Takes in what Stripe delivered. It fails where Stripe is to repeat the delivery. */
+/** Ingests a delivery of Stripe's webhook. It throws when Stripe should repeat the delivery. */
 export type IngestDelivery = (delivery: Delivery) => Promise<IngestResult>;
 
 interface Options {
@@ -17,10 +17,10 @@ interface Options {
   readonly log: FastifyBaseLogger;
 }
 
-/** Creates what takes in deliveries: the session of a thin event is fetched first. */
+/** Returns the function that ingests deliveries. It fetches the session of a thin event from Stripe. */
 export function createDeliveryIngest({ ingest, fetch, events, log }: Options): IngestDelivery {
-  /** A thin event names its session, which is fetched. Nothing is fetched for an event that was taken in before. */
-  async function takeThin(event: ThinEventBody, type: string): Promise<IngestResult> {
+  /** Ingests a thin event: fetches the session that it names, unless the ledger has the event already. */
+  async function ingestThin(event: ThinEventBody, type: string): Promise<IngestResult> {
     const { id, livemode, snapshot_event, related_object } = event;
     if (!ingest.accepts(type, livemode)) return ingest.ignore();
     const session = related_object?.id;
@@ -29,10 +29,10 @@ export function createDeliveryIngest({ ingest, fetch, events, log }: Options): I
       log.warn({ event: id, type }, 'ignored a thin event that names no Checkout Session');
       return ingest.ignore();
     }
-    const known = await events.hasAny(session, snapshot_event ? [id, snapshot_event] : [id]);
-    if (known) return { outcome: 'duplicate', session };
+    const isKnown = await events.hasAny(session, snapshot_event ? [id, snapshot_event] : [id]);
+    if (isKnown) return { outcome: 'duplicate', session };
     const created = Math.floor(Date.parse(parseTimestamp(event.created) ?? '') / 1000);
-    const snapshot = await fetchOrNone(session, accountPathOf(event), created);
+    const snapshot = await fetchIfPresent(session, accountPathOf(event), created);
     if (!snapshot) {
       log.warn({ event: id, type, session }, 'ignored a thin event of a Checkout Session that Stripe does not have');
       return ingest.ignore();
@@ -47,8 +47,8 @@ export function createDeliveryIngest({ ingest, fetch, events, log }: Options): I
     });
   }
 
-  /** Undefined where Stripe has no such session: a repetition of the delivery would not find one either. */
-  async function fetchOrNone(
+  /** Returns undefined when Stripe has no such session: repeating the delivery would not find one either. */
+  async function fetchIfPresent(
     session: string,
     account: string | undefined,
     since: number,
@@ -66,9 +66,9 @@ export function createDeliveryIngest({ ingest, fetch, events, log }: Options): I
       case 'snapshot':
         return ingest.event(delivery.event);
       case 'thin':
-        return takeThin(delivery.event, delivery.type);
+        return ingestThin(delivery.event, delivery.type);
       case 'unreadable':
-        log.warn({ reason: delivery.reason }, 'ignored a signed body that is no event');
+        log.warn({ reason: delivery.reason }, 'ignored a signed body that is not an event');
         return ingest.ignore();
     }
   };

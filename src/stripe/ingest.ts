@@ -8,20 +8,20 @@ import { accountOfPath, isAccountPath, type SessionState, SnapshotEvent, type St
 import { validator } from '../model/validator.js';
 import { type Translation, translate } from './translate.js';
 
-/** What was done with something of Stripe's: `ignored` is what the mirror does not hold. */
+/** The result of an ingest. `ignored`: the mirror does not store this kind, mode or id. */
 export interface IngestResult {
   readonly outcome: Outcome | 'ignored';
-  /** The id of the session, where there is one. */
+  /** The session's id; absent when the input was ignored. */
   readonly session?: string;
 }
 
-/** A Stripe object that was asked for, rather than sent. */
+/** A session that this service fetched from Stripe, unlike an event, which Stripe sends. */
 export interface Snapshot {
   readonly object: unknown;
-  /** The account that was asked, or the path to it; the configured one when undefined. */
+  /** The account that was read, or the path to it. Undefined means the configured account. */
   readonly account?: string | undefined;
   readonly apiVersion?: string | undefined;
-  /** The whole epoch second before it was asked for. */
+  /** The last whole epoch second before the request. */
   readonly second: number;
 }
 
@@ -29,20 +29,21 @@ type IngestConfig = Pick<Config, 'STRIPE_LIVEMODE' | 'STRIPE_ACCOUNT_ID'>;
 
 export type Ingest = ReturnType<typeof createIngest>;
 
-/** The types of event that carry a session. */
+/** The event types that carry a session. */
 export const sessionEventTypes = ['completed', 'async_payment_succeeded', 'async_payment_failed', 'expired'].map(
   (name) => `checkout.session.${name}`,
 );
 
 const ignored: IngestResult = { outcome: 'ignored' };
 
-/** Receives a completed session whose event brought no line items. */
+/** Receives a completed session whose event had no line items. */
 export type OnMissingLineItems = (session: { id: string; second: number; account?: string | undefined }) => void;
 
 /**
- * The one way in for all that comes from Stripe: translate, note what was projected, apply.
+ * Creates the ingest, the only way for Stripe's data into the database. It translates an object, writes the state through
+ * the guarded upsert, and logs values that were projected.
  *
- * @param onMissingLineItems called once the event is committed.
+ * @param onMissingLineItems called after the event is committed.
  */
 export function createIngest(
   mirror: MirrorStore,
@@ -64,20 +65,24 @@ export function createIngest(
 
   async function apply(translation: Translation, event?: StripeEvent): Promise<IngestResult> {
     const outcome = await mirror.apply(translation.state, event);
-    note(translation, outcome, event);
+    logProjections(translation, outcome, event);
     return { outcome, session: translation.state.id };
   }
 
-  function note({ state, projections }: Translation, outcome: Outcome, event?: StripeEvent): void {
+  function logProjections({ state, projections }: Translation, outcome: Outcome, event?: StripeEvent): void {
     if (projections.length === 0 || outcome !== 'applied') return;
     counts.projected += 1;
     log.warn(
       { session: state.id, event: event?.id, projections, count: counts.projected },
-      'projected what the contract cannot hold',
+      'projected values that the contract cannot hold',
     );
   }
 
-  function translated({ object, account, apiVersion, second }: Snapshot, event?: StripeEvent): Translation | undefined {
+  /** Translates a snapshot. Returns undefined for an object that is not ingested. */
+  function translateSnapshot(
+    { object, account, apiVersion, second }: Snapshot,
+    event?: StripeEvent,
+  ): Translation | undefined {
     const owner = accountOfPath(account) ?? account ?? config.STRIPE_ACCOUNT_ID;
     const translation = translate(object, {
       account: owner,
@@ -90,16 +95,16 @@ export function createIngest(
   }
 
   return {
-    /** Since the start: states with something that the contract cannot hold, and what was ignored. */
+    /** Counts since the start: states with projected values, and ignored inputs. */
     counts: counts as Readonly<typeof counts>,
 
-    /** Counts what carries no session that is taken in. */
+    /** Counts an ignored input, and returns its result. */
     ignore,
 
-    /** Whether an event is of a Checkout Session and of a mode that is taken in. */
+    /** Whether the mirror ingests events of this type and mode. */
     accepts,
 
-    /** Takes in an event's body. `ignored`: of another type, of the other mode, of an id that cannot be held. */
+    /** Ingests an event. Ignores another type, the other mode, and a session id that the mirror cannot store. */
     async event(body: EventBody): Promise<IngestResult> {
       const { id, type, created, livemode, api_version, data } = body;
       if (!accepts(type, livemode)) return ignore();
@@ -112,10 +117,10 @@ export function createIngest(
         type,
       });
       if (!translation) {
-        log.warn({ event: id, type }, 'ignored an event without a Checkout Session that can be held');
+        log.warn({ event: id, type }, 'ignored an event without a Checkout Session that can be stored');
         return ignore();
       }
-      const ingested = await apply(translation, {
+      const result = await apply(translation, {
         id,
         type,
         account: account ?? null,
@@ -123,76 +128,76 @@ export function createIngest(
         apiVersion: api_version ?? null,
         created,
       });
-      if (ingested.outcome === 'applied' && lacksLineItems(translation.state)) {
+      if (result.outcome === 'applied' && lacksLineItems(translation.state)) {
         onMissingLineItems?.({ id: translation.state.id, second: created, account: accountPathOf(body) });
       }
-      return ingested;
+      return result;
     },
 
     /**
-     * Takes in an object that was asked for, and the event that made it be asked for. The state is stamped with the second
-     * of the snapshot and the event's id.
+     * Ingests a snapshot, with the thin event that caused it when there is one. The state's stamp has the snapshot's second
+     * and the event's id.
      */
     async snapshot(snapshot: Snapshot, event?: StripeEvent): Promise<IngestResult> {
-      const translation = translated(snapshot, event);
+      const translation = translateSnapshot(snapshot, event);
       return translation ? apply(translation, event) : ignore();
     },
 
-    /** Takes in many objects, no two of the same session; what became of each, in their order. */
-    async snapshots(list: readonly Snapshot[]): Promise<IngestResult[]> {
-      const translations = list.map((snapshot) => translated(snapshot));
+    /** Ingests snapshots in one batch, at most one of each session. Returns the results in the same order. */
+    async snapshots(batch: readonly Snapshot[]): Promise<IngestResult[]> {
+      const translations = batch.map((snapshot) => translateSnapshot(snapshot));
       const states = translations.flatMap((translation) => (translation ? [translation.state] : []));
       const applied = states.length > 0 ? await mirror.applyAll(states) : [];
       return translations.map((translation) => {
         if (!translation) return ignore();
         const outcome = applied[states.indexOf(translation.state)] as Outcome;
-        note(translation, outcome);
+        logProjections(translation, outcome);
         return { outcome, session: translation.state.id };
       });
     },
   };
 }
 
-/** Whether Stripe says that a session is complete and sent no line items with it. */
+/** Whether a session is complete and came without line items. A setup session has none. */
 function lacksLineItems({ status, stamp, carried }: SessionState): boolean {
-  // Versions before 2021 have no status.
+  // API versions before 2021 have no status.
   const isComplete = status === 'complete' || (status === null && stamp.progress > 0);
   return isComplete && carried.display_items === undefined && carried.mode !== 'setup';
 }
 
-/** The envelope of an event, as far as it matters here. */
+/** The fields of an event that this service reads. */
 export type EventBody = Static<typeof SnapshotEvent> & { readonly data?: { readonly object?: unknown } };
 
 type WithAccount = Pick<EventBody, 'account' | 'context'>;
 
-/** Returns the account of an event. Those of an organization name it in `context` alone. */
+/** Returns the account of an event. An organization's event names it in `context` alone. */
 export function accountOf({ account, context }: WithAccount): string | undefined {
   return account ?? accountOfPath(context);
 }
 
-/** Returns the path to the account of an event, by which an organization's key reads it. */
+/** Returns the path to the account of an event. An organization's key reads the account by this path. */
 export function accountPathOf({ account, context }: WithAccount): string | undefined {
   return context && isAccountPath(context) ? context : (account ?? undefined);
 }
 
 const faultsOf = validator(SnapshotEvent, 'body');
 
-/** An event, or why a JSON value is none. */
+/** An event, or the reason why a JSON value is not one. */
 export type ParsedEvent = { readonly event: EventBody } | { readonly fault: string };
 
-/** Reads a JSON value as an event. */
+/** Checks that a JSON value is an event. */
 export function parseEvent(body: unknown): ParsedEvent {
   const [invalid] = faultsOf(body);
   if (invalid) return { fault: `${invalid.pointer.slice(1)} ${invalid.detail}`.trim() };
-  if (isTooDeep(body)) return { fault: 'it is nested too deep' };
+  if (isTooDeep(body)) return { fault: 'it is nested too deeply' };
   const event = body as EventBody;
   const { id, type, account, api_version } = event;
   const fault = unstorableTextFault({ id, type, account: account ?? '', api_version: api_version ?? '' });
   return fault === undefined ? { event } : { fault };
 }
 
-/** Names the first of some texts that PostgreSQL cannot hold. */
+/** Returns a fault that names the first text that PostgreSQL cannot store, or undefined when it can store all. */
 export function unstorableTextFault(texts: Readonly<Record<string, string>>): string | undefined {
   const [name] = Object.entries(texts).find(([, text]) => textFault(text)) ?? [];
-  return name && `${name} holds what is no text`;
+  return name && `${name} contains text that cannot be stored`;
 }

@@ -7,22 +7,26 @@ import type { IngestResult, OnMissingLineItems } from './ingest.js';
 import type { Refresh } from './refresh.js';
 
 /**
- * Fetches the line items of completed sessions in the background, as Stripe's events lack them: soon after the event, and
- * again by the schedule where that failed. The queue is in memory alone: after a restart the ledger still has the events.
+ * Fetches the line items of completed sessions in the background, because Stripe's events lack them. The first try is soon
+ * after the event; the schedule retries a failed one. The queue is in memory only. After a restart the ledger has the
+ * events.
  */
 
-/** Calls of Stripe at once. */
+/** Maximum number of concurrent calls. */
 const concurrency = 4;
-/** Sessions that wait at most. Those beyond it are asked for at the next of their ages. */
+/** Maximum number of waiting sessions. A session that finds the queue full is fetched at its next retry age. */
 const maxWaiting = 100_000;
-/** Seconds to wait after an event. A snapshot of the event's own second, or of the next, is stamped as older than it. */
-const settling = 3;
 /**
- * Seconds after an event was received at which a session that has no line items yet is asked for again. The last one is
- * the last try: Stripe may have none.
+ * Seconds to wait after an event. The stamp of a snapshot taken in the event's second or the next is older than the
+ * event's.
  */
-const tryAges = [60, 600, 3600, 6 * 3600, 24 * 3600, 72 * 3600];
-const lastAge = tryAges.at(-1) as number;
+const snapshotDelay = 3;
+/**
+ * Ages of an event, in seconds since it was received, at which a session that still lacks line items is fetched again.
+ * After the last one the service gives up: the session may have none.
+ */
+const retryAges = [60, 600, 3600, 6 * 3600, 24 * 3600, 72 * 3600];
+const maxAge = retryAges.at(-1) as number;
 
 interface Options {
   readonly database: Database;
@@ -41,9 +45,9 @@ export type LineItems = ReturnType<typeof createLineItems>;
 
 /** Creates the background fetcher, which runs until it is stopped. */
 export function createLineItems({ database, refresh, log, onTry }: Options) {
-  const ending = new AbortController();
-  const { signal } = ending;
-  /** The ids that wait, for their time or for their turn. */
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  /** Ids that wait for their delay or in the queue. */
   const waiting = new Set<string>();
   const queue: Waiting[] = [];
   let running = 0;
@@ -56,10 +60,11 @@ export function createLineItems({ database, refresh, log, onTry }: Options) {
     } catch (error) {
       if (signal.aborted) return;
       onTry('failed');
-      log.warn({ session: id, err: loggable(error) }, 'line items could not be fetched');
+      log.warn({ session: id, err: loggable(error) }, 'could not fetch line items');
     }
   }
 
+  /** Fetches queued sessions until the queue is empty. */
   async function work(): Promise<void> {
     running += 1;
     for (let next = queue.shift(); next && !signal.aborted; next = queue.shift()) {
@@ -72,41 +77,41 @@ export function createLineItems({ database, refresh, log, onTry }: Options) {
   function enqueue(session: Waiting, delay = 0): void {
     if (signal.aborted || waiting.has(session.id) || waiting.size >= maxWaiting) return;
     waiting.add(session.id);
-    const begin = () => {
+    const start = () => {
       queue.push(session);
       if (running < concurrency) void work();
     };
-    if (delay > 0) setTimeout(begin, delay).unref();
-    else begin();
+    if (delay > 0) setTimeout(start, delay).unref();
+    else start();
   }
 
-  /** Asks for a session once a snapshot of it is newer than its event. Clocks may differ, so the wait is bounded. */
+  /** Queues a session, delayed until a snapshot is newer than its event. Clocks may differ, so the delay is at most 6 s. */
   const onMissingLineItems: OnMissingLineItems = ({ id, second, account }) => {
-    const delay = (second + settling) * 1000 - Date.now();
-    enqueue({ id, account }, Math.min(Math.max(delay, 0), 2 * settling * 1000));
+    const delay = (second + snapshotDelay) * 1000 - Date.now();
+    enqueue({ id, account }, Math.min(Math.max(delay, 0), 2 * snapshotDelay * 1000));
   };
 
   return {
     onMissingLineItems,
 
     /**
-     * Asks again for the sessions whose event reached one of the ages since the pass before. The first pass asks for all
-     * up to the last age.
+     * Queues the sessions whose event has reached a retry age since the previous pass. The first pass after a start queues
+     * all between the first and the last age.
      */
     async pass(): Promise<void> {
       const now = Date.now();
-      // A second of overlap, as the timers and the clock of the database differ.
-      const elapsed = lastPass === undefined ? lastAge : (now - lastPass) / 1000 + 1;
-      for (const over of lastPass === undefined ? tryAges.slice(0, 1) : tryAges) {
+      // One second of overlap: this process and the database have different clocks.
+      const elapsed = lastPass === undefined ? maxAge : (now - lastPass) / 1000 + 1;
+      for (const over of lastPass === undefined ? retryAges.slice(0, 1) : retryAges) {
         const ids = await sessionsWithoutItems(database, { over, upTo: over + elapsed });
         for (const id of ids) enqueue({ id });
       }
       lastPass = now;
     },
 
-    /** Starts no further call, and waits no longer for the calls in flight. */
+    /** Stops: starts no further call and abandons the calls in flight. */
     stop(): void {
-      ending.abort();
+      stopping.abort();
     },
   };
 }

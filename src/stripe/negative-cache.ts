@@ -1,4 +1,4 @@
-/** Remembers for a while what Stripe does not have, so that a client that asks again and again does not ask Stripe. */
+/** Remembers for 30 seconds what Stripe does not have, so that repeated reads do not reach Stripe. */
 export interface NegativeCache {
   has(key: string): boolean;
   add(key: string): void;
@@ -6,22 +6,22 @@ export interface NegativeCache {
 
 /** Milliseconds. */
 const lifetime = 30_000;
-/** Keys at most; the oldest give way. */
+/** Maximum number of keys. A new key evicts the oldest. */
 const maxKeys = 10_000;
 
 export function createNegativeCache(now: () => number = Date.now): NegativeCache {
-  const ends = new Map<string, number>();
+  const expiries = new Map<string, number>();
   return {
     has(key) {
-      return (ends.get(key) ?? 0) > now();
+      return (expiries.get(key) ?? 0) > now();
     },
     add(key) {
-      // A map keeps the order of insertion: the first key is the oldest.
-      ends.delete(key);
-      ends.set(key, now() + lifetime);
-      for (const oldest of ends.keys()) {
-        if (ends.size <= maxKeys) return;
-        ends.delete(oldest);
+      // A Map iterates in insertion order, so its first key is the oldest.
+      expiries.delete(key);
+      expiries.set(key, now() + lifetime);
+      for (const oldest of expiries.keys()) {
+        if (expiries.size <= maxKeys) return;
+        expiries.delete(oldest);
       }
     },
   };

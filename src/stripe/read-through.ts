@@ -11,11 +11,14 @@ import { createNegativeCache, type NegativeCache } from './negative-cache.js';
 import type { Refresh } from './refresh.js';
 
 /**
- * Reads of Stripe's objects that the mirror may not know yet: a new session emits no event, and the page that a customer
- * returns to may be faster than the webhook. STRIPE_READ_THROUGH says what is fetched from Stripe first.
+ * Reads Stripe's objects, and fetches them from Stripe when the mirror may be behind: Stripe sends no event for a new
+ * session, and the page that a customer returns to may be faster than the webhook. STRIPE_READ_THROUGH chooses which reads
+ * fetch first.
  */
 
-/** Where an answer comes from: the mirror, Stripe just now, or the mirror because Stripe did not answer. */
+/**
+ * The source of an answer. `stored`: the mirror. `stripe`: fetched just now. `stale`: the mirror, as Stripe did not answer.
+ */
 export type Source = 'stored' | 'stripe' | 'stale';
 
 export interface ReadSession {
@@ -31,10 +34,10 @@ interface ReadThroughOptions {
   readonly log: FastifyBaseLogger;
 }
 
-/** Sessions of one list that are fetched from Stripe at once. */
-const fetchesAtOnce = 8;
-/** Milliseconds. A snapshot is newer than an event once two seconds have passed since the event was created. */
-const settling = 2000;
+/** Maximum number of concurrent fetches for one list. */
+const concurrency = 8;
+/** Milliseconds. A snapshot taken two seconds after an event has a newer stamp than the event. */
+const snapshotDelay = 2000;
 
 export type ReadThrough = ReturnType<typeof createReadThrough>;
 
@@ -42,68 +45,83 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
   const setting = config.STRIPE_READ_THROUGH ?? (config.STRIPE_API_KEYS.length > 0 ? 'open' : 'off');
   const absent: NegativeCache = createNegativeCache();
 
-  /** Whether a stored session answers the request as it is. */
-  function suffices(stored: RawSession, withLineItems: boolean): boolean {
-    if (withLineItems && !hasLineItems(stored.document)) return false;
-    return setting !== 'open' || stored.is_final;
+  /** Whether the stored session answers the request without a fetch. */
+  function isFresh(stored: RawSession, withLineItems: boolean): boolean {
+    return !lacksWantedItems(stored, withLineItems) && (setting !== 'open' || stored.is_final);
   }
 
-  /** What answers the request when Stripe is not asked. */
-  function withoutStripe(id: string, stored: RawSession | undefined, withLineItems: boolean): RawSession {
+  /** Returns the stored session. Throws StripeError when there is none, or it lacks line items that the request wants. */
+  function requireStored(id: string, stored: RawSession | undefined, withLineItems: boolean): RawSession {
     if (!stored) throw missingSession(id);
-    if (withLineItems && !hasLineItems(stored.document)) throw lineItemsNotStored(id);
+    if (lacksWantedItems(stored, withLineItems)) throw lineItemsNotStored(id);
     return stored;
   }
 
   /**
-   * Fetches a session from Stripe, and reads what is stored then. Where the event of the completion has just arrived, it
-   * counts as newer than the fetched object and has no line items: they are fetched again a little later.
+   * Refreshes a session from Stripe, and reads it from the mirror. A completion event that has just arrived counts as newer
+   * than the fetched object and has no line items. In that case it refreshes again two seconds later.
    */
-  async function fetched(id: string, account: string | undefined, withLineItems: boolean) {
+  async function refreshAndRead(id: string, account: string | undefined, withLineItems: boolean) {
     await refresh(id, account);
     const session = await reads.find(id, withLineItems);
-    if (!session || !withLineItems || hasLineItems(session.document)) return session;
-    await setTimeout(settling);
+    if (!session || !lacksWantedItems(session, withLineItems)) return session;
+    await setTimeout(snapshotDelay);
     await refresh(id, account);
     return reads.find(id, withLineItems);
+  }
+
+  /** Answers from the mirror after a failed refresh. Throws StripeError when the mirror lacks the answer. */
+  function answerDespite(
+    problem: Problem,
+    id: string,
+    stored: RawSession | undefined,
+    withLineItems: boolean,
+  ): ReadSession {
+    switch (problem.code) {
+      case 'session-not-found':
+      case 'stripe-not-configured':
+        return { session: requireStored(id, stored, withLineItems), source: 'stored' };
+      case 'stripe-unavailable':
+        if (!stored || lacksWantedItems(stored, withLineItems)) throw asStripeError(problem);
+        log.warn({ session: id, err: loggable(problem.cause ?? problem) }, servedStale);
+        return { session: stored, source: 'stale' };
+      default:
+        throw asStripeError(problem);
+    }
   }
 
   /**
    * Reads one session for a reader.
    *
-   * @throws StripeError when there is none for this reader, or Stripe did not answer and nothing is stored.
+   * @throws StripeError when the reader has no such session, or when Stripe does not answer and the mirror lacks the
+   *   answer.
    */
   async function retrieve(id: string, view: StripeView, withLineItems: boolean): Promise<ReadSession> {
     const stored = await reads.find(id, withLineItems);
     if (stored ? !reads.isVisible(stored, view) : isOfOtherMode(id, view)) throw missingSession(id);
-    if (stored && suffices(stored, withLineItems)) return { session: stored, source: 'stored' };
+    if (stored && isFresh(stored, withLineItems)) return { session: stored, source: 'stored' };
     const key = `${id} ${view.account ?? ''}`;
-    // The second look is for a read that found the absence while this one waited for the database.
+    // Look twice: another read may have found the absence while this one waited for the database.
     const isGone = !stored && (absent.has(key) || (await reads.isDeleted(id)) || absent.has(key));
-    if (setting === 'off' || isGone) return { session: withoutStripe(id, stored, withLineItems), source: 'stored' };
-    const result = await fetched(id, view.account, withLineItems).catch(problemOf);
+    if (setting === 'off' || isGone) return { session: requireStored(id, stored, withLineItems), source: 'stored' };
+    const result = await refreshAndRead(id, view.account, withLineItems).catch(problemOf);
     if (result instanceof Problem) {
-      const { code } = result;
-      if (code === 'session-not-found') absent.add(key);
-      const isSilent = code === 'stripe-unavailable';
-      if (isSilent && !(stored && (!withLineItems || hasLineItems(stored.document)))) throw asStripeError(result);
-      if (!isSilent && code !== 'session-not-found' && code !== 'stripe-not-configured') throw asStripeError(result);
-      if (isSilent) log.warn({ session: id, err: loggable(result.cause ?? result) }, unanswered);
-      return { session: withoutStripe(id, stored, withLineItems), source: isSilent ? 'stale' : 'stored' };
+      if (result.code === 'session-not-found') absent.add(key);
+      return answerDespite(result, id, stored, withLineItems);
     }
     if (!result || !reads.isVisible(result, view)) throw missingSession(id);
-    if (withLineItems && !hasLineItems(result.document)) throw supersededLineItems(id);
+    if (lacksWantedItems(result, withLineItems)) throw supersededLineItems(id);
     return { session: result, source: 'stripe' };
   }
 
   /**
-   * Reads a page of sessions for a reader. The list is the mirror's alone, with two exceptions: line items that are not
-   * stored are fetched, and Stripe is asked once for the session of a payment or a subscription that is not here.
+   * Reads a page of sessions for a reader from the mirror. It fetches from Stripe in two cases: for line items that the
+   * mirror lacks, and once for the session of a payment intent or a subscription that the mirror lacks.
    */
   async function list(view: StripeView, query: StripeListQuery): Promise<RawPage> {
     let page = await reads.list(view, query);
     if (setting === 'off') return query.withLineItems ? requireLineItems(page) : page;
-    if (page.results === '') page = await fetchFiltered(view, query, page);
+    if (page.results === '') page = await fetchAndList(view, query, page);
     if (!query.withLineItems) return page;
     const lacking = lackingLineItems(page);
     if (lacking.length === 0) return page;
@@ -111,16 +129,16 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
     return requireLineItems(await reads.list(view, query));
   }
 
-  /** Reads an empty page again once Stripe was asked for the sessions of the payment or the subscription. */
-  async function fetchFiltered(view: StripeView, query: StripeListQuery, empty: RawPage): Promise<RawPage> {
+  /** Fetches the sessions of the payment intent or the subscription for an empty page, and reads the page again. */
+  async function fetchAndList(view: StripeView, query: StripeListQuery, empty: RawPage): Promise<RawPage> {
     const { payment_intent, subscription } = query.filters;
     if (query.cursor || (payment_intent === undefined && subscription === undefined)) return empty;
-    const wanted = { ...(payment_intent && { payment_intent }), ...(subscription && { subscription }) };
-    const key = `${JSON.stringify(wanted)} ${view.livemode} ${view.account ?? ''}`;
+    const filter = { ...(payment_intent && { payment_intent }), ...(subscription && { subscription }) };
+    const key = `${JSON.stringify(filter)} ${view.livemode} ${view.account ?? ''}`;
     if (absent.has(key)) return empty;
-    const problem = await findAtStripe(wanted, view).catch(problemOf);
-    // Stripe is not needed for what the mirror has. The key of another mode may have found the session.
-    if (problem) log.warn({ err: loggable(problem.cause ?? problem) }, unanswered);
+    const problem = await findAtStripe(filter, view).catch(problemOf);
+    // Do not fail: the mirror has an answer, and the key of another mode may have found the session.
+    if (problem) log.warn({ err: loggable(problem.cause ?? problem) }, servedStale);
     const page = await reads.list(view, query);
     if (!problem && page.results === '') absent.add(key);
     return page;
@@ -129,15 +147,20 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
   return { retrieve, list };
 }
 
-/** Whether an id says that its session is of the mode that a reader does not see. */
+/** Whether the request wants line items that a session does not have. */
+function lacksWantedItems({ document }: RawSession, withLineItems: boolean): boolean {
+  return withLineItems && !hasLineItems(document);
+}
+
+/** Whether an id names the mode that the reader does not see. */
 function isOfOtherMode(id: string, { livemode }: StripeView): boolean {
   const mode = modeOf(id);
   return livemode !== undefined && mode !== undefined && (mode === 'live') !== livemode;
 }
 
-const unanswered = 'Stripe did not answer: the answer is what the mirror has';
+const servedStale = 'Stripe did not answer: served the stored data';
 
-/** Returns the problem that was thrown. */
+/** Returns a thrown Problem, and throws any other error on. */
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   throw error;
@@ -155,11 +178,14 @@ function requireLineItems(page: RawPage): RawPage {
 }
 
 function lineItemsNotStored(id: string): StripeError {
-  const message = `The mirror has no line items of ${id}, and Stripe was not asked for them or does not have the session. They are fetched with STRIPE_READ_THROUGH=open or missing, and a key of the session's mode in STRIPE_API_KEYS.`;
+  const message = `The mirror has no line items of ${id}, and this service did not fetch them or Stripe does not have the session. To fetch line items, set STRIPE_READ_THROUGH to open or missing, and add a key of the session's mode to STRIPE_API_KEYS.`;
   return new StripeError(400, message, { param: 'expand' });
 }
 
-/** An event that is newer than the fetched object, and has no line items, is stored by now. The SDKs try again. */
+/**
+ * The error when an event without line items, newer than the fetched object, was stored meanwhile. Stripe's SDKs retry a
+ * 503.
+ */
 function supersededLineItems(id: string): StripeError {
   return new StripeError(503, `The session ${id} changed while its line items were fetched. Try again.`);
 }
@@ -169,5 +195,5 @@ async function inParallel<Item>(items: readonly Item[], work: (item: Item) => Pr
   const worker = async () => {
     for (const item of rest) await work(item);
   };
-  await Promise.all(Array.from({ length: fetchesAtOnce }, worker));
+  await Promise.all(Array.from({ length: concurrency }, worker));
 }

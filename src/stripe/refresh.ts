@@ -1,10 +1,12 @@
 import type { Fetch } from './fetch.js';
 import type { Ingest, IngestResult } from './ingest.js';
 
-/** Fetches a session from Stripe now, of a connected account where one is given, and takes it in. */
+/** Fetches a session from Stripe now and ingests it. `account` names a connected account, or the path to one. */
 export type Refresh = (id: string, account?: string) => Promise<IngestResult>;
 
-/** Returns the refresh. Those of one id that overlap share one call and one write; what fails leaves what is stored. */
+/**
+ * Returns the refresh. Overlapping refreshes of one id share one call and one write. A failure leaves the stored session.
+ */
 export function createRefresh(ingest: Ingest, fetch: Fetch): Refresh {
   const inFlight = new Map<string, Promise<IngestResult>>();
   return (id, account) => {

@@ -4,15 +4,16 @@ import { changeStore } from '../database/changes.js';
 import type { Database } from '../database/engine/database.js';
 import { removeOldEvents } from '../database/retention.js';
 import { loggable } from '../errors.js';
-import { accountToRead } from './calls.js';
+
+import { accountToRead, backgroundRetries } from './calls.js';
 import { catchUp } from './catch-up.js';
 import type { StripeClient } from './client.js';
 import type { Ingest } from './ingest.js';
 import type { LineItems } from './line-items.js';
 
-/** What the service does by itself, beside answering requests. */
+/** Periodic background work: catch-up, line items and retention. */
 
-/** The work that is done again and again, by its name in the log and the metrics. */
+/** Names of the periodic work in the log and the metrics. */
 export const scheduledWork = [
   'catch-up',
   'fetching line items',
@@ -26,42 +27,44 @@ export interface ScheduleOptions {
   readonly database: Database;
   readonly ingest: Ingest;
   readonly log: FastifyBaseLogger;
-  /** Whose events are caught up with: without a key nobody's. */
+  /** The clients to catch up with, one for each key. */
   readonly clients: readonly StripeClient[];
-  /** Milliseconds between catch-ups; 0 for none. */
+  /** Milliseconds between catch-ups; 0 turns them off. */
   readonly catchUpInterval: number;
-  /** The configured account, which an organization's key catches up with. */
+  /** STRIPE_ACCOUNT_ID: the account that an organization's key catches up with. */
   readonly accountId?: string | undefined;
-  /** The background fetcher of line items, where that is configured. */
+  /** The background fetcher of line items; undefined when it is turned off. */
   readonly lineItems?: LineItems | undefined;
   /** Days that the ledger keeps an event. */
   readonly eventRetentionDays: number;
   /** Days that the change feed keeps a change. */
   readonly changeRetentionDays: number;
-  /** Told of each run of each work. */
+  /** Called after each run. */
   readonly onRun?: (work: ScheduledWork, outcome: 'done' | 'failed') => void;
 }
 
 export interface Schedule {
-  /** Ends what is running after the step that it is in, and resolves when nothing runs any more. */
+  /** Stops the work after its current step, and resolves when nothing runs any more. */
   stop(): Promise<void>;
 }
 
+/** Milliseconds. */
 const retentionInterval = 3_600_000;
+/** Milliseconds. */
 const lineItemsInterval = 60_000;
-const retries = 8;
-/** What Node's timers hold; beyond it they would not wait at all. */
+/** Longest delay of a Node timer, in milliseconds. A longer one fires at once. */
 const maxInterval = 2 ** 31 - 1;
 
-/** Starts the periodic work: at once, and again an interval after it was done, so no two runs are at the same time. */
+/** Starts the periodic work at once, and again an interval after each run ends. Two runs of one work never overlap. */
 export function startSchedule(options: ScheduleOptions): Schedule {
   const { database, ingest, log, clients, catchUpInterval, accountId, lineItems, onRun } = options;
   const { eventRetentionDays, changeRetentionDays } = options;
   const changes = changeStore(database);
-  const ending = new AbortController();
-  const { signal } = ending;
+  const stopping = new AbortController();
+  const { signal } = stopping;
 
-  async function attempt(name: ScheduledWork, work: () => Promise<void>): Promise<void> {
+  /** Runs a work once, and counts and logs a failure. */
+  async function runOnce(name: ScheduledWork, work: () => Promise<void>): Promise<void> {
     try {
       await work();
       onRun?.(name, 'done');
@@ -82,23 +85,23 @@ export function startSchedule(options: ScheduleOptions): Schedule {
 
   async function catchUpAll(): Promise<void> {
     for (const client of clients) {
-      await attempt('catch-up', async () => {
+      await runOnce('catch-up', async () => {
         const { mode } = client;
         const onGap = (last: Date) =>
           log.warn({ mode, last }, 'Stripe has not kept all events since the last catch-up: run the backfill');
         const account = accountToRead(client, undefined, accountId);
-        const totals = await catchUp({ client, account, retries, signal, ingest, database, onGap });
+        const totals = await catchUp({ client, account, retries: backgroundRetries, signal, ingest, database, onGap });
         log.info({ mode, ...totals }, 'caught up');
       });
     }
   }
 
   async function removeOld(): Promise<void> {
-    await attempt('removing old events', async () => {
+    await runOnce('removing old events', async () => {
       const removed = await removeOldEvents(database, eventRetentionDays, signal);
       if (removed > 0) log.info({ removed }, 'removed old events');
     });
-    await attempt('removing old changes', async () => {
+    await runOnce('removing old changes', async () => {
       const removed = await changes.removeOld(changeRetentionDays, signal);
       if (removed > 0) log.info({ removed }, 'removed old changes');
     });
@@ -106,10 +109,10 @@ export function startSchedule(options: ScheduleOptions): Schedule {
 
   const running = [repeat(retentionInterval, removeOld)];
   if (catchUpInterval > 0 && clients.length > 0) running.push(repeat(catchUpInterval, catchUpAll));
-  if (lineItems) running.push(repeat(lineItemsInterval, () => attempt('fetching line items', () => lineItems.pass())));
+  if (lineItems) running.push(repeat(lineItemsInterval, () => runOnce('fetching line items', () => lineItems.pass())));
   return {
     async stop() {
-      ending.abort();
+      stopping.abort();
       await Promise.all(running);
     },
   };

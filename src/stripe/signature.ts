@@ -1,16 +1,17 @@
 import Stripe from 'stripe';
 
-// The SDK's own check uses no key and makes no call.
+// The SDK needs a key to construct. The signature check does not use it and makes no call.
 const { signature } = new Stripe('sk_test_unused').webhooks as { signature: NonNullable<Stripe.Webhooks['signature']> };
 
 /**
- * Checks the `Stripe-Signature` of a webhook delivery with the official SDK, against every secret, so that secrets
- * can be rotated and live and test share an endpoint (https://docs.stripe.com/webhooks#verify-manually).
+ * Checks the `Stripe-Signature` of a webhook delivery with the official SDK
+ * (https://docs.stripe.com/webhooks#verify-manually). Any of the secrets may match, so that secrets can be rotated, and
+ * live and test mode can share one endpoint.
  *
- * @param payload the body, best as text: the SDK decodes bytes anew for each secret.
- * @param tolerance seconds that the signed time may be away from now, in the past or, which the SDK lets pass, in
- *   the future.
- * @returns why it is refused, or undefined when it is genuine.
+ * @param payload the body. Pass text: the SDK decodes bytes again for each secret.
+ * @param tolerance maximum difference in seconds between the signed time and now. The SDK checks the past only, so this
+ *   function checks the future.
+ * @returns the reason to refuse the delivery, or undefined when the signature is genuine.
  */
 export function signatureFault(
   payload: string | Buffer,

@@ -1,5 +1,4 @@
 import { type EnumName, valuesOf } from '../model/enums.js';
-import { textFault } from '../model/json.js';
 import {
   type Column,
   emptyValue,
@@ -9,19 +8,21 @@ import {
   writableColumns,
 } from '../model/session.js';
 import type { SessionState, Stamp } from '../model/stripe.js';
+import { storable } from './storable.js';
 
 /**
- * From Stripe's Checkout Session, in the shape of any API version since 2019, to what the mirror stores. Pure.
- * What the contract cannot hold is projected, and noted; the raw object keeps it.
+ * Translates Stripe's Checkout Session, in the shape of any API version since 2019, to the state that the mirror stores.
+ * Pure. A value that the contract cannot hold is projected to one that it can hold, and reported. The raw object keeps the
+ * value.
  */
 
-/** Where an object came from, and what orders it among the states of its session. */
+/** The source of an object, and its place in the order of its session's states. */
 export interface Origin {
-  /** The connected account, or the configured one; undefined when unknown. */
+  /** The owner: the connected account or the configured one. Undefined when unknown. */
   account?: string | undefined;
-  /** The Stripe API version that the object is shaped by. */
+  /** The Stripe API version of the object's shape. */
   apiVersion?: string | undefined;
-  /** Epoch seconds: of an event its `created`, of a snapshot the whole second before it was asked for. */
+  /** Epoch seconds: an event's `created`, or for a snapshot the last whole second before the request. */
   second: number;
   /** The event's id; `''` for a snapshot. */
   eventId: string;
@@ -29,7 +30,7 @@ export interface Origin {
   type?: string | undefined;
 }
 
-/** A value that the contract could not hold, and what became of it. */
+/** A value that the contract cannot hold, so that the column has another one. */
 export interface Projection {
   /** The column, or `stripe_data`. */
   readonly column: string;
@@ -44,16 +45,18 @@ export interface Translation {
 type RawSession = Readonly<Record<string, unknown>>;
 
 /**
- * Translates a Stripe object; undefined when it is no Checkout Session with an id that the mirror can hold.
+ * Translates a Stripe object. Returns undefined when it is not a Checkout Session, or has an id that the mirror cannot
+ * store.
  *
- * @param text the object as PostgreSQL wrote it, without `client_secret`, which is stored as it is.
+ * @param text JSON of the object that PostgreSQL wrote, without `client_secret`. It is stored unchanged.
  */
 export function translate(object: unknown, origin: Origin, text?: string): Translation | undefined {
   if (!isRecord(object) || object.object !== 'checkout.session' || !isSessionId(object.id)) return undefined;
   const projections: Projection[] = [];
-  // It lets a browser finish the session: no business of a mirror.
+  // Never store client_secret: a browser can finish the session with it.
   const { client_secret, ...sent } = object;
-  const { raw, json } = text === undefined ? storable(sent, projections) : { raw: sent, json: text };
+  const onReplaced = () => void projections.push({ column: 'stripe_data', reason: 'unstorable text' });
+  const { raw, json } = text === undefined ? storable(sent, onReplaced) : { raw: sent, json: text };
   const { id } = object;
   const carried: Record<string, unknown> = {};
   for (const column of writableColumns) {
@@ -75,13 +78,13 @@ export function translate(object: unknown, origin: Origin, text?: string): Trans
   };
 }
 
-/** The value of a column in a raw object; undefined when the object does not carry it. */
+/** Returns a column's value in a raw object, or undefined when the object does not carry the column. */
 function carriedValue(column: Column, raw: RawSession, { account }: Origin, projections: Projection[]): unknown {
   const { name } = column;
   const value = raw[name];
   switch (name) {
     case 'description':
-      return undefined; // Checkout Sessions have none; ours is the user's.
+      return undefined; // Stripe has no description of a session: this column is the user's.
     case 'mode':
       return value === undefined || value === null ? inferMode(raw) : enumValueOf(name, value, raw, projections);
     case 'djstripe_owner_account':
@@ -119,12 +122,12 @@ function plainValueOf(column: Column, value: unknown, raw: RawSession, projectio
   }
 }
 
-/** Whether a text has at most so many characters, as PostgreSQL counts them. */
-function isWithin(text: string, length: number): boolean {
-  return text.length <= length || [...text].length <= length;
+/** Whether a text has at most `maxLength` characters. PostgreSQL counts code points, JavaScript UTF-16 units. */
+function isWithin(text: string, maxLength: number): boolean {
+  return text.length <= maxLength || [...text].length <= maxLength;
 }
 
-/** The enums are closed: what Stripe has beyond them becomes its own default, an unknown mode is inferred. */
+/** Returns an enum's value. A value outside the closed set becomes Stripe's default `auto`; an unknown mode is inferred. */
 function enumValueOf(name: EnumName, value: unknown, raw: RawSession, projections: Projection[]): string {
   if (typeof value === 'string' && valuesOf(name).includes(value)) return value;
   if (value === null) return 'auto';
@@ -132,13 +135,13 @@ function enumValueOf(name: EnumName, value: unknown, raw: RawSession, projection
   return name === 'mode' ? (inferMode(raw) ?? 'payment') : 'auto';
 }
 
-/** The mode of a session without one, where its subscription or setup intent tells; only those modes have them. */
+/** Infers the mode from a subscription or a setup intent: only a session of that mode has one. */
 function inferMode({ subscription, setup_intent }: RawSession): SessionWrite['mode'] | undefined {
   if (subscription) return 'subscription';
   return setup_intent ? 'setup' : undefined;
 }
 
-/** A new session has these in the columns that no state has carried: whichever state comes first. */
+/** Values of a new session in the columns that its first state does not carry. */
 const defaults = {
   ...Object.fromEntries(writableColumns.map((column) => [column.name, emptyValue(column)])),
   billing_address_collection: 'auto',
@@ -147,13 +150,13 @@ const defaults = {
   payment_method_types: {},
 } as unknown as SessionWrite;
 
-/** Stripe's states never go back, so this orders them before their time does. */
+/** Returns how far the checkout has come. A session never goes back, so progress orders its states before their time. */
 function checkoutProgress({ status, payment_status }: RawSession, type: string | undefined): Stamp['progress'] {
   const isPaid = payment_status === 'paid' || payment_status === 'no_payment_required';
   if (status === 'open') return 0;
   if (status === 'expired') return 2;
   if (status === 'complete') return isPaid ? 2 : 1;
-  // Versions before 2021 have no status.
+  // API versions before 2021 have no status.
   if (isPaid) return 2;
   return type !== undefined && /^checkout\.session\.(completed|async_)/.test(type) ? 1 : 0;
 }
@@ -165,19 +168,19 @@ function timestampOf(seconds: unknown): string | undefined {
   return year >= 1 && year <= 9999 ? date.toISOString() : undefined;
 }
 
-/** Stripe's id, or the id of the object that it was expanded to. */
+/** Returns the id of a reference, which Stripe may have expanded to the object. */
 function idOf(value: unknown): string | null {
   if (typeof value === 'string') return value;
   return isRecord(value) && typeof value.id === 'string' ? value.id : null;
 }
 
-/** Expanded line items, or the display items of versions before 2020-08-27. */
+/** Returns the expanded line items, or the display items of API versions before 2020-08-27. */
 function lineItemsOf({ line_items, display_items }: RawSession): Record<string, unknown> | undefined {
   if (isRecord(line_items) && Array.isArray(line_items.data)) return mapOf(line_items.data);
   return mapOf(display_items);
 }
 
-/** An object as it is, an array keyed by position. */
+/** Returns an object unchanged, and an array as an object keyed by position. */
 function mapOf(value: unknown): Record<string, unknown> | undefined {
   if (Array.isArray(value)) return { ...value };
   return isRecord(value) ? value : undefined;
@@ -189,31 +192,4 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function textOrNull(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
-}
-
-/** How JSON.stringify writes the texts that PostgreSQL cannot hold. A text may also spell it out. */
-const unstorableEscape = /\\u(?:0000|d[89a-f])/;
-
-/** An object that PostgreSQL can hold, as nearly every one is at once, and its JSON. */
-function storable(sent: RawSession, projections: Projection[]): { raw: RawSession; json: string } {
-  const json = JSON.stringify(sent);
-  if (!unstorableEscape.test(json)) return { raw: sent, json };
-  const raw = replaceUnstorable(sent, projections) as RawSession;
-  return { raw, json: JSON.stringify(raw) };
-}
-
-/** U+0000 and halves of surrogate pairs, which PostgreSQL cannot hold, as U+FFFD. */
-function replaceUnstorable(value: unknown, projections: Projection[]): unknown {
-  const clean = (text: string): string => {
-    if (textFault(text) === undefined) return text;
-    projections.push({ column: 'stripe_data', reason: 'unstorable text' });
-    return text.toWellFormed().replaceAll('\0', '\uFFFD');
-  };
-  const walk = (node: unknown): unknown => {
-    if (typeof node === 'string') return clean(node);
-    if (Array.isArray(node)) return node.map(walk);
-    if (!isRecord(node)) return node;
-    return Object.fromEntries(Object.entries(node).map(([key, member]) => [clean(key), walk(member)]));
-  };
-  return walk(value);
 }

@@ -225,7 +225,7 @@ describe('a Stripe that fails', () => {
       put(manySessions('refused', 1));
       stripe.fail(failure, { times: 9 });
       await expect(run({ retries: 8 })).rejects.toThrow(
-        typeof failure === 'number' ? /URL|API Key/ : `The answer is not Stripe's (HTTP ${failure.slice(-3)})`,
+        typeof failure === 'number' ? /URL|API Key/ : `The response is not from Stripe (HTTP ${failure.slice(-3)})`,
       );
       expect(stripe.requests).toHaveLength(1);
     },
@@ -386,7 +386,7 @@ describe('npm run backfill', () => {
     expect(failed.stderr).not.toMatch(/^\s+at /m);
     const rest = await command(['--account', 'acct_command']);
     expect(rest.stdout).toBe(
-      `test acct_command: goes on where an interrupted run stopped
+      `test acct_command: resumes an interrupted run
 test acct_command: pages 1, seen 50, applied 50, stale 0, deleted 0, ignored 0
 `,
     );

@@ -308,7 +308,7 @@ describe('a refresh', () => {
     const id = newId();
     stripe.putSession({ ...rawSession({ id }), ...fields }, { at: id });
     expectProblem(await logged.api.post(`${sessionsPath}/${id}/refresh`), 502, 'stripe-unavailable');
-    expect(lines.join()).toContain('another object than the session');
+    expect(lines.join()).toContain('another object instead of the session');
     for (const one of [id, 'cs_test_another']) await api.get(`${sessionsPath}/${one}`).expect(404);
   });
 

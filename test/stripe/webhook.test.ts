@@ -306,9 +306,9 @@ describe('a signed body that is', () => {
       await deliverBytes(logged.api, Buffer.from(text), signatureOf(text)).expect(200);
     }
     expect(lines.map((line) => JSON.parse(line).reason)).toEqual([
-      'no JSON',
-      'no event: id is required',
-      'an EventBridge envelope with no event: type is required',
+      'not JSON',
+      'not an event: id is required',
+      'in an EventBridge envelope: not an event: type is required',
     ]);
     expect(lines.join()).not.toContain(secret);
     const { text } = await logged.api.get('/metrics').expect(200);
