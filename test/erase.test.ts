@@ -127,7 +127,7 @@ test('who is erased stays erased when Stripe sends the session again, and erasin
 });
 
 test.each([
-  ['nobody', [], 'Say whom'],
+  ['nobody', [], 'Name the customer'],
   ['an empty address beside a customer', ['--customer', 'cus_1', '--email', ' '], '--email is empty'],
   ['a customer that is not named as such', ['cus_1'], 'Unexpected argument'],
 ])('%s is a wrong call', async (_, args, message) => {

@@ -1,30 +1,44 @@
 import { mirrorStore } from '../database/sessions/mirror.js';
 import { backfill, compare, type Difference } from '../stripe/backfill.js';
+import { backgroundRetries } from '../stripe/calls.js';
 import { createIngest } from '../stripe/ingest.js';
 import { type Context, runCommand, secondsOf, UsageError } from './command.js';
-import { attempt, print, type RunTarget, retryReporter, runName, runTargets } from './stripe-run.js';
+import { print, type RunTarget, retryReporter, runAndReport, runName, runTargets } from './stripe-run.js';
 
-const help = `Takes in the Checkout Sessions that Stripe has.
+const help = `Copies Checkout Sessions from Stripe into the database.
 
-  npm run backfill -- [--since DATE] [--until DATE] [--account ACCT] [--dry-run]
+Usage: npm run backfill -- [options]
 
-  --since DATE    sessions created at this time or later
-  --until DATE    sessions created before this time
-  --account ACCT  of a connected account, acct_…; without it of the account of the key. With the key of an organization of
-                  any of its accounts, or acct_…/acct_… for a connected account of one; without it of STRIPE_ACCOUNT_ID
-  --dry-run       change nothing, print how the mirror differs from Stripe
+Options:
+  --since DATE    only sessions created at this time or later (default: no limit)
+  --until DATE    only sessions created before this time (default: no limit)
+  --account ACCT  account to read, acct_… (default: the account of the key). With an organization's key: any account of the
+                  organization, or the path acct_…/acct_… to a connected account (default: STRIPE_ACCOUNT_ID)
+  --dry-run       change nothing; print how the database differs from Stripe
+  -h, --help      print this help
 
-DATE is a date (its midnight in UTC) or an RFC 3339 date-time. STRIPE_API_KEYS holds the keys, one for live and one for
-test; a restricted key needs to read Checkout Sessions. An interrupted run, started again with the same options, goes on
-where it was. What was deleted here stays deleted, and of two states of a session the newer one stays.
+DATE is a date, which means midnight UTC, or an RFC 3339 date-time.
 
-The exit code is 0 when all was taken in, 1 when not. With --dry-run it is 0 when the mirror is the same as Stripe, 1 when
-it differs: sessions that are missing here, that differ (and in which columns), or that were deleted here.
+The newer state of a session wins. A session that was deleted here stays deleted. To resume an interrupted run, start it
+again with the same options.
+
+--dry-run prints one line for each session that is missing here, differs (with the names of the columns) or was deleted
+here.
+
+Exit code: 0 when everything was copied, 1 when not, 2 for wrong arguments. With --dry-run: 0 when the database equals
+Stripe, 1 when it differs.
 
 Examples:
   npm run backfill
   npm run backfill -- --since 2026-01-01 --until 2026-02-01
   npm run backfill -- --account acct_1032D82eZvKYlo2C --dry-run
+
+Environment:
+  STRIPE_API_KEYS            the keys to read with: one for live mode, one for test mode. A restricted key needs read access
+                             to Checkout Sessions
+  STRIPE_LIVEMODE            the modes to copy: live, test or both
+  STRIPE_ACCOUNT_ID          the owner of sessions read without --account
+  DATABASE_URL or DATA_DIR   the database
 `;
 
 const options = {
@@ -34,8 +48,6 @@ const options = {
   'dry-run': { type: 'boolean' },
 } as const;
 
-const retries = 8;
-
 type RunContext = Context<typeof options, ReturnType<typeof parse>>;
 
 interface Run extends RunTarget {
@@ -44,29 +56,29 @@ interface Run extends RunTarget {
   until: number | undefined;
 }
 
-/** Whether all was taken in. */
-async function fill({ config, database, log, progress }: RunContext, run: Run): Promise<boolean> {
+/** Copies the sessions of one target, and returns whether it copied all of them. */
+async function copySessions({ config, database, log, progress }: RunContext, run: Run): Promise<boolean> {
   const ingest = createIngest(mirrorStore(database), config, log);
-  const onResume = () => print(`${runName(run)}: goes on where an interrupted run stopped`);
-  return attempt(runName(run), progress, async (onPage) => {
+  const onResume = () => print(`${runName(run)}: resumes an interrupted run`);
+  return runAndReport(runName(run), progress, async (onPage) => {
     const totals = await backfill({ ...run, database, ingest, onResume, onPage });
     return { totals, isDone: true };
   });
 }
 
-/** Whether the mirror is the same as Stripe. */
-async function difference({ config, database, progress }: RunContext, run: Run): Promise<boolean> {
+/** Prints how the database differs from Stripe, and returns whether the two are equal. */
+async function printDifferences({ config, database, progress }: RunContext, run: Run): Promise<boolean> {
   const onDifference = ({ kind, id, columns }: Difference) => {
-    progress.end();
+    progress.clear();
     print(`${kind} ${id}${columns.length > 0 ? `: ${columns.join(', ')}` : ''}`);
   };
-  return attempt(runName(run), progress, async (onPage) => {
+  return runAndReport(runName(run), progress, async (onPage) => {
     const totals = await compare({ ...run, database, owner: config.STRIPE_ACCOUNT_ID, onDifference, onPage });
     return { totals, isDone: totals.missing + totals.differs + totals.deleted === 0 };
   });
 }
 
-/** The seconds between which sessions were created. */
+/** Parses `--since` and `--until` to epoch seconds. */
 function parse(values: { since?: string; until?: string }) {
   const since = secondsOf('since', values.since);
   const until = secondsOf('until', values.until);
@@ -77,12 +89,12 @@ function parse(values: { since?: string; until?: string }) {
 }
 
 await runCommand({ help, options, parse }, async (context) => {
-  const { config, values, given } = context;
+  const { config, values, parsed: range } = context;
   let code = 0;
   for (const target of runTargets(config, values.account)) {
     const onRetry = retryReporter(runName(target), context.progress);
-    const reading = { ...target, retries, onRetry, ...given };
-    const isDone = values['dry-run'] ? await difference(context, reading) : await fill(context, reading);
+    const run = { ...target, ...range, retries: backgroundRetries, onRetry };
+    const isDone = values['dry-run'] ? await printDifferences(context, run) : await copySessions(context, run);
     if (!isDone) code = 1;
   }
   return code;

@@ -1,31 +1,40 @@
 import { mirrorStore } from '../database/sessions/mirror.js';
+import { backgroundRetries } from '../stripe/calls.js';
 import { catchUp } from '../stripe/catch-up.js';
 import { createIngest } from '../stripe/ingest.js';
 import { type Context, runCommand } from './command.js';
-import { attempt, type RunTarget, retryReporter, runName, runTargets } from './stripe-run.js';
+import { type RunTarget, retryReporter, runAndReport, runName, runTargets } from './stripe-run.js';
 
-const help = `Takes in the events of Checkout Sessions that Stripe has kept since the last catch-up.
+const help = `Fetches the Checkout Session events that Stripe has kept since the last catch-up.
 
-  npm run catch-up -- [--account ACCT]
+Usage: npm run catch-up -- [options]
 
-  --account ACCT  of a connected account, acct_…; without it of the account of the key. With the key of an organization of
-                  any of its accounts, or acct_…/acct_… for a connected account of one; without it of STRIPE_ACCOUNT_ID
+Options:
+  --account ACCT  account to read, acct_… (default: the account of the key). With an organization's key: any account of the
+                  organization, or the path acct_…/acct_… to a connected account (default: STRIPE_ACCOUNT_ID)
+  -h, --help      print this help
 
-The first run goes back 30 days, which is as far as Stripe keeps events; what is older takes npm run backfill. Events that
-the webhook brought already are duplicates and change nothing. STRIPE_API_KEYS holds the keys, one for live and one for
-test; a restricted key needs to read Events.
+Stripe keeps events for 30 days, so the first run goes back 30 days. Use npm run backfill for older sessions. An event that
+the webhook has delivered already is a duplicate and changes nothing.
 
-The exit code is 0 when all was taken in, 1 when not: the next run then begins at the same time again.
+Exit code: 0 when all events were stored, 1 when not, 2 for wrong arguments. After a failure the next run starts from the
+same time again.
 
 Examples:
   npm run catch-up
   npm run catch-up -- --account acct_1032D82eZvKYlo2C
+
+Environment:
+  STRIPE_API_KEYS            the keys to read with: one for live mode, one for test mode. A restricted key needs read access
+                             to Events
+  STRIPE_LIVEMODE            the modes to fetch: live, test or both
+  STRIPE_ACCOUNT_ID          the owner of sessions whose event names no account
+  DATABASE_URL or DATA_DIR   the database
 `;
 
 const options = { account: { type: 'string' } } as const;
-const retries = 8;
 
-/** Whether all was taken in. */
+/** Catches up with the events of one target, and returns whether it stored all of them. */
 function run(context: Context<typeof options>, { client, account }: RunTarget): Promise<boolean> {
   const { config, database, log, progress } = context;
   const name = runName({ client, account });
@@ -33,14 +42,14 @@ function run(context: Context<typeof options>, { client, account }: RunTarget): 
   const onGap = (date: Date) => {
     const day = date.toISOString().slice(0, 10);
     process.stderr.write(
-      `${name}: the last catch-up was on ${day}, and Stripe keeps events for 30 days: run npm run backfill -- --since ${day}\n`,
+      `${name}: the last catch-up ran on ${day}, and Stripe keeps events for 30 days only. Run npm run backfill -- --since ${day}\n`,
     );
   };
-  return attempt(name, progress, async (onPage) => {
+  return runAndReport(name, progress, async (onPage) => {
     const totals = await catchUp({
       client,
       account,
-      retries,
+      retries: backgroundRetries,
       database,
       ingest,
       onGap,

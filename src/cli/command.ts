@@ -8,71 +8,71 @@ import { operatorMessage } from '../database/engine/sqlstate.js';
 import { logSerializers, OperatorError } from '../errors.js';
 import { parseLenientTimestamp } from '../model/timestamp.js';
 
-/** What every command of the command line shares: help, configuration, database, progress, exit code. */
+/** The frame of every command: help, arguments, configuration, database, progress and exit code. */
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
-export interface Command<Taken extends Options, Arguments> {
-  /** What `--help` prints. */
+export interface Command<Accepted extends Options, Parsed> {
+  /** The text that `--help` prints. */
   readonly help: string;
-  readonly options: Taken;
-  /** Whether arguments without a name are taken. */
+  readonly options: Accepted;
+  /** Whether the command accepts arguments without a name. */
   readonly allowPositionals?: boolean;
-  /** Reads the arguments before the database is opened, so that a wrong one changes nothing. */
-  readonly parse?: (values: Values<Taken>) => Arguments;
+  /** Parses the options before the database is opened, so that a wrong one changes nothing. */
+  readonly parse?: (values: Values<Accepted>) => Parsed;
   /**
-   * What to do about pending migrations. `apply` leaves them to the operator where MIGRATE_ON_START is false, and
-   * `--dry-run`, which changes nothing in any command, only requires that there are none.
+   * What to do about pending migrations (default: `apply`). `require` fails when there are any. `apply` does the same with
+   * MIGRATE_ON_START=false, and with `--dry-run`, which changes nothing in any command.
    */
   readonly migrations?: 'apply' | 'require' | 'ignore';
 }
 
-type Values<Taken extends Options> = ReturnType<typeof parseArgs<{ options: Taken }>>['values'];
+type Values<Accepted extends Options> = ReturnType<typeof parseArgs<{ options: Accepted }>>['values'];
 
-export interface Context<Taken extends Options, Arguments = undefined> {
+export interface Context<Accepted extends Options, Parsed = undefined> {
   readonly config: Config;
   readonly database: Database;
   readonly log: pino.Logger;
-  readonly values: Values<Taken>;
-  /** What `parse` returned. */
-  readonly given: Arguments;
+  readonly values: Values<Accepted>;
+  /** The result of `parse`. */
+  readonly parsed: Parsed;
   readonly positionals: readonly string[];
   readonly progress: Progress;
 }
 
-/** A fault of how the command was called: its message is all there is to say. */
+/** Wrong arguments. The command prints the message alone and exits with 2. */
 export class UsageError extends OperatorError {}
 
 /**
- * Runs a command of the command line.
+ * Runs a command, and exits with 1 on a failure, with 2 on wrong arguments.
  *
- * @param work returns the exit code: 0 only when all that was asked for was done.
+ * @param work returns the exit code: 0 only when everything is done.
  */
-export async function runCommand<Taken extends Options, Arguments = undefined>(
-  { help, options, allowPositionals = false, parse, migrations = 'apply' }: Command<Taken, Arguments>,
-  work: (context: Context<Taken, Arguments>) => Promise<number>,
+export async function runCommand<Accepted extends Options, Parsed = undefined>(
+  { help, options, allowPositionals = false, parse, migrations = 'apply' }: Command<Accepted, Parsed>,
+  work: (context: Context<Accepted, Parsed>) => Promise<number>,
 ): Promise<void> {
   try {
     const all = { ...options, help: { type: 'boolean' as const, short: 'h' } };
-    const parsed = parseArguments(all, allowPositionals);
-    if (parsed.values.help) {
+    const args = parseArguments(all, allowPositionals);
+    if (args.values.help) {
       process.stdout.write(help);
       return;
     }
-    const { positionals } = parsed;
-    const values = parsed.values as Values<Taken>;
-    const given = parse?.(values) as Arguments;
-    // A command listens nowhere, so who could reach it is not asked.
+    const { positionals } = args;
+    const values = args.values as Values<Accepted>;
+    const parsed = parse?.(values) as Parsed;
+    // A command does not listen, so a public HOST without API_KEYS is no fault here.
     const config = parseConfig({ ...process.env, HOST: undefined });
     const log = pino({ level: config.LOG_LEVEL, base: null, serializers: logSerializers }, pino.destination(2));
     for (const warning of nameWarnings(process.env)) log.warn(warning);
-    const reason = reasonNotToMigrate(config, parsed.values['dry-run'] ? 'require' : migrations);
+    const reason = reasonNotToMigrate(config, args.values['dry-run'] ? 'require' : migrations);
     const database = await openDatabase(config, { mustExist: reason !== undefined });
     try {
       if (reason !== undefined) await requireMigrations(database, reason);
       else if (migrations === 'apply') await migrate(database);
       const progress = new Progress();
-      process.exitCode = await work({ config, database, log, values, given, positionals, progress });
+      process.exitCode = await work({ config, database, log, values, parsed, positionals, progress });
     } finally {
       await database.close();
     }
@@ -80,11 +80,11 @@ export async function runCommand<Taken extends Options, Arguments = undefined>(
     process.stderr.write(`${operatorMessage(error) ?? (error as Error).stack ?? error}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;
   }
-  // What a library left behind may keep the process for seconds; what was written is out first.
+  // Exit explicitly: a library's timers may keep the process alive for seconds. Flush the output first.
   process.stdout.write('', () => process.exit());
 }
 
-/** Why pending migrations end a command; undefined where they do not. */
+/** Returns the reason to fail on pending migrations, or undefined when the command may apply or ignore them. */
 function reasonNotToMigrate(config: Config, migrations: Command<Options, unknown>['migrations']): string | undefined {
   if (migrations === 'require') return 'this command changes nothing';
   return migrations === 'apply' && !config.MIGRATE_ON_START ? 'MIGRATE_ON_START is false' : undefined;
@@ -98,7 +98,10 @@ function parseArguments(options: Options, allowPositionals: boolean) {
   }
 }
 
-/** Where a long run stands: one line that is rewritten on a terminal, elsewhere a plain line now and then. */
+/**
+ * Progress of a long run on standard error. On a terminal it rewrites one line, at most every 100 ms. Elsewhere it writes a
+ * line at most every 5 s.
+ */
 export class Progress {
   readonly #isTerminal = process.stderr.isTTY;
   #last = Date.now();
@@ -113,26 +116,30 @@ export class Progress {
     process.stderr.write(this.#isTerminal ? `\r\x1b[K${line}` : `${line}\n`);
   }
 
-  /** Writes where the run ended, unless that stands there already. */
+  /** Writes the last report when it is still unwritten. On a terminal it clears the line instead. */
   finish(): void {
     if (!this.#isTerminal && this.#unwritten !== undefined) process.stderr.write(`${this.#unwritten}\n`);
     this.#unwritten = undefined;
-    this.end();
+    this.clear();
   }
 
-  /** Clears the line for what is printed next. */
-  end(): void {
+  /** Clears the progress line on a terminal, before other output. */
+  clear(): void {
     if (this.#isTerminal) process.stderr.write('\r\x1b[K');
   }
 }
 
-/** Reads `--since` or `--until` as the API reads times and dates, in whole epoch seconds. */
+/**
+ * Parses a date or date-time option to whole epoch seconds, with the same rules as the API's query strings.
+ *
+ * @throws UsageError for any other text.
+ */
 export function secondsOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const time = parseLenientTimestamp(text);
   if (time === undefined) {
     throw new UsageError(
-      `--${name} takes a date (2026-01-31) or an RFC 3339 date-time (2026-01-31T12:00:00Z), and ${JSON.stringify(text)} is neither.`,
+      `--${name} must be a date (2026-01-31) or an RFC 3339 date-time (2026-01-31T12:00:00Z), not ${JSON.stringify(text)}.`,
     );
   }
   return Math.floor(Date.parse(time) / 1000);

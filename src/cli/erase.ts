@@ -1,28 +1,33 @@
 import { eraseSessions } from '../transfer/erase.js';
 import { runCommand, UsageError } from './command.js';
 
-const help = `Erases what is stored of a customer: deletes their Checkout Sessions, with Stripe's raw objects.
+const help = `Deletes all Checkout Sessions of a customer, with Stripe's raw objects.
 
-  npm run erase -- [--customer ID] [--email ADDRESS] [--dry-run]
+Usage: npm run erase -- [--customer ID] [--email ADDRESS] [--dry-run]
 
-  --customer ID    sessions of this customer of Stripe's, cus_… or acct_…, in the expanded objects too
-  --email ADDRESS  sessions with this address in any text, whether the shop gave it or the customer typed it; in
-                   whatever case
-  --dry-run        change nothing, print what would be erased
+Options:
+  --customer ID    the sessions of this Stripe customer, cus_… or acct_…; also finds it in expanded objects
+  --email ADDRESS  the sessions with this address in any text of theirs, in upper or lower case
+  --dry-run        change nothing; print the sessions that would be erased
+  -h, --help       print this help
 
-With both, sessions that match one of them are erased: a guest has no customer's id, and a customer's session that was
-never completed has no address. The ids of the sessions are printed, each on a line.
+Give both options: a guest has no customer id, and a customer's session that was never completed may have no address. A
+session that matches one of them is erased. The command prints the id of each erased session on a line.
 
-An erased session stays erased: of it the id and the time are kept, so that no event, backfill or refresh from Stripe
-brings it back, and the ledger keeps which events arrived. What arrives of the same customer later is a new session.
-Stripe has its own copy, as have your exports and backups.
+An erased session stays erased. The database keeps its id and the time of the erasure, so that no event, backfill or refresh
+brings it back. The event ledger keeps the ids of its events. A later session of the same customer is stored as usual.
+Stripe, your exports and your backups keep their own copies.
 
-The exit code is 0 when all was erased, or there was nothing to erase, 1 when not, 2 when the call was wrong. An
-interrupted run is done by starting it again.
+To resume an interrupted run, start it again.
+
+Exit code: 0 when all matching sessions were erased, also when there are none; 1 when not; 2 for wrong arguments.
 
 Examples:
   npm run erase -- --customer cus_NffrFeUfNV2Hib --email jenny.rosen@example.com --dry-run
   npm run erase -- --customer cus_NffrFeUfNV2Hib --email jenny.rosen@example.com
+
+Environment:
+  DATABASE_URL or DATA_DIR   the database
 `;
 
 const options = {
@@ -31,35 +36,36 @@ const options = {
   'dry-run': { type: 'boolean' },
 } as const;
 
-/** Whose sessions to erase. */
+/** Parses whose sessions to erase. */
 function parse(values: { customer?: string; email?: string }) {
   const customer = textOf('customer', values.customer);
   const email = textOf('email', values.email);
-  if (customer === undefined && email === undefined) throw new UsageError('Say whom: --customer, --email or both.');
+  if (customer === undefined && email === undefined)
+    throw new UsageError('Name the customer: --customer, --email or both.');
   return { customer, email };
 }
 
-await runCommand({ help, options, parse }, async ({ database, values, given: person, progress }) => {
+await runCommand({ help, options, parse }, async ({ database, values, parsed: person, progress }) => {
   const dryRun = values['dry-run'] ?? false;
   const totals = { read: 0, erased: 0 };
   try {
     for await (const { read, ids } of eraseSessions(database, person, { dryRun })) {
       totals.read += read;
       totals.erased += ids.length;
-      if (ids.length > 0) progress.end();
+      if (ids.length > 0) progress.clear();
       for (const id of ids) process.stdout.write(`${id}\n`);
       progress.report(`${totals.read} sessions read`);
     }
   } finally {
-    progress.end();
+    progress.clear();
     process.stderr.write(`${dryRun ? 'Would erase' : 'Erased'} ${totals.erased} of ${totals.read} sessions read.\n`);
   }
   return 0;
 });
 
-/** An option with something in it: an empty one is a script's variable that was not set, and not a person. */
+/** Returns the trimmed value of an option. Refuses an empty value: it usually is an unset variable of a script. */
 function textOf(name: string, text: string | undefined): string | undefined {
   const value = text?.trim();
-  if (value === '') throw new UsageError(`--${name} is empty`);
+  if (value === '') throw new UsageError(`--${name} is empty.`);
   return value;
 }

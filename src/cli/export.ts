@@ -4,22 +4,27 @@ import type { Writable } from 'node:stream';
 import { exportLines, type LineKind } from '../transfer/export.js';
 import { runCommand, UsageError } from './command.js';
 
-const help = `Writes all Checkout Sessions as NDJSON, one on each line, as of one moment.
+const help = `Exports all Checkout Sessions as NDJSON, one session a line, from one consistent snapshot.
 
-  npm run --silent export -- [--full] [--output FILE]
+Usage: npm run --silent export -- [options]
 
-  --full         everything: the private columns with Stripe's raw objects, the tombstones, the ledger of events and
-                 where the command line left off; an import of it restores exactly
-  --output FILE  write to a file instead of the standard output
+Options:
+  --full         export everything: also the private columns with Stripe's raw objects, the tombstones of deleted sessions,
+                 the event ledger and the positions of backfill and catch-up. An import restores it exactly
+  --output FILE  write to this file (default: standard output)
+  -h, --help     print this help
 
-It changes nothing: a database that lacks migrations is refused rather than migrated.
-Without --full the lines are in the shape of the contract. --silent keeps npm's own lines out of the standard output.
+Without --full a line is a session as the API returns it. The command changes nothing: it fails when the database lacks
+migrations. npm run --silent keeps npm's own lines out of the output.
 
-The exit code is 0 when all was written, 1 when not, 2 when the call was wrong.
+Exit code: 0 when everything was written, 1 when not, 2 for wrong arguments.
 
 Examples:
   npm run --silent export > sessions.ndjson
   npm run export -- --full --output everything.ndjson
+
+Environment:
+  DATABASE_URL or DATA_DIR   the database
 `;
 
 const options = { full: { type: 'boolean' }, output: { type: 'string' } } as const;
@@ -27,7 +32,7 @@ const options = { full: { type: 'boolean' }, output: { type: 'string' } } as con
 await runCommand({ help, options, migrations: 'require' }, async ({ database, values, progress }) => {
   const output = values.output === undefined ? process.stdout : await openFile(values.output);
   const failed = new Promise<never>((_, reject) => output.on('error', reject));
-  // Awaited with every write; in between a failure is not unhandled.
+  // Every write awaits it. Between two writes this keeps a failure from being an unhandled rejection.
   failed.catch(() => {});
   const counts: Record<LineKind, number> = { session: 0, sequence: 0, tombstone: 0, event: 0, progress: 0 };
   try {
@@ -38,11 +43,11 @@ await runCommand({ help, options, migrations: 'require' }, async ({ database, va
     });
     if (values.output !== undefined) await Promise.race([failed, ended(output)]);
   } catch (error) {
-    // Who reads has had enough, as head has.
+    // The reader has closed the pipe, as `head` does.
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 1;
     throw error;
   }
-  progress.end();
+  progress.clear();
   const also = values.full ? `, ${counts.tombstone} tombstones, ${counts.event} events` : '';
   process.stderr.write(`Exported ${counts.session} sessions${also}.\n`);
   return 0;
@@ -53,19 +58,19 @@ async function openFile(name: string): Promise<Writable> {
   try {
     await once(file, 'open');
   } catch (error) {
-    throw new UsageError(`The file cannot be written: ${(error as Error).message}`);
+    throw new UsageError(`The file cannot be written: ${(error as Error).message}.`);
   }
   return file;
 }
 
-/** Ends the output and resolves when all of it is written. */
+/** Ends the output, and resolves when everything is written. */
 function ended(output: Writable): Promise<void> {
   return new Promise((resolve, reject) => {
     output.end((error?: Error | null) => (error ? reject(error) : resolve()));
   });
 }
 
-/** Resolves when there is room for more. */
+/** Writes lines, and waits while the output is full (backpressure). */
 async function write(output: Writable, lines: readonly string[]): Promise<void> {
   if (lines.length > 0 && !output.write(`${lines.join('\n')}\n`)) await once(output, 'drain');
 }

@@ -16,34 +16,44 @@ import { restoringMirror } from '../transfer/restore.js';
 import { transferStore } from '../transfer/store.js';
 import { type Context, runCommand, UsageError } from './command.js';
 
-const help = `Takes in Checkout Sessions from a file, or those of dj-stripe.
+const help = `Imports Checkout Sessions from a file or from a dj-stripe database.
 
-  npm run import -- [options] FILE.ndjson | FILE.json | -
-  npm run import -- [options] --from-djstripe postgresql://…
+Usage: npm run import -- [options] FILE.ndjson | FILE.json | -
+       npm run import -- [options] --from-djstripe URL
 
-  FILE.ndjson          a JSON value on each line
-  FILE.json            an array, an object, a list of Stripe's, a page of this API or of Django REST Framework, a
-                       dumpdata of Django's
-  -                    either, from the standard input
-  --from-djstripe URL  the sessions of a dj-stripe database: djstripe_id and times are kept
-  --keep-numbers       refuse a row whose djstripe_id another session has here, rather than give it another number
-  --restore            bring back what was deleted here
-  --account ACCT       owner of what does not say whose it is, acct_…; STRIPE_ACCOUNT_ID when absent
+  FILE.ndjson  a file with a JSON value on each line
+  FILE.json    a file with one JSON document: an array, an object, a Stripe list, a page of this API or of Django REST
+               Framework, or the output of Django's dumpdata
+  -            standard input, in either form
 
-Files may be gzipped. Taken in are Checkout Sessions and events as Stripe has them, or in the envelope of Amazon
-EventBridge, sessions in the shape of the contract or of dj-stripe, and the lines of npm run export -- --full, which are
-restored exactly: a number that is taken is at fault there. A session in the shape of the contract keeps its djstripe_id and
-times, and goes over one that is here when its djstripe_updated is not older; without djstripe_updated it is only created.
-Of two states of Stripe's the newer one stays. What was deleted here stays deleted.
+Options:
+  --from-djstripe URL  read a dj-stripe database, postgresql://…; keeps each djstripe_id and the times
+  --keep-numbers       refuse a row whose djstripe_id another session has here (default: import it with a new djstripe_id)
+  --restore            bring back sessions that were deleted here (default: they stay deleted)
+  --account ACCT       owner of sessions whose source names no account, acct_… (default: STRIPE_ACCOUNT_ID)
+  -h, --help           print this help
 
-What cannot be taken in is reported with its line, and the rest goes on. Running it again is harmless: after an
-interruption just run it again. The exit code is 0 when everything was taken in, 1 when something was not, 2 when the call
-was wrong.
+The command imports Stripe's Checkout Sessions and events, plain or in the envelope of Amazon EventBridge; sessions as this
+API or dj-stripe returns them; and the lines of npm run export -- --full. A file may be gzipped.
+
+The newer of two Stripe states of a session wins. A session in the form of this API keeps its djstripe_id and times. It
+replaces the stored session when its djstripe_updated is not older; without djstripe_updated it is only created. A line of a
+full export is restored exactly, so it is refused when another session has its djstripe_id.
+
+The command reports what it cannot import, with its line, and continues. To resume an interrupted run, start it again:
+importing twice changes nothing.
+
+Exit code: 0 when everything was imported, 1 when something was not, 2 for wrong arguments.
 
 Examples:
   npm run import -- sessions.ndjson
   npm run import -- --from-djstripe postgresql://django@localhost/shop
   npm run --silent export -- --full | DATABASE_URL=postgresql://… npm run import -- -
+
+Environment:
+  STRIPE_LIVEMODE            the modes to import: live, test or both
+  STRIPE_ACCOUNT_ID          the default of --account
+  DATABASE_URL or DATA_DIR   the database to import into
 `;
 
 const options = {
@@ -55,14 +65,14 @@ const options = {
 
 type ImportContext = Context<typeof options>;
 
-/** How many rows with another number are named one by one. */
+/** Maximum number of rows with a new djstripe_id that the command prints one by one. */
 const maxRenumbered = 20;
 
 await runCommand({ help, options, allowPositionals: true }, async (context) => {
   const { positionals, values } = context;
   const url = values['from-djstripe'];
   if (positionals.length !== (url === undefined ? 1 : 0)) {
-    throw new UsageError('Name one file, or - for the standard input, or --from-djstripe.\nSee --help.');
+    throw new UsageError('Name one file, - for standard input, or --from-djstripe.\nSee --help.');
   }
   return url === undefined
     ? run(context, (djstripe) => fileEntries(positionals[0] as string, djstripe))
@@ -77,16 +87,16 @@ async function* fileEntries(name: string, djstripe: DjstripeOptions): AsyncGener
   const file = createReadStream(name);
   try {
     await once(file, 'open');
-    if ((await stat(name)).isDirectory()) throw new Error(`${name} is a folder`);
+    if ((await stat(name)).isDirectory()) throw new Error(`${name} is a directory`);
   } catch (error) {
-    throw new UsageError(`The file cannot be read: ${(error as Error).message}`);
+    throw new UsageError(`The file cannot be read: ${(error as Error).message}.`);
   }
   yield* readEntries(file, /\.json(\.gz)?$/i.test(name) ? 'document' : 'lines', djstripe);
 }
 
 function openDjstripe({ config }: ImportContext, url: string): Database {
   if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) {
-    throw new UsageError('--from-djstripe takes postgresql://…');
+    throw new UsageError('--from-djstripe must be a URL postgresql://….');
   }
   return openPostgres({
     url,
@@ -96,7 +106,7 @@ function openDjstripe({ config }: ImportContext, url: string): Database {
   });
 }
 
-/** Reads the rows of a source; its failures name it, as those of this service's own database name DATABASE_URL. */
+/** Reads the rows of the dj-stripe database. A failure names this source, as it may not be the database of DATABASE_URL. */
 async function* rowsOf(source: Database): ReturnType<typeof djstripeRows> {
   try {
     yield* djstripeRows(source);
@@ -131,14 +141,14 @@ async function run(
     process.stdout.write(`${[summary(totals), ...countLines(counts)].join('\n')}\n`);
   };
   const print = (line: string) => {
-    progress.end();
+    progress.clear();
     process.stderr.write(`${line}\n`);
   };
   const djstripe: DjstripeOptions = {
     account: account ?? STRIPE_ACCOUNT_ID,
     acceptsMode: (livemode) => STRIPE_LIVEMODE === 'both' || livemode === (STRIPE_LIVEMODE === 'live'),
     onProjection: (session, projections) =>
-      log.warn({ session, projections }, 'projected what the contract cannot hold'),
+      log.warn({ session, projections }, 'projected values that the contract cannot hold'),
     counts,
   };
   try {
@@ -150,31 +160,32 @@ async function run(
       account,
       totals,
       onFault: (place, fault) => print(`${place}: ${fault}`),
-      onRenumbered: (place, { id, djstripeId, number, holder }) => {
+      onRenumbered: (place, { id, djstripeId, newDjstripeId, holder }) => {
         counts.renumbered += 1;
         if (counts.renumbered <= maxRenumbered) {
-          print(`${place}: ${id} has the djstripe_id ${number} here, as ${holder} has ${djstripeId}`);
+          print(`${place}: ${id} has the djstripe_id ${newDjstripeId} here, as ${holder} has ${djstripeId}`);
         }
       },
-      onProgress: () => progress.report(`${totals.read} read, ${totals.applied} applied, ${totals.bad} not taken in`),
+      onProgress: () => progress.report(`${totals.read} read, ${totals.applied} applied, ${totals.failed} failed`),
     });
   } catch (error) {
-    // What is no source at all has nothing to sum up.
+    // A source that cannot be read at all has no totals.
     if (totals.read > 0) report();
     throw error;
   }
   report();
-  return totals.bad > 0 ? 1 : 0;
+  return totals.failed > 0 ? 1 : 0;
 }
 
-function summary({ read, applied, unchanged, deleted, ignored, bad }: ImportTotals): string {
-  return `Read ${read}: ${applied} applied, ${unchanged} unchanged, ${deleted} deleted here before, ${ignored} ignored, ${bad} not taken in.`;
+function summary({ read, applied, unchanged, deleted, ignored, failed }: ImportTotals): string {
+  return `Read ${read}: ${applied} applied, ${unchanged} unchanged, ${deleted} deleted here before, ${ignored} ignored, ${failed} failed.`;
 }
 
 function rows(count: number): string {
   return count === 1 ? '1 row' : `${count} rows`;
 }
 
+/** Returns a sentence for each count that is not zero. */
 function countLines({
   renumbered,
   edited,
@@ -182,11 +193,11 @@ function countLines({
   unresolved,
 }: DjstripeCounts & { renumbered: number }): string[] {
   return [
-    renumbered > 0 && `${rows(renumbered)} got another djstripe_id, as another session has theirs here.`,
-    edited > 0 && `${rows(edited)} had columns that were edited in dj-stripe: the columns are kept.`,
+    renumbered > 0 && `${rows(renumbered)} got a new djstripe_id, because another session has the old one here.`,
+    edited > 0 && `${rows(edited)} had columns that were edited in dj-stripe. The edited values are kept.`,
     unresolved > 0 &&
-      `${unresolved} references are numbers of objects that are not in the file: dump those of djstripe too.`,
+      `${unresolved} ${unresolved === 1 ? 'reference is a number' : 'references are numbers'} of objects that are not in the file. Dump all models of djstripe.`,
     withoutPayment > 0 &&
-      `${rows(withoutPayment)} came without Stripe's object, so that nothing is known of their payment: npm run backfill fetches it.`,
-  ].filter((remark) => remark !== false);
+      `${rows(withoutPayment)} came without Stripe's object and so without the payment. npm run backfill fetches it.`,
+  ].filter((line) => line !== false);
 }

@@ -1,10 +1,24 @@
 import { migrate } from '../database/engine/migrate.js';
 import { runCommand } from './command.js';
 
-const help = `Usage: npm run migrate
+const help = `Applies the pending migrations to the database.
 
-Brings the database up to date, for those who start the service with MIGRATE_ON_START=false.
-Safe to run while replicas of the release before are running, and by several at once.
+Usage: npm run migrate
+
+Options:
+  -h, --help  print this help
+
+Use it when the service starts with MIGRATE_ON_START=false. It is safe while replicas of the previous release run, and safe
+to run several times at once.
+
+Exit code: 0 when the database is up to date, 1 when not, 2 for wrong arguments.
+
+Example:
+  DATABASE_URL=postgresql://… npm run migrate
+
+Environment:
+  DATABASE_URL or DATA_DIR   the database
+  DATABASE_DIRECT_URL        the database past a connection pooler
 `;
 
 await runCommand({ help, options: {}, migrations: 'ignore' }, async ({ database }) => {

@@ -6,29 +6,34 @@ import { accountToRead } from '../stripe/calls.js';
 import { type StripeClient, stripeClients } from '../stripe/client.js';
 import { type Progress, UsageError } from './command.js';
 
-/** What the commands that read from Stripe have in common. */
+/** Parts that the commands which read from Stripe share. */
 
-/** The clients of the configured keys: at least one. */
+/**
+ * Returns a client for each configured key.
+ *
+ * @throws OperatorError when there is none.
+ */
 function configuredClients(config: Config): StripeClient[] {
   const clients = stripeClients(config);
   if (clients.length > 0) return clients;
-  throw new OperatorError('Set STRIPE_API_KEYS to a key of the Stripe API whose mode STRIPE_LIVEMODE takes in.');
+  throw new OperatorError('Set STRIPE_API_KEYS to a Stripe API key of a mode that STRIPE_LIVEMODE accepts.');
 }
 
-/** A run's client, and the account that it reads: the key's own when undefined. */
+/** The client of a run and the account that it reads. Undefined means the key's own account. */
 export interface RunTarget {
   readonly client: StripeClient;
   readonly account: string | undefined;
 }
 
 /**
- * Returns what each configured key is to read.
+ * Returns the run target of each configured key.
  *
  * @param account the value of `--account`.
+ * @throws UsageError when it is neither an account id nor a path to one.
  */
 export function runTargets(config: Config, account: string | undefined): RunTarget[] {
   if (account !== undefined && !isAccountPath(account)) {
-    throw new UsageError("--account must be an account's id, acct_…, or the path to it, acct_…/acct_…");
+    throw new UsageError('--account must be an account id, acct_…, or a path to one, acct_…/acct_….');
   }
   return configuredClients(config).map((client) => ({
     client,
@@ -36,32 +41,32 @@ export function runTargets(config: Config, account: string | undefined): RunTarg
   }));
 }
 
-/** Whose sessions a run reads, for its lines. */
+/** Returns the name of a run in its output: the mode and the account. */
 export function runName({ client, account }: RunTarget): string {
   return account === undefined ? client.mode : `${client.mode} ${account}`;
 }
 
-/** Returns a failure of Stripe's in words, with its status, or with why Stripe could not be reached. */
+/** Describes a Stripe error: its message, then the cause of a failed connection or else the HTTP status. */
 function failureOf({ message, statusCode, detail }: InstanceType<typeof Stripe.errors.StripeError>): string {
   const cause = (detail as Error | undefined)?.message ?? (statusCode === undefined ? undefined : `HTTP ${statusCode}`);
   return [message, cause && `(${cause})`].filter(Boolean).join(' ');
 }
 
-/** Returns what tells the person at the terminal that a run waits for Stripe. */
+/** Returns an `onRetry` callback that prints how long the run waits and why. */
 export function retryReporter(name: string, progress: Progress): (error: Error, pause: number) => void {
   return (error, pause) => {
-    progress.end();
+    progress.clear();
     const reason = error instanceof Stripe.errors.StripeError ? failureOf(error) : error.message;
-    process.stderr.write(`${name}: waits ${Math.ceil(pause / 1000)} s for Stripe: ${reason}\n`);
+    process.stderr.write(`${name}: retries Stripe in ${Math.ceil(pause / 1000)} s: ${reason}\n`);
   };
 }
 
 /**
- * Does a run and prints what came of it, also when it fails. What Stripe refuses ends this run alone.
+ * Does a run, and prints its totals, also when it fails. A Stripe error ends this run only; another error is thrown on.
  *
- * @returns whether it did all that it was to do.
+ * @returns whether the run is done, with nothing left to do.
  */
-export async function attempt<Totals extends object>(
+export async function runAndReport<Totals extends object>(
   name: string,
   progress: Progress,
   work: (onPage: (totals: Totals) => void) => Promise<{ totals: Totals; isDone: boolean }>,
@@ -72,19 +77,19 @@ export async function attempt<Totals extends object>(
       last = now;
       progress.report(`${name}: ${describe(now)}`);
     });
-    progress.end();
+    progress.clear();
     print(`${name}: ${describe(totals)}`);
     return isDone;
   } catch (error) {
-    progress.end();
+    progress.clear();
     print(last ? `${name}: not finished: ${describe(last)}` : `${name}: not finished: nothing was read`);
     if (!(error instanceof Stripe.errors.StripeError)) throw error;
-    process.stderr.write(`${name}: Stripe: ${failureOf(error)}\nRun the same command again to go on.\n`);
+    process.stderr.write(`${name}: Stripe: ${failureOf(error)}\nRun the same command again to resume.\n`);
     return false;
   }
 }
 
-/** One line, such as `pages 3, seen 250, applied 250`. */
+/** Formats totals as one line, such as `pages 3, seen 250, applied 250`. */
 function describe(totals: object): string {
   return Object.entries(totals)
     .map(([name, count]) => `${name} ${count}`)

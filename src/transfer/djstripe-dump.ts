@@ -2,37 +2,39 @@ import { type DjstripeOptions, djstripeItem } from './djstripe.js';
 import type { DjstripeRow } from './djstripe-tables.js';
 import type { ImportEntry } from './ndjson.js';
 
-/** Reads dj-stripe's objects as `manage.py dumpdata` of Django writes them. Pure. */
+/** Parses dj-stripe's objects from the output of Django's `manage.py dumpdata`. Pure. */
 
-/** An object of a dump. */
+/** An object in a dump. */
 export interface DumpObject {
   readonly model: string;
   readonly pk: unknown;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** Whether a value is an object of a dump. */
+/** Whether a value is an object in a dump. */
 export function isDumpObject(value: unknown): value is DumpObject {
   const { model, fields } = (value ?? {}) as Partial<DumpObject>;
   return typeof model === 'string' && fields !== null && typeof fields === 'object' && !Array.isArray(fields);
 }
 
-/** The fields that refer to other objects, and the models of those. */
-const referred = new Map([
+/** The models that the reference fields of a session point to. */
+const modelOf = new Map([
   ['customer', 'djstripe.customer'],
   ['payment_intent', 'djstripe.paymentintent'],
   ['setup_intent', 'djstripe.setupintent'],
   ['subscription', 'djstripe.subscription'],
   ['djstripe_owner_account', 'djstripe.account'],
 ]);
-const models = new Set(referred.values());
+const models = new Set(modelOf.values());
 
-/** The objects of a dump: sessions are read when all are known, as they may refer to others by number. */
+/**
+ * The objects of a dump. It converts the sessions after the last object, because they may refer to any object by number.
+ */
 export class DjstripeDump {
   readonly #options: DjstripeOptions;
   readonly #sessions: (DumpObject & { readonly place: string })[] = [];
   readonly #others: string[] = [];
-  /** Stripe's ids, by model and number. */
+  /** Stripe's ids by model and number. */
   readonly #ids = new Map<string, unknown>();
 
   constructor(options: DjstripeOptions) {
@@ -48,7 +50,7 @@ export class DjstripeDump {
     if (models.has(model)) this.#ids.set(`${model} ${pk}`, fields.id);
   }
 
-  /** The sessions; objects of other models are ignored. */
+  /** Returns an entry for each object. Objects of other models are ignored. */
   *entries(): Generator<ImportEntry> {
     for (const place of this.#others) yield { place, parsed: { ignored: true } };
     for (const { place, pk, fields } of this.#sessions) {
@@ -56,9 +58,10 @@ export class DjstripeDump {
     }
   }
 
+  /** Returns a session's row, with Stripe's ids instead of the numbers that the dump resolves. */
   #rowOf(pk: unknown, fields: DumpObject['fields']): DjstripeRow {
     const row: Record<string, unknown> = { ...fields, djstripe_id: pk };
-    for (const [name, model] of referred) {
+    for (const [name, model] of modelOf) {
       if (typeof row[name] === 'number') row[name] = this.#ids.get(`${model} ${row[name]}`) ?? row[name];
     }
     return row as DjstripeRow;

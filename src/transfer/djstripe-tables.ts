@@ -1,16 +1,16 @@
 import type { Database } from '../database/engine/database.js';
 
-/** Reads the sessions of a dj-stripe database, whichever of its versions made it. */
+/** Reads the sessions of a dj-stripe database of any version. */
 
 /**
- * A row of `djstripe_session`: the columns that its version has, references as Stripe's ids, maps as their JSON or its
- * text.
+ * A row of `djstripe_session` with the columns that its version has. References are Stripe's ids; maps are JSON values or
+ * their text.
  */
 export type DjstripeRow = Readonly<Record<string, unknown>> & { readonly djstripe_id: string | number };
 
 const pageSize = 1000;
 
-/** The columns that hold references, and the table of what they refer to. */
+/** The reference columns and the tables that they refer to. */
 const references: Readonly<Record<string, string>> = {
   customer_id: 'djstripe_customer',
   payment_intent_id: 'djstripe_paymentintent',
@@ -23,19 +23,19 @@ const plain = [
   ...['id', 'livemode', 'description', 'billing_address_collection', 'cancel_url', 'client_reference_id', 'currency'],
   ...['customer_email', 'locale', 'mode', 'payment_status', 'status', 'submit_type', 'success_url', 'url'],
 ];
-// pg reads a bigint as text.
+// Cast to float8: pg returns a bigint as text.
 const amounts = ['amount_subtotal', 'amount_total'];
-// jsonb, or text in the versions before 2.8 that were told so.
+// jsonb; or text before 2.8, when dj-stripe was configured so.
 const maps = [
   ...['metadata', 'display_items', 'payment_method_types', 'stripe_data', 'line_items', 'shipping_address_collection'],
   ...['shipping_cost', 'shipping_details', 'shipping_options', 'total_details'],
 ];
 const times = ['created', 'djstripe_created', 'djstripe_updated'];
 
-/** The tables are not dj-stripe's. */
+/** The database has no table `djstripe_session`, or a table that is not dj-stripe's. */
 export class NotDjstripe extends Error {}
 
-/** The columns of a table and their types; none when there is no such table. */
+/** Returns the columns of a table and their types. Empty when there is no such table. */
 async function columnsOf(database: Database, table: string): Promise<ReadonlyMap<string, string>> {
   const rows = await database.query<{ name: string; type: string }>({
     text: `SELECT column_name::text AS name, data_type::text AS type FROM information_schema.columns
@@ -46,8 +46,9 @@ async function columnsOf(database: Database, table: string): Promise<ReadonlyMap
 }
 
 /**
- * The SQL of a column's value. DJSTRIPE_FOREIGN_KEY_TO_FIELD decides whether references hold Stripe's ids or
- * dj-stripe's numbers, and the owner's may be of another kind than the rest.
+ * Returns the SQL of a column's value, or undefined for a column that is not imported. DJSTRIPE_FOREIGN_KEY_TO_FIELD
+ * decides whether a reference holds a Stripe id or dj-stripe's number. The owner's may differ from the others, so each
+ * column's type decides.
  */
 function valueSql(name: string, type: string): string | undefined {
   const table = references[name];
@@ -60,7 +61,7 @@ function valueSql(name: string, type: string): string | undefined {
   if (times.includes(name)) {
     return `to_char(s.${name} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS ${name}`;
   }
-  // It lets a browser finish the session: no business of a mirror.
+  // Never read client_secret: a browser can finish the session with it.
   if (name === 'stripe_data') {
     const value = `s.${name}::jsonb`;
     return `CASE jsonb_typeof(${value}) WHEN 'object' THEN (${value} - 'client_secret')::text END AS ${name}`;
@@ -71,9 +72,9 @@ function valueSql(name: string, type: string): string | undefined {
 }
 
 /**
- * Reads all sessions, page by page, in the order of djstripe_id. Reads the next page while the caller works on this one.
+ * Reads all sessions in the order of djstripe_id. It queries the next page while the caller handles this one.
  *
- * @throws NotDjstripe when the table is missing or another's.
+ * @throws NotDjstripe when the table is missing or not dj-stripe's.
  */
 export async function* djstripeRows(database: Database): AsyncGenerator<DjstripeRow> {
   const columns = await columnsOf(database, 'djstripe_session');
@@ -90,7 +91,7 @@ export async function* djstripeRows(database: Database): AsyncGenerator<Djstripe
   for (let page: Promise<DjstripeRow[]> | undefined = pageAfter('0'); page; ) {
     const rows: DjstripeRow[] = await page;
     page = rows.length < pageSize ? undefined : pageAfter(String(rows.at(-1)?.djstripe_id));
-    // Awaited after this page; until then a failure is not unhandled.
+    // The loop awaits it after this page. Until then this keeps a failure from being an unhandled rejection.
     page?.catch(() => {});
     yield* rows;
   }

@@ -2,39 +2,38 @@ import { isDeepStrictEqual } from 'node:util';
 import type { SessionWrite } from '../model/session.js';
 import { type Origin, type Translation, translate } from '../stripe/translate.js';
 import type { DjstripeRow } from './djstripe-tables.js';
+import type { JsonObject, ParsedItem } from './import-item.js';
 import type { ImportEntry } from './ndjson.js';
-import { type ParsedItem, sessionItem } from './records.js';
+import { sessionItem } from './parse-item.js';
 
-/** From dj-stripe's rows to what an import takes in. Pure. */
-
-type Fields = Record<string, unknown>;
+/** Converts dj-stripe's rows to import items. Pure. */
 
 const mapNames = [
   ...['metadata', 'display_items', 'payment_method_types', 'stripe_data', 'line_items', 'shipping_address_collection'],
   ...['shipping_cost', 'shipping_details', 'shipping_options', 'total_details'],
 ];
 
-/** The columns of Stripe's that dj-stripe has from 2.8 to 2.9, beside those of the contract. */
+/** Stripe's columns beyond the contract that dj-stripe 2.8 and 2.9 have. */
 export const paymentColumns = [
   ...['amount_subtotal', 'amount_total', 'currency', 'line_items', 'payment_status', 'setup_intent', 'status', 'url'],
   ...['shipping_address_collection', 'shipping_cost', 'shipping_details', 'shipping_options', 'total_details'],
 ];
 
-/** What the rows had beside the sessions themselves, over all that were read. */
+/** Counts of remarkable rows in an import. */
 export interface DjstripeCounts {
-  /** Rows with a column that differs from the Stripe object in the same row. */
+  /** Rows with a column that differs from the row's Stripe object. */
   edited: number;
-  /** Rows without anything of Stripe's object beside the contract's columns. */
+  /** Rows with nothing of Stripe's object beyond the contract's columns. */
   withoutPayment: number;
-  /** References by number to objects that are not in the file. */
+  /** References by number whose object is not in the file. */
   unresolved: number;
 }
 
 export const newDjstripeCounts = (): DjstripeCounts => ({ edited: 0, withoutPayment: 0, unresolved: 0 });
 
-/** The columns as Stripe's object has them: what dj-stripe wrote as "" is null there, and `created` is in epoch seconds. */
-function asStripeObject(row: DjstripeRow): Fields {
-  const fields: Fields = { object: 'checkout.session' };
+/** Converts a row's columns to a Stripe object: `""` becomes null, maps are parsed, and `created` becomes epoch seconds. */
+function asStripeObject(row: DjstripeRow): JsonObject {
+  const fields: Record<string, unknown> = { object: 'checkout.session' };
   for (const [name, value] of Object.entries(row)) {
     if (name === 'stripe_data' || value === undefined) continue;
     if (mapNames.includes(name)) fields[name] = typeof value === 'string' ? JSON.parse(value) : value;
@@ -47,17 +46,20 @@ function asStripeObject(row: DjstripeRow): Fields {
   return fields;
 }
 
-/** Stripe's object of a row and its JSON, where that is at hand; dj-stripe's default for it is `{}`. */
-function sentObjectOf({ id, stripe_data }: DjstripeRow): { object: Fields; json?: string } | undefined {
+/**
+ * Returns the Stripe object that a row stores, with its JSON when the row has it as text. Returns undefined for dj-stripe's
+ * default `{}`.
+ */
+function storedObjectOf({ id, stripe_data }: DjstripeRow): { object: JsonObject; json?: string } | undefined {
   const value = typeof stripe_data === 'string' ? JSON.parse(stripe_data) : stripe_data;
   if (value === null || typeof value !== 'object' || value.object !== 'checkout.session') return undefined;
   if (value.id !== id) return { object: { ...value, id } };
   return typeof stripe_data === 'string' ? { object: value, json: stripe_data } : { object: value };
 }
 
-/** Stripe's object as far as the columns tell it; undefined where none of them says more than the contract does. */
-function objectOfColumns(columns: Fields): Fields | undefined {
-  // The setup intent is left from 2.10, where nothing else is.
+/** Builds a Stripe object from the columns. Returns undefined when they hold nothing beyond the contract. */
+function objectOfColumns(columns: JsonObject): JsonObject | undefined {
+  // From dj-stripe 2.10 on setup_intent is the only such column, and does not tell the payment.
   if (!paymentColumns.some((name) => name !== 'setup_intent' && (columns[name] ?? null) !== null)) return undefined;
   const names = Object.keys(columns).filter(
     (name) => name !== 'description' && !name.startsWith('djstripe_') && (name !== 'display_items' || columns[name]),
@@ -65,9 +67,9 @@ function objectOfColumns(columns: Fields): Fields | undefined {
   return Object.fromEntries(names.map((name) => [name, columns[name]]));
 }
 
-/** What dj-stripe has in a column is its own, where Stripe's object says something else. */
-function isEdited(columns: Partial<SessionWrite>, sent: SessionWrite): boolean {
-  return Object.entries(columns).some(([name, value]) => !isDeepStrictEqual(value, sent[name as keyof SessionWrite]));
+/** Whether a column differs from Stripe's object, because the shop edited it. */
+function isEdited(columns: Partial<SessionWrite>, stripe: SessionWrite): boolean {
+  return Object.entries(columns).some(([name, value]) => !isDeepStrictEqual(value, stripe[name as keyof SessionWrite]));
 }
 
 interface ParsedRow {
@@ -78,18 +80,18 @@ interface ParsedRow {
 }
 
 /**
- * Reads a row. Up to 2.7 dj-stripe keeps the contract's columns, in 2.8 those of the payment too, from 2.9
- * `stripe_data` beside its columns, of which few are left from 2.10. A column stands for itself, as the shop may have
- * changed it; Stripe's object fills in what has no column.
+ * Parses a row of any dj-stripe version. Up to 2.7 it has the contract's columns, in 2.8 also the payment's, from 2.9 also
+ * `stripe_data`; from 2.10 few columns are left beside that. A column wins over the Stripe object, because the shop may
+ * have edited it. The Stripe object supplies the rest.
  *
- * @param isFromDatabase whether PostgreSQL wrote the text of the object, without `client_secret`: it is stored as it is.
+ * @param isFromDatabase whether PostgreSQL wrote the object's JSON, without `client_secret`. It is then stored unchanged.
  */
-export function parseDjstripeRow(row: DjstripeRow, defaultAccount?: string, isFromDatabase = false): ParsedRow {
-  let columns: Fields;
-  let sent: ReturnType<typeof sentObjectOf>;
+function parseDjstripeRow(row: DjstripeRow, defaultAccount?: string, isFromDatabase = false): ParsedRow {
+  let columns: JsonObject;
+  let stored: ReturnType<typeof storedObjectOf>;
   try {
     columns = asStripeObject(row);
-    sent = sentObjectOf(row);
+    stored = storedObjectOf(row);
   } catch {
     return { parsed: { fault: 'has a column whose text is not JSON' }, projections: [] };
   }
@@ -99,13 +101,12 @@ export function parseDjstripeRow(row: DjstripeRow, defaultAccount?: string, isFr
     second: Math.floor(Date.parse(String(row.djstripe_updated)) / 1000),
     eventId: '',
   };
-  // Display items of its own stand before the line items that would fill them.
+  // The row's own display_items win: translate() would fill them from line_items.
   const { line_items, ...others } = columns;
   const own = translate(columns.display_items ? others : columns, origin);
-  if (!own) return { parsed: { fault: 'has no id that a session can have' }, projections: [] };
-  const made = sent ? undefined : objectOfColumns(columns);
-  const object = sent?.object ?? made;
-  const stripe = object && translate(object, origin, isFromDatabase ? sent?.json : undefined);
+  if (!own) return { parsed: { fault: 'has no valid session id' }, projections: [] };
+  const object = stored ? stored.object : objectOfColumns(columns);
+  const stripe = object && translate(object, origin, isFromDatabase ? stored?.json : undefined);
   const base: SessionWrite = { ...(stripe ?? own).state.defaults, ...stripe?.state.carried };
   const session: SessionWrite = {
     ...base,
@@ -114,39 +115,39 @@ export function parseDjstripeRow(row: DjstripeRow, defaultAccount?: string, isFr
     description: typeof row.description === 'string' && row.description !== '' ? row.description : null,
   };
   const { djstripe_created, djstripe_updated } = row;
-  const kept = { djstripe_id: Number(row.djstripe_id), djstripe_created, djstripe_updated };
+  const readOnly = { djstripe_id: Number(row.djstripe_id), djstripe_created, djstripe_updated };
   return {
-    parsed: sessionItem(session, kept, stripe?.state ?? { ...own.state, raw: null }),
+    parsed: sessionItem(session, readOnly, stripe?.state ?? { ...own.state, raw: null }),
     projections: (stripe ?? own).projections,
-    isEdited: sent !== undefined && isEdited(own.state.carried, base),
+    isEdited: stored !== undefined && isEdited(own.state.carried, base),
     hasPayment: stripe !== undefined,
   };
 }
 
 export interface DjstripeOptions {
-  /** The owner of what has none. */
+  /** The owner of rows that name none. */
   readonly account?: string | undefined;
-  /** Whether sessions of a mode are taken in; dj-stripe has both in one table. */
+  /** Whether sessions of a mode are imported. dj-stripe has both modes in one table. */
   readonly acceptsMode: (livemode: boolean) => boolean;
-  /** Told of what the contract cannot hold. */
+  /** Called for values that the contract cannot hold. */
   readonly onProjection: (id: string, projections: Translation['projections']) => void;
   readonly counts: DjstripeCounts;
 }
 
-/** Reads a row as an import takes it in, and counts what it had beside the session. */
+/** Converts a row to an import item, and counts what is remarkable. Ignores a row of a mode that is not imported. */
 export function djstripeItem(
-  given: DjstripeRow,
+  original: DjstripeRow,
   { account, acceptsMode, onProjection, counts }: DjstripeOptions,
   isFromDatabase = false,
 ): ParsedItem {
-  if (typeof given.livemode === 'boolean' && !acceptsMode(given.livemode)) return { ignored: true };
-  // A number says nothing to Stripe: where its object has the id, that stands.
-  const unresolved = references.filter((name) => typeof given[name] === 'number');
+  if (typeof original.livemode === 'boolean' && !acceptsMode(original.livemode)) return { ignored: true };
+  // A number is no Stripe id. Drop the column, so that an id in the Stripe object takes its place.
+  const unresolved = references.filter((name) => typeof original[name] === 'number');
   counts.unresolved += unresolved.length;
   const row =
     unresolved.length === 0
-      ? given
-      : (Object.fromEntries(Object.entries(given).filter(([name]) => !unresolved.includes(name))) as DjstripeRow);
+      ? original
+      : (Object.fromEntries(Object.entries(original).filter(([name]) => !unresolved.includes(name))) as DjstripeRow);
   const { parsed, projections, isEdited = false, hasPayment = true } = parseDjstripeRow(row, account, isFromDatabase);
   if (projections.length > 0) onProjection(String(row.id), projections);
   if (isEdited) counts.edited += 1;
@@ -157,8 +158,8 @@ export function djstripeItem(
 const references = ['customer', 'payment_intent', 'setup_intent', 'subscription', 'djstripe_owner_account'];
 
 /**
- * Whether a value is a row as an API over dj-stripe's whole model gives it: with more than the contract's columns, or with
- * numbers in place of Stripe's ids.
+ * Whether a value is a row from an API over dj-stripe's whole model: it has more than the contract's columns, or references
+ * by number instead of Stripe's ids.
  */
 export function isDjstripeRow(value: Readonly<Record<string, unknown>>): value is DjstripeRow {
   if (!Object.hasOwn(value, 'djstripe_id') || Object.hasOwn(value, 'kind') || Object.hasOwn(value, 'object'))
@@ -169,7 +170,7 @@ export function isDjstripeRow(value: Readonly<Record<string, unknown>>): value i
   );
 }
 
-/** The elements of an import from the rows of dj-stripe's table. */
+/** Converts the rows of dj-stripe's table to import entries. */
 export async function* djstripeEntries(
   rows: AsyncIterable<DjstripeRow>,
   options: DjstripeOptions,

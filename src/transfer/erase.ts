@@ -2,29 +2,32 @@ import type { Database } from '../database/engine/database.js';
 import { retrying } from '../database/engine/sqlstate.js';
 import { toTombstone } from '../database/sessions/remove.js';
 
-/** Erases what is stored of a person: the sessions, by which alone this database knows them. */
+/** Erases a person's data: the sessions. The database stores nothing else about a person. */
 
-/** Whose sessions: those with this customer or account of Stripe's, or with this address, in whatever case. */
+/** A person, by the Stripe customer or account id, or by an email address in upper or lower case. */
 export interface Person {
   readonly customer?: string | undefined;
   readonly email?: string | undefined;
 }
 
 export interface ErasedPage {
-  /** Sessions that were looked at. */
+  /** Number of sessions that were examined. */
   readonly read: number;
-  /** Those that were erased; in a dry run those that would be. */
+  /** Ids of the sessions that were erased, or in a dry run would be. */
   readonly ids: readonly string[];
 }
 
-/** Sessions a statement looks at: each with its raw object, of several kilobytes. */
+/** Sessions that a statement examines: each has a raw object of several kilobytes. */
 const pageSize = 500;
 
-/** Stripe names a customer so in each object that it expands a session by; `customer_account` is that of Accounts v2. */
+/** SQL condition: an object in the raw session names the customer. `customer_account` is the field of Accounts v2. */
 const hasCustomer = `jsonb_path_exists(s.stripe_data, '$.** ? (@.customer == $customer || @.customer.id == $customer
   || @.customer_account == $customer || @.customer_account.id == $customer)', jsonb_build_object('customer', $1::text))`;
 
-/** Holds where any text in a JSON value, at any depth, is the address. Most rows do not even have its letters. */
+/**
+ * Returns the SQL condition that a text in a JSON value, at any depth, equals the address. The cheap substring search comes
+ * first, because it rules out most rows.
+ */
 const hasAddress = (
   json: string,
 ) => `(strpos(lower(${json}::text), lower(substr(to_json($2::text)::text, 2, length(to_json($2::text)::text) - 2))) > 0
@@ -33,9 +36,9 @@ const hasAddress = (
   ))`;
 
 /**
- * Holds where a session is of the person `$1`, `$2`. The raw object is looked into too: a PATCH changes the columns alone.
- * A customer's id elsewhere, in the metadata or of the merchant, is not whose session it is; an address is personal
- * wherever it stands.
+ * SQL condition: a session belongs to the customer `$1` or the address `$2`. It searches the raw object too, because a
+ * PATCH changes the columns only. A customer's id elsewhere, such as in the metadata or as the merchant's, does not make
+ * the session theirs. An address is personal data wherever it is.
  */
 const isOfPerson = `($1::text IS NOT NULL AND (s.customer = $1 OR ${hasCustomer})
   OR $2::text IS NOT NULL AND (lower($2) IN (lower(s.customer_email), lower(s.client_reference_id))
@@ -46,8 +49,9 @@ const findSql = `SELECT count(*)::int AS read, max(s.id) AS last, array_agg(s.id
 
 interface FoundPage {
   read: number;
-  /** Null after the last page, as `ids` is where none matches. */
+  /** Null after the last page. */
   last: string | null;
+  /** Null when no session matches. */
   ids: string[] | null;
 }
 
@@ -57,9 +61,9 @@ const eraseSql = `WITH input AS MATERIALIZED (SELECT unnest($3::text[]) COLLATE 
   WHERE s.id = r.id AND s.version <> 0 AND ${isOfPerson} RETURNING s.id`;
 
 /**
- * Deletes a person's sessions and leaves their tombstones, so that nothing from Stripe brings them back. A page at a
- * time, each committed by itself, so that an erasure that is interrupted is done by starting it again. What is written
- * meanwhile may be missed.
+ * Deletes a person's sessions page by page, and leaves tombstones, so that nothing from Stripe brings them back. Each page
+ * is a transaction: an interrupted erasure resumes when it is started again. It may miss sessions that are written while it
+ * runs.
  */
 export async function* eraseSessions(
   database: Database,
@@ -77,6 +81,7 @@ export async function* eraseSessions(
   }
 }
 
+/** Erases sessions, and returns the ids of those that still matched the person. */
 async function erase(database: Database, person: readonly unknown[], ids: readonly string[]): Promise<string[]> {
   const values = [...person, ids];
   const rows = await retrying(() => database.query<{ id: string }>({ text: eraseSql, values }));

@@ -8,9 +8,9 @@ import {
 } from '../database/columns.js';
 import type { Database } from '../database/engine/database.js';
 
-/** Reads everything out, page by page, as lines of JSON that PostgreSQL writes. */
+/** Exports the database page by page, as lines of JSON that PostgreSQL writes. */
 
-/** What an exported line is of. */
+/** The kind of an exported line. */
 export type LineKind = 'session' | 'sequence' | 'tombstone' | 'event' | 'progress';
 
 /** A page of lines of one kind, in order. */
@@ -21,23 +21,23 @@ export interface LinePage {
 
 const pageSize = 500;
 
-/** Rows as an export reads them: by their primary key, whose text is unique and whose order is the index's. */
+/** Rows to export, in the order of a unique key: the primary key, so that its index serves each page. */
 interface Source {
   readonly kind: LineKind;
   readonly from: string;
   readonly key: readonly string[];
-  /** The condition of the rows `s`. */
+  /** SQL condition on the rows `s`. */
   readonly where: string;
-  /** The SQL of the columns of a line, from a row `s`. */
+  /** SQL of a line's columns, from a row `s`. */
   readonly columns: string;
-  /** The SQL of a line, from those columns. */
+  /** SQL of the line's text, from these columns. */
   readonly line: string;
 }
 
-/** In UTC and with all microseconds, whatever the connection's time zone. */
+/** Formats a time in UTC with all microseconds, independent of the connection's time zone. */
 const timestamp = (name: string) => `to_char(s."${name}" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
-/** Whole rows of a table: a line has the kind and all columns. */
+/** Returns the source of a table's whole rows: a line has the kind and all columns. */
 function whole(kind: LineKind, types: ColumnTypes, source: Pick<Source, 'from' | 'key'> & Partial<Source>): Source {
   const columns = Object.entries(types).map(([name, type]) =>
     type === 'timestamptz' ? `${timestamp(name)} AS "${name}"` : `s."${name}"`,
@@ -87,8 +87,10 @@ async function* pagesOf(query: Database['query'], source: Source): AsyncGenerato
   }
 }
 
-/** The last number that the sequence gave out: a djstripe_id is not used again, though its session be deleted. */
-async function* lastNumber(query: Database['query']): AsyncGenerator<LinePage> {
+/**
+ * Exports the last djstripe_id of the sequence, because a djstripe_id is never reused, even after its session is deleted.
+ */
+async function* lastDjstripeId(query: Database['query']): AsyncGenerator<LinePage> {
   const lines = await query<{ line: string }>({
     text: `SELECT row_to_json(line)::text AS line
       FROM (SELECT 'sequence' AS kind, last_value AS djstripe_id FROM ${djstripeIdSequence} WHERE is_called) AS line`,
@@ -98,9 +100,9 @@ async function* lastNumber(query: Database['query']): AsyncGenerator<LinePage> {
 }
 
 /**
- * Reads all sessions in the contract's shape, or with `full` everything there is, as of one moment.
+ * Exports all sessions in the contract's form, or everything with `full`, from one snapshot of the database.
  *
- * @param write takes a page; the next is read when it has resolved.
+ * @param write receives a page. The export reads the next page when it resolves.
  */
 export function exportLines(
   database: Database,
@@ -109,7 +111,7 @@ export function exportLines(
 ): Promise<void> {
   return database.transaction(async (query) => {
     await query({ text: 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY', values: [] });
-    if (full) for await (const page of lastNumber(query)) await write(page);
+    if (full) for await (const page of lastDjstripeId(query)) await write(page);
     for (const source of full ? everything : [published])
       for await (const page of pagesOf(query, source)) await write(page);
   });

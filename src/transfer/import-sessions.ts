@@ -6,10 +6,13 @@ import { recordset } from './recordset.js';
 /** The statement that imports sessions. */
 
 const rawColumns = ['stripe_data', 'status', 'payment_status', 'stripe_api_version'];
-/** The gaps go with the stamp: what Stripe sent before a row was imported must not fill its columns. */
+/** The gaps belong to the stamp: a Stripe state older than an imported row must not fill the row's columns. */
 const stampColumns = ['stripe_progress', 'stripe_second', 'stripe_event_id', 'stripe_gaps'];
 
-/** What a stored session `s` has after an imported row `r` took its place; a row without a raw object leaves it. */
+/**
+ * The columns of a stored session `s` after an imported row `r` replaces it. A row without a raw object keeps the stored
+ * one.
+ */
 const replaced: readonly (readonly [name: string, value: string])[] = [
   ...Object.keys(writtenTypes)
     .filter((name) => name !== 'id')
@@ -28,8 +31,8 @@ const replaced: readonly (readonly [name: string, value: string])[] = [
 ];
 
 /**
- * The number counts in a full export alone: a session that was given another number keeps it, so that importing it again
- * changes nothing.
+ * The columns that decide whether a row changes anything. djstripe_id counts in a full export only: a session that got a
+ * new djstripe_id keeps it, so that importing the row again changes nothing.
  */
 const compared = replaced.filter(([name]) => name !== 'djstripe_id');
 
@@ -38,12 +41,13 @@ const replaces = `r.djstripe_updated >= s.djstripe_updated
   AND (r.version IS NOT NULL AND r.djstripe_id <> s.djstripe_id
     OR (${compared.map(([, value]) => value).join(', ')}) IS DISTINCT FROM (${compared.map(([name]) => `s."${name}"`).join(', ')}))`;
 
-/** What a new row has where the import leaves a choice. */
+/** SQL of the columns of a new row that the import may leave out. */
 const inserted: Readonly<Record<string, string>> = {
   djstripe_id: `coalesce(CASE WHEN f.holder IS NULL THEN r.djstripe_id END, nextval('${djstripeIdSequence}'))`,
   djstripe_created: 'coalesce(r.djstripe_created, now())',
   djstripe_updated: 'coalesce(r.djstripe_updated, now())',
-  // A djstripe_id that is kept had other states elsewhere, or here before it was deleted: their tags stay theirs.
+  // A kept djstripe_id had other states elsewhere, or here before its deletion. A random version keeps their ETags from
+  // matching.
   version: `coalesce(r.version, CASE WHEN r.djstripe_id IS NULL THEN 1 ELSE 1 + floor(random() * (2 ^ 30))::integer END)`,
 };
 
@@ -53,11 +57,12 @@ const rows = quotedNames(liveSessionTypes).map((name) =>
 );
 
 /**
- * `$2` brings back what was deleted, `$3` gives another number where another session has the row's. `$4` has the raw
- * objects that the rows do not hold, a line for each row: inside the JSON of all rows each would be copied several times.
+ * Imports sessions. `$2`: whether to bring back deleted sessions. `$3`: whether a row gets a new djstripe_id when another
+ * session has its own. `$4`: the raw objects that the rows lack, one line for each row. Inside the JSON of all rows
+ * PostgreSQL would copy each of them several times.
  *
- * The ledger of a session that comes back goes in the statement that writes it: the events that were answered `deleted` or
- * applied before may be what comes back.
+ * The statement deletes the ledger's events of a session that comes back: an event that was applied before, or answered
+ * with `deleted`, may be imported again.
  */
 export const importSessionsSql = `WITH input AS MATERIALIZED (
     SELECT ${rows.join(', ')}, r.position
@@ -88,11 +93,12 @@ export const importSessionsSql = `WITH input AS MATERIALIZED (
     ON CONFLICT (id) DO UPDATE SET
       ${assignments([...storedNames.filter((name) => name !== 'id').map((name) => [name, `excluded."${name}"`] as const), ['deleted_at', 'NULL']])}
     WHERE s.version = 0 RETURNING s.id, s.djstripe_id
-  ), forgotten AS (
-    DELETE FROM stripe_event AS e USING actions AS f WHERE e.session_id = f.id AND f.action = 'insert' AND f.is_deleted
+  ), removed_events AS (
+    DELETE FROM stripe_event AS e USING actions AS f
+    WHERE e.session_id = f.id AND f.action = 'insert' AND f.is_deleted
   ), written AS (
     SELECT id, djstripe_id FROM updated UNION ALL SELECT id, djstripe_id FROM inserted
   )
   SELECT CASE WHEN f.action IN ('insert', 'update') THEN 'applied' ELSE f.action END AS outcome, f.holder,
-    CASE WHEN f.holder IS NOT NULL THEN w.djstripe_id::text END AS number
+    CASE WHEN f.holder IS NOT NULL THEN w.djstripe_id::text END AS "newDjstripeId"
   FROM actions AS f LEFT JOIN written AS w ON w.id = f.id ORDER BY f.position`;

@@ -2,11 +2,11 @@ import { ledgerTypes, progressTypes, quotedNames, tombstoneTypes, tombstoneValue
 import { assignments } from '../database/sessions/statement.js';
 import { recordset } from './recordset.js';
 
-/** The statements that import the tables beside the sessions. */
+/** The statements that import tombstones, the ledger and the progress. */
 
 const tombstoneNames = ['"id"', ...tombstoneValues.map(([name]) => `"${name}"`), '"deleted_at"'].join(', ');
 
-/** A tombstone is as old as its deletion: a session that was written after it stays. */
+/** A tombstone has the time of its deletion: it does not delete a session that was written later. */
 export const importTombstonesSql = `WITH input AS MATERIALIZED (SELECT * FROM ${recordset(tombstoneTypes)}), stale AS MATERIALIZED (
     SELECT s.id FROM input AS r JOIN checkout_session AS s ON s.id = r.id
     WHERE coalesce(s.deleted_at >= r.deleted_at, s.djstripe_updated > r.deleted_at)

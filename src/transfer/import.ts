@@ -1,206 +1,163 @@
 import { databaseProblem } from '../database/engine/sqlstate.js';
 import type { Ingest, IngestResult } from '../stripe/ingest.js';
+import { groupedWriter, type PlacedItem } from './import-groups.js';
+import type { ImportItem, JsonObject } from './import-item.js';
 import type { ImportEntry } from './ndjson.js';
-import type { ImportItem } from './records.js';
 import type { RowResult, TransferStore } from './store.js';
 
-/** What became of all that was read. The others add up to `read`. */
+/** Counts of imported entries. The others add up to `read`. */
 export interface ImportTotals {
   read: number;
   /** Written. */
   applied: number;
-  /** Here already, or newer here. */
+  /** Already stored, or stored in a newer state. */
   unchanged: number;
-  /** Of sessions that were deleted here. */
+  /** Of a session that was deleted here. */
   deleted: number;
-  /** Of the mode that is not taken in, or events of another type. */
+  /** Of a mode or an event type that is not ingested. */
   ignored: number;
-  /** Could not be taken in. */
-  bad: number;
+  /** Reported as a fault. */
+  failed: number;
 }
 
 export interface ImportOptions {
   readonly ingest: Ingest;
   readonly transfer: TransferStore;
-  /** Whether sessions that were deleted here come back; the mirror of `ingest` must bring them back too. */
+  /** Whether to bring back sessions that were deleted here. The mirror of `ingest` must do it too. */
   readonly restore: boolean;
-  /** Whether a row whose djstripe_id another session has is at fault, rather than taken in under another number. */
+  /** Whether to refuse a row whose djstripe_id another session has. Otherwise the row gets a new djstripe_id. */
   readonly keepNumbers?: boolean;
-  /** The account of Stripe objects, which do not say it; the configured one when undefined. */
+  /** The owner of Stripe objects, which do not name it. Undefined means the configured account. */
   readonly account?: string | undefined;
   readonly totals: ImportTotals;
-  /** Told of each element that cannot be taken in. */
+  /** Called for each entry that cannot be imported. */
   readonly onFault: (place: string, fault: string) => void;
-  /** Told of each row that was taken in under another number than its own. */
+  /** Called for each row that got a new djstripe_id. */
   readonly onRenumbered?: (place: string, renumbered: Renumbered) => void;
   readonly onProgress: () => void;
 }
 
-/** A session that does not have its own djstripe_id here, because another session has it. */
+/** A session that got a new djstripe_id, because the session `holder` has its own one here. */
 export interface Renumbered {
   readonly id: string;
   readonly djstripeId: number;
-  readonly number: string;
+  readonly newDjstripeId: string;
   readonly holder: string;
 }
 
-interface Placed {
-  readonly place: string;
-  readonly item: ImportItem;
-}
+type Outcome = Exclude<keyof ImportTotals, 'read' | 'failed'>;
+type Result = Outcome | { readonly fault: string } | 'conflict';
 
-type Counted = Exclude<keyof ImportTotals, 'read' | 'bad'>;
-type Result = Counted | { readonly fault: string } | 'conflict';
-
-const groupSize = 500;
-
-/** How many rows wait at most for numbers of their own. */
-const maxWaiting = 20_000;
+/** Maximum number of rows in memory that wait for a new djstripe_id. */
+const maxConflicts = 20_000;
 
 export function newTotals(): ImportTotals {
-  return { read: 0, applied: 0, unchanged: 0, deleted: 0, ignored: 0, bad: 0 };
+  return { read: 0, applied: 0, unchanged: 0, deleted: 0, ignored: 0, failed: 0 };
 }
 
 /**
- * Takes in elements in their order, in groups: the next one is read while one is written. What cannot be taken in
- * is reported, and the rest goes on. Running it again is harmless.
+ * Imports entries in order, in groups: it reads the next group while it writes one. It reports an entry that cannot be
+ * imported, and continues. Importing the same entries again changes nothing.
  *
- * A row whose djstripe_id another session has waits until the others are written. Then the other session may have moved
- * to its own number, and a number that is new belongs to no row that is still to come.
+ * A row whose djstripe_id another session has waits until the other rows are written. By then that session may have moved
+ * to its own djstripe_id, and a new djstripe_id belongs to no row that is still to come.
  *
- * @throws when the database is not there any more.
+ * @throws when the database becomes unavailable.
  */
 export async function importEntries(entries: AsyncIterable<ImportEntry>, options: ImportOptions): Promise<void> {
   const { totals } = options;
-  const waiting: Placed[] = [];
-  const groups = grouped((group) => writeGroup(group, options, waiting));
+  const conflicts: PlacedItem[] = [];
+  const writer = groupedWriter((group) => writeGroup(group, options, conflicts));
   for await (const { place, parsed } of entries) {
     totals.read += 1;
     if ('fault' in parsed || 'ignored' in parsed) {
-      settle('fault' in parsed ? parsed : 'ignored', place, options);
+      count('fault' in parsed ? parsed : 'ignored', place, options);
       continue;
     }
-    await groups.add({ place, item: parsed });
-    if (waiting.length >= maxWaiting) await renumber(waiting.splice(0), options);
+    await writer.add({ place, item: parsed });
+    if (conflicts.length >= maxConflicts) await renumber(conflicts.splice(0), options);
   }
-  await groups.end();
-  await renumber(waiting, options);
+  await writer.end();
+  await renumber(conflicts, options);
 }
 
-async function renumber(rows: readonly Placed[], options: ImportOptions): Promise<void> {
-  const groups = grouped((group) => writeGroup(group, options));
-  for (const row of rows) await groups.add(row);
-  await groups.end();
+/** Writes rows with a new djstripe_id where theirs is still another session's. */
+async function renumber(rows: readonly PlacedItem[], options: ImportOptions): Promise<void> {
+  const writer = groupedWriter((group) => writeGroup(group, options));
+  for (const row of rows) await writer.add(row);
+  await writer.end();
 }
 
-/** Puts items of one kind, no two of the same session or djstripe_id, into groups, and writes one at a time. */
-function grouped(write: (group: readonly Placed[]) => Promise<void>) {
-  let group: Placed[] = [];
-  let keys = new Set<string | number>();
-  let writing: Promise<void> = Promise.resolve();
-
-  async function flush(): Promise<void> {
-    const next = group;
-    group = [];
-    keys = new Set();
-    await writing;
-    writing = write(next);
-    // Awaited before the next group; until then a failure is not unhandled.
-    writing.catch(() => {});
-  }
-
-  return {
-    async add(placed: Placed): Promise<void> {
-      const { kind, key, djstripeId } = placed.item;
-      const fits =
-        group.length < groupSize &&
-        (group[0] === undefined || group[0].item.kind === kind) &&
-        !keys.has(key) &&
-        (djstripeId === undefined || !keys.has(djstripeId));
-      if (!fits) await flush();
-      group.push(placed);
-      keys.add(key);
-      if (djstripeId !== undefined) keys.add(djstripeId);
-    },
-    async end(): Promise<void> {
-      await flush();
-      await writing;
-    },
-  };
-}
-
-function settle(
-  result: Exclude<Result, 'conflict'>,
-  place: string,
-  { totals, onFault, onProgress }: ImportOptions,
-): void {
+function count(result: Exclude<Result, 'conflict'>, place: string, { totals, onFault, onProgress }: ImportOptions) {
   if (typeof result === 'string') {
     totals[result] += 1;
   } else {
-    totals.bad += 1;
+    totals.failed += 1;
     onFault(place, result.fault);
   }
   onProgress();
 }
 
 /**
- * Writes a group as one; when that fails, one by one, so that only what is at fault is left out.
+ * Writes a group. When that fails, writes its items one by one, so that only the faulty ones are left out.
  *
- * @param waiting takes the rows whose djstripe_id another session has; without it they get another number.
+ * @param conflicts collects the rows whose djstripe_id another session has. Without it they get a new djstripe_id.
  */
-async function writeGroup(group: readonly Placed[], options: ImportOptions, waiting?: Placed[]): Promise<void> {
+async function writeGroup(
+  group: readonly PlacedItem[],
+  options: ImportOptions,
+  conflicts?: PlacedItem[],
+): Promise<void> {
   if (group.length === 0) return;
   let results: Result[];
   try {
-    results = await write(group, options, waiting === undefined);
+    results = await writeItems(group, options, conflicts === undefined);
   } catch (error) {
     if (databaseProblem(error)?.code === 'database-unavailable') throw error;
     if (group.length > 1) {
-      for (const placed of group) await writeGroup([placed], options, waiting);
+      for (const placed of group) await writeGroup([placed], options, conflicts);
       return;
     }
     results = [{ fault: `cannot be stored: ${(error as Error).message}` }];
   }
   for (const [index, placed] of group.entries()) {
     const result = results[index] as Result;
-    if (result === 'conflict') waiting?.push(placed);
-    else settle(result, placed.place, options);
+    if (result === 'conflict') conflicts?.push(placed);
+    else count(result, placed.place, options);
   }
 }
 
-/** Writes items of one kind; what became of each, in their order. */
-async function write(group: readonly Placed[], options: ImportOptions, renumber: boolean): Promise<Result[]> {
+/** Writes items of one kind, and returns their results in the same order. */
+async function writeItems(group: readonly PlacedItem[], options: ImportOptions, renumber: boolean): Promise<Result[]> {
   const { ingest, transfer, restore, account } = options;
   const items = group.map(({ item }) => item);
   const [first] = items;
   if (!first) return [];
   switch (first.kind) {
     case 'object': {
-      const snapshots = items.flatMap((item) => (item.kind === 'object' ? [item.object] : []));
-      const ingested = await ingest.snapshots(
-        snapshots.map((object) => ({ object, account, second: createdOf(object) })),
-      );
-      return ingested.map(({ outcome }) => counted[outcome]);
+      const objects = items.flatMap((item) => (item.kind === 'object' ? [item.object] : []));
+      const results = await ingest.snapshots(objects.map((object) => ({ object, account, second: createdOf(object) })));
+      return results.map(({ outcome }) => outcomeOf[outcome]);
     }
     case 'delivery': {
       const bodies = items.flatMap((item) => (item.kind === 'delivery' ? [item.body] : []));
-      // Restored one by one: each is a transaction of its own.
-      if (!restore) return (await Promise.all(bodies.map(ingest.event))).map(({ outcome }) => counted[outcome]);
-      const results: Counted[] = [];
-      for (const body of bodies) results.push(counted[(await ingest.event(body)).outcome]);
+      if (!restore) return (await Promise.all(bodies.map(ingest.event))).map(({ outcome }) => outcomeOf[outcome]);
+      // A restoring ingest runs a transaction for each event, so one after the other.
+      const results: Outcome[] = [];
+      for (const body of bodies) results.push(outcomeOf[(await ingest.event(body)).outcome]);
       return results;
     }
     case 'sequence':
       return Promise.all(
-        items.map(async ({ djstripeId = 0 }) => (await transfer.sequence(djstripeId)).outcome as Counted),
+        items.map(async ({ djstripeId = 0 }) => (await transfer.sequence(djstripeId)).outcome as Outcome),
       );
     case 'session': {
-      const written = await transfer.sessions(rowsOf(items), { restore, renumber });
-      return written.map((result, index) => sessionResult(group[index] as Placed, result, options));
+      const results = await transfer.sessions(rowsOf(items), { restore, renumber });
+      return results.map((result, index) => sessionResult(group[index] as PlacedItem, result, options));
     }
     default: {
       const table = ({ tombstone: 'tombstones', event: 'ledger', progress: 'progress' } as const)[first.kind];
-      return (await transfer[table](rowsOf(items))).map(({ outcome }) => outcome as Counted);
+      return (await transfer[table](rowsOf(items))).map(({ outcome }) => outcome as Outcome);
     }
   }
 }
@@ -208,22 +165,21 @@ async function write(group: readonly Placed[], options: ImportOptions, renumber:
 const rowsOf = (items: readonly ImportItem[]) => items.flatMap((item) => ('json' in item ? [item] : []));
 
 function sessionResult(
-  { place, item }: Placed,
-  result: RowResult,
+  { place, item }: PlacedItem,
+  { outcome, holder, newDjstripeId }: RowResult,
   { keepNumbers, onRenumbered }: ImportOptions,
 ): Result {
-  const { outcome, holder, number } = result;
   const djstripeId = item.djstripeId as number;
-  if (outcome === 'applied' && holder && number) {
-    onRenumbered?.(place, { id: item.key, djstripeId, number, holder });
+  if (outcome === 'applied' && holder && newDjstripeId) {
+    onRenumbered?.(place, { id: item.key, djstripeId, newDjstripeId, holder });
   }
   if (outcome !== 'conflict') return outcome;
   if (!item.isExact && !keepNumbers) return 'conflict';
-  const why = item.isExact ? ': a full export is restored exactly, into a database without other sessions' : '';
-  return { fault: `has the djstripe_id ${djstripeId}, which ${holder} has here${why}` };
+  const reason = item.isExact ? ': a full export is restored exactly, into a database without other sessions' : '';
+  return { fault: `has the djstripe_id ${djstripeId}, which ${holder} has here${reason}` };
 }
 
-const counted: Readonly<Record<IngestResult['outcome'], Counted>> = {
+const outcomeOf: Readonly<Record<IngestResult['outcome'], Outcome>> = {
   applied: 'applied',
   stale: 'unchanged',
   duplicate: 'unchanged',
@@ -231,7 +187,10 @@ const counted: Readonly<Record<IngestResult['outcome'], Counted>> = {
   ignored: 'ignored',
 };
 
-/** When a raw object was made: nothing else says how old its state is. Versions before 2022 do not say even that. */
-function createdOf({ created }: Readonly<Record<string, unknown>>): number {
+/**
+ * Returns the second that stamps a raw object: its `created`, as nothing else dates its state. API versions before 2022
+ * lack it.
+ */
+function createdOf({ created }: JsonObject): number {
   return Number.isSafeInteger(created) ? (created as number) : 0;
 }

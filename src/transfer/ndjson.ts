@@ -3,28 +3,29 @@ import { createGunzip } from 'node:zlib';
 import { OperatorError } from '../errors.js';
 import { type DjstripeOptions, djstripeItem, isDjstripeRow } from './djstripe.js';
 import { DjstripeDump, isDumpObject } from './djstripe-dump.js';
-import { type ParsedItem, parseItem } from './records.js';
+import type { ParsedItem } from './import-item.js';
+import { parseItem } from './parse-item.js';
 
-/** Reads the elements of a file: NDJSON line by line, a JSON document whole. */
+/** Reads the entries of a file: NDJSON line by line, a JSON document as a whole. */
 
-/** A line or an element, and where it stands. */
+/** A parsed value and its place in the source. */
 export interface ImportEntry {
-  /** For people: `line 7`. */
+  /** Such as `line 7` or `element 3`, for messages. */
   readonly place: string;
   readonly parsed: ParsedItem;
 }
 
 /**
- * What a file holds: a JSON value on each line, or one `document`: an array, an object, a list of Stripe's or a page
- * of ours. `either` goes by its first line.
+ * The form of a file. `lines`: a JSON value on each line. `document`: one JSON document, which is an array, an object, a
+ * Stripe list or a page of this API. `either`: the first line decides.
  */
 export type FileShape = 'lines' | 'document' | 'either';
 
 /**
- * The elements of a file, in order; gzip is unpacked. The objects of a `dumpdata` of Django's come last, as they refer to
- * each other.
+ * Reads the entries of a file in order, and unpacks gzip. The sessions of a Django dump come last, because they may refer
+ * to any object of it.
  *
- * @throws OperatorError when the file is not JSON at all.
+ * @throws OperatorError when the file is not JSON at all, or a damaged gzip file.
  */
 export async function* readEntries(
   input: Readable,
@@ -42,21 +43,21 @@ export async function* readEntries(
 
 function parseValue(value: unknown, json: string | undefined, djstripe: DjstripeOptions): ParsedItem {
   if (isRecord(value)) {
-    // The envelope of Amazon EventBridge.
+    // Amazon EventBridge's envelope.
     if (Object.hasOwn(value, 'detail-type') && isRecord(value.detail)) return parseItem(value.detail);
     if (isDjstripeRow(value)) return djstripeItem(value, djstripe);
   }
   return parseItem(value, json);
 }
 
-interface Placed {
+interface PlacedValue {
   readonly place: string;
   /** Undefined where the text is not JSON. */
   readonly value: unknown;
   readonly json?: string;
 }
 
-async function* valuesOf(input: Readable, shape: FileShape): AsyncGenerator<Placed> {
+async function* valuesOf(input: Readable, shape: FileShape): AsyncGenerator<PlacedValue> {
   const lines = numbered(linesOf(unzipped(input)));
   let isFirst = true;
   for await (const { number, line } of lines) {
@@ -72,21 +73,21 @@ async function* valuesOf(input: Readable, shape: FileShape): AsyncGenerator<Plac
   }
 }
 
-/** What files begin with that are no JSON. */
-const beginnings: readonly (readonly [RegExp, string])[] = [
+/** Patterns of the first line of files that are not JSON. */
+const otherFormats: readonly (readonly [RegExp, string])[] = [
   [/^PK/, 'a ZIP archive'],
   [/^PAR1/, 'a Parquet file'],
   [/^SQLite format 3/, 'an SQLite database'],
   [/^PGDMP/, 'a dump of PostgreSQL'],
   [/^\s*(--|CREATE |INSERT |COPY |SET )/i, 'SQL'],
   [/^\s*</, 'XML or HTML'],
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what tells binary from text.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters tell binary from text.
   [/[\0-\x08\uFFFD]/, 'a binary file'],
   [/[,;\t]/, 'CSV'],
 ];
 
 function notImportable(line: string): string {
-  const name = beginnings.find(([pattern]) => pattern.test(line))?.[1] ?? 'text';
+  const name = otherFormats.find(([pattern]) => pattern.test(line))?.[1] ?? 'text';
   return `This is ${name}, not JSON. Import takes a JSON document or a JSON value on each line, gzipped or not; see --help.`;
 }
 
@@ -95,34 +96,36 @@ interface Line {
   readonly line: string;
 }
 
-/** The lines that hold something, with their numbers. */
+/** Numbers the lines and skips the empty ones. */
 async function* numbered(lines: AsyncIterable<string>): AsyncGenerator<Line> {
   let number = 0;
-  let begun = false;
+  let hasBegun = false;
   for await (const line of lines) {
     number += 1;
-    // `npm run export > file` puts npm's own two lines before the export's.
-    if (line.trim() === '' || (!begun && line.startsWith('> '))) continue;
-    begun = true;
+    // Skip npm's own two lines at the start: `npm run export > file` without --silent writes them.
+    if (line.trim() === '' || (!hasBegun && line.startsWith('> '))) continue;
+    hasBegun = true;
     yield { number, line };
   }
 }
 
-async function* documentOf(lines: Line[], rest: AsyncIterable<Line>): AsyncGenerator<Placed> {
+/** Yields the values of one JSON document, which ends with the file. */
+async function* documentOf(lines: Line[], rest: AsyncIterable<Line>): AsyncGenerator<PlacedValue> {
   for await (const line of rest) lines.push(line);
   const value = parse(lines.map(({ line }) => line).join('\n'));
   const members = membersOf(value);
   if (members) {
     for (const [index, member] of members.entries()) yield* spread(member, `element ${index + 1}`);
   } else if (value === undefined && lines.slice(0, 2).some(({ line }) => parse(line) !== undefined)) {
-    // Named as a document, written line by line.
+    // The name says document, but the content is NDJSON.
     for (const { number, line } of lines) yield* spread(parse(line), `line ${number}`, line);
   } else {
     yield* spread(value, 'the document');
   }
 }
 
-function* spread(value: unknown, place: string, json?: string): Generator<Placed> {
+/** Yields the members of a list or a page, and any other value itself. */
+function* spread(value: unknown, place: string, json?: string): Generator<PlacedValue> {
   const members = membersOf(value);
   if (!members) yield { place, value, ...(json !== undefined && { json }) };
   else for (const [index, member] of members.entries()) yield* spread(member, `${place}, element ${index + 1}`);
@@ -132,7 +135,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
-/** The members of an array, of a list of Stripe's, of a page of this API. */
+/** Returns the members of an array, a Stripe list or a page of this API; undefined for any other value. */
 function membersOf(value: unknown): unknown[] | undefined {
   if (Array.isArray(value)) return value;
   if (value === null || typeof value !== 'object') return undefined;
@@ -149,7 +152,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** Lines as NDJSON has them. Node's readline also ends them at U+2028 and U+2029, which JSON has inside its strings. */
+/** Splits at `\n`. Node's readline also splits at U+2028 and U+2029, which JSON strings may contain. */
 async function* linesOf(input: AsyncIterable<Buffer>): AsyncGenerator<string> {
   const text = Readable.from(input, { objectMode: false }).setEncoding('utf8');
   let parts: string[] = [];
@@ -166,7 +169,7 @@ async function* linesOf(input: AsyncIterable<Buffer>): AsyncGenerator<string> {
   yield parts.join('');
 }
 
-/** The bytes of a file, unpacked where its first two are those of gzip, whatever its name. */
+/** Returns the bytes of a file. Unpacks gzip, which its first two bytes tell, whatever the file's name. */
 async function* unzipped(input: Readable): AsyncGenerator<Buffer> {
   const chunks = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let head = Buffer.alloc(0);
@@ -184,7 +187,7 @@ async function* unzipped(input: Readable): AsyncGenerator<Buffer> {
     return;
   }
   const gunzip = createGunzip();
-  // The failure comes out of the iteration below.
+  // The iteration below throws the failure.
   pipeline(Readable.from(whole()), gunzip, () => {});
   try {
     yield* gunzip;

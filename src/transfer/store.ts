@@ -3,51 +3,51 @@ import type { Database } from '../database/engine/database.js';
 import { importSessionsSql } from './import-sessions.js';
 import { importLedgerSql, importProgressSql, importTombstonesSql } from './import-tables.js';
 
-/** Writes whole rows that were made elsewhere: their djstripe_id, times, versions and stamps are kept. */
+/** Writes imported rows with their djstripe_id, times, versions and stamps. */
 
-/** A row to write: JSON text of its columns, which is passed through, so that no number loses a digit. */
+/** A row to write. Its JSON goes to PostgreSQL as text, so that no number loses a digit. */
 export interface ImportedRow {
   readonly json: string;
-  /** Of a session: the JSON text of its stripe_data, where `json` does not hold it. */
+  /** For a session: the JSON of its stripe_data, when `json` lacks it. */
   readonly raw?: string | undefined;
-  /** Of a session: the djstripe_id to keep. */
+  /** For a session: the djstripe_id to keep. */
   readonly djstripeId?: number | undefined;
 }
 
 /**
- * What became of a row: written; here already, or newer here; of a session that was deleted here; not written
- * because another session has its djstripe_id.
+ * The result of a row. `applied`: written. `unchanged`: already stored, or stored in a newer state. `deleted`: not written,
+ * because the session was deleted here. `conflict`: not written, because another session has its djstripe_id.
  */
 export type RowOutcome = 'applied' | 'unchanged' | 'deleted' | 'conflict';
 
 export interface RowResult {
   readonly outcome: RowOutcome;
-  /** The id of the session that has the djstripe_id. */
+  /** The id of the other session with this djstripe_id. */
   readonly holder?: string | null;
-  /** The djstripe_id that the session has here in place of its own, where it was written without that. */
-  readonly number?: string | null;
+  /** The new djstripe_id, when the row was written with another one than its own. */
+  readonly newDjstripeId?: string | null;
 }
 
 export interface SessionOptions {
-  /** Whether sessions that were deleted here come back. */
+  /** Whether to bring back sessions that were deleted here. */
   readonly restore?: boolean;
-  /** Whether a row whose djstripe_id another session has is written under another number. A full export's never is. */
+  /** Whether a row whose djstripe_id another session has gets a new one. A row of a full export never does. */
   readonly renumber?: boolean;
 }
 
-// A sequence that was never used says 1, as one that gave 1 out does.
+// `last_value` is 1 in an unused djstripeIdSequence too: `is_called` tells the two apart.
 const moveSequenceSql = `SELECT setval('${djstripeIdSequence}', $1::bigint) FROM ${djstripeIdSequence} AS q
   WHERE $1::bigint > q.last_value OR ($1::bigint = q.last_value AND NOT q.is_called)`;
 
 /**
- * No unique constraint keeps djstripe_id unique, so nothing may take a number of the sequence or write a session
- * while a group is checked and written. Readers are not held up, and writers for the time of one group.
+ * No unique constraint protects djstripe_id. So no other transaction may draw from the djstripeIdSequence or write a session while a
+ * group is checked and written. The lock does not block readers, and blocks writers for one group at a time.
  */
 const lockSql = 'LOCK TABLE checkout_session IN SHARE ROW EXCLUSIVE MODE';
 
 export type TransferStore = ReturnType<typeof transferStore>;
 
-/** What an import writes past the guarded upsert of Stripe's states. Each call is one transaction. */
+/** Returns the writes of an import that bypass the guarded upsert of Stripe's states. Each call is one transaction. */
 export function transferStore(database: Database) {
   function write(
     text: string,
@@ -64,10 +64,10 @@ export function transferStore(database: Database) {
 
   return {
     /**
-     * Writes sessions, no two of the same id or djstripe_id: what is new, and in the place of a stored session what
-     * is not older than it. The sequence is moved past every djstripe_id that is kept.
+     * Writes sessions, no two with the same id or djstripe_id. A row creates a session, or replaces a stored one that is
+     * not newer. Moves the djstripeIdSequence past every djstripe_id of the rows.
      *
-     * @returns what became of each, in their order.
+     * @returns the results in the same order.
      */
     sessions(
       rows: readonly ImportedRow[],
@@ -81,7 +81,7 @@ export function transferStore(database: Database) {
       });
     },
 
-    /** Writes tombstones, and deletes the sessions that were not written since. */
+    /** Writes tombstones. Each deletes its session, unless that was written after the deletion. */
     tombstones(rows: readonly ImportedRow[]): Promise<RowResult[]> {
       return database.transaction(async (query) => {
         await query({ text: lockSql, values: [] });
@@ -89,14 +89,14 @@ export function transferStore(database: Database) {
       });
     },
 
-    /** Writes the ledger's entries that are not there. */
+    /** Writes the events that the ledger lacks. */
     ledger: (rows: readonly ImportedRow[]) => write(importLedgerSql, rows),
 
-    /** Writes where the command line left off, unless it has gone on here since. */
+    /** Writes the positions of backfill and catch-up, unless the stored one is newer. */
     progress: (rows: readonly ImportedRow[]) => write(importProgressSql, rows),
 
-    /** Moves the sequence of djstripe_id to a number that was given out elsewhere; never back. */
-    sequence(djstripeId: number): Promise<RowResult> {
+    /** Moves the djstripe_id djstripeIdSequence forward to a value that was used elsewhere. Never moves it back. */
+    djstripeIdSequence(djstripeId: number): Promise<RowResult> {
       return database.transaction(async (query) => {
         await query({ text: lockSql, values: [] });
         return { outcome: (await moveSequence(query, djstripeId)) ? 'applied' : 'unchanged' };

@@ -290,7 +290,7 @@ if (template.kind === 'postgres') {
       const first = await run('import', args, target.environment);
       expect(first.code, first.stderr).toBe(0);
       expect(totalsOf(first)).toMatchObject({ read: 3, applied: 3 });
-      expect(first.stderr.trim()).toBe('3 read, 3 applied, 0 not taken in');
+      expect(first.stderr.trim()).toBe('3 read, 3 applied, 0 failed');
       expect(first.stdout).toContain(`${version.isNew ? 2 : 3} rows came without Stripe's object`);
       await target.use(async (database) => expectTakenOver(await documents(database), version.isNew));
       expect(totalsOf(await run('import', args, target.environment))).toMatchObject({ read: 3, unchanged: 3 });

@@ -148,13 +148,13 @@ test('a row whose djstripe_id another session has gets the next one, once', asyn
   const exit = await run('import', ['-'], environment, input);
   expect(exit.code).toBe(0);
   expect(exit.stderr).toContain(`line 2: ${other.id} has the djstripe_id 5004 here, as ${one.id} has 5000`);
-  expect(exit.stdout).toContain('1 row got another djstripe_id');
+  expect(exit.stdout).toContain('1 row got a new djstripe_id');
   expect(totalsOf(exit)).toMatchObject({ applied: 4, bad: 0 });
   expect(await documentsOf('cs_test_numbered')).toMatchObject([{ djstripe_id: 5003 }]);
   const before = await everything();
   const again = await run('import', ['-'], environment, input);
   expect(totalsOf(again)).toMatchObject({ unchanged: 4 });
-  expect(again.stdout).not.toContain('another djstripe_id');
+  expect(again.stdout).not.toContain('new djstripe_id');
   expect(await everything()).toEqual(before);
 });
 
@@ -236,7 +236,7 @@ test("a page of dj-stripe's API has empty enums, which are their defaults", asyn
   };
   const exit = await run('import', ['-'], environment, JSON.stringify(page));
   expect(totalsOf(exit)).toMatchObject({ applied: 2 });
-  expect(exit.stderr.trim()).toBe('2 read, 2 applied, 0 not taken in');
+  expect(exit.stderr.trim()).toBe('2 read, 2 applied, 0 failed');
   expect(await documentsOf('cs_test_page_1', 'cs_test_page_2')).toMatchObject([
     { mode: 'payment', submit_type: 'auto', billing_address_collection: 'auto', djstripe_id: 7001 },
     { mode: 'subscription', djstripe_id: 7002 },
@@ -277,7 +277,7 @@ test('a dumpdata of Django: references by number or id, objects of other models 
   ];
   const exit = await run('import', ['-'], environment, JSON.stringify(dump));
   expect(totalsOf(exit)).toMatchObject({ read: 4, applied: 2, ignored: 2 });
-  expect(exit.stdout).toContain('1 references are numbers of objects that are not in the file');
+  expect(exit.stdout).toContain('1 reference is a number of objects that are not in the file');
   expect(await documentsOf('cs_test_dump_1', 'cs_test_dump_2')).toMatchObject([
     {
       djstripe_id: 8001,

@@ -7,8 +7,9 @@ import type { Exit } from '../support/process.js';
 
 /** The totals that an import printed, which must add up. */
 export function totalsOf({ stdout, stderr }: Exit): Record<string, number> {
-  const line =
-    /^Read (\d+): (\d+) applied, (\d+) unchanged, (\d+) deleted .*, (\d+) ignored, (\d+) not taken in\.$/m.exec(stdout);
+  const line = /^Read (\d+): (\d+) applied, (\d+) unchanged, (\d+) deleted .*, (\d+) ignored, (\d+) failed\.$/m.exec(
+    stdout,
+  );
   expect(line, stderr).not.toBeNull();
   const [read = 0, applied = 0, unchanged = 0, deleted = 0, ignored = 0, bad = 0] = (line ?? []).slice(1).map(Number);
   expect(applied + unchanged + deleted + ignored + bad).toBe(read);
