@@ -5,33 +5,33 @@ import { type ChangeQuery, type ChangeType, encodePosition, type Position } from
 import { watchHorizon } from './horizon-watch.js';
 import { type SharedPage, sharedPages } from './shared-pages.js';
 
-/** Streams that one process serves. Each takes a connection and, while its client is slow, a page of memory. */
+/** Maximum number of streams in one process. Each holds a connection and, while its client is slow, a page in memory. */
 const maxStreams = 1000;
-/** Changes in a page of a stream. */
+/** Maximum number of changes in a page of a stream. */
 const streamLimit = 100;
-/** Milliseconds without a change after which a stream says where it is. */
+/** Milliseconds without a change after which a stream sends its position. */
 const heartbeat = 15_000;
-/** Milliseconds that a stream lives, a tenth more or less: so the readers spread over the replicas again. */
+/** Milliseconds that a stream lives, ± 10%. Clients reconnect, and so spread over the replicas again. */
 const lifetime = 600_000;
-/** Bytes that wait for a slow client. */
+/** Bytes to buffer for a slow client before backpressure. */
 const highWaterMark = 16_384;
-/** Milliseconds that streams have to end by themselves, when the service stops. */
+/** Milliseconds that streams have to end after a stop, before their connections are cut. */
 const grace = 1000;
-/** Milliseconds after which a client whose stream ended comes back. */
+/** Milliseconds after which a client reconnects: the `retry` of Server-Sent Events. */
 const retry = 1000;
 
-/** Receives how many changes of a type were sent. */
+/** Receives the number of changes of a type that were sent. */
 export type OnSent = (type: ChangeType, count: number) => void;
 
 /** A request that reads the feed. */
 interface Reader {
   readonly controller: AbortController;
-  /** Cuts its connection. */
+  /** Destroys its connection. */
   readonly cut: () => void;
   isStream: boolean;
 }
 
-/** The position from which a reader goes on, and up to where it knows that there is something. */
+/** The position where a reader starts, and the horizon at that time. */
 interface Start {
   readonly position: Position;
   readonly horizon: number;
@@ -39,7 +39,7 @@ interface Start {
 
 export type ChangeFeed = ReturnType<typeof createChangeFeed>;
 
-/** Serves the log of changes: pages that wait for a change, and streams. */
+/** Creates the change feed, which serves the log of changes as pages that wait for a change and as streams. */
 export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) {
   const watch = watchHorizon(store.horizon);
   const pages = sharedPages(store);
@@ -58,7 +58,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
     return { position: last ?? (await store.start()), horizon };
   }
 
-  /** Waits for the first page that is not empty, for so many milliseconds. */
+  /** Reads pages until one has a change, up to the query's `wait` seconds. Returns the last page read. */
   async function firstPage({ position, horizon }: Start, query: ChangeQuery, signal: AbortSignal): Promise<SharedPage> {
     const { limit, types, wait } = query;
     const deadline = performance.now() + wait * 1000;
@@ -76,7 +76,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
     }
   }
 
-  /** What a stream sends from a position on, of which the first page is read. */
+  /** Yields the chunks of a stream: the first page, which the caller has read, and the pages after it. */
   async function* streamChunks(
     position: Position,
     first: SharedPage,
@@ -87,7 +87,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
     const end = performance.now() + lifetime * (0.9 + Math.random() / 5);
     for (let shared = first; ; ) {
       const { page, chunk, readNumber } = shared;
-      // The retention has overtaken a reader that was slow. It learns so when it comes back.
+      // The retention has removed a slow reader's position. The client gets cursor-expired when it reconnects.
       if (!page) return;
       if (chunk.length > 0) {
         count(shared);
@@ -105,7 +105,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
     }
   }
 
-  /** Ends a stream where the database fails: the client comes back and is told. */
+  /** Ends a stream when the database fails. The client reconnects and gets the error. */
   async function* untilFailure(chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
     try {
       yield* chunks;
@@ -114,6 +114,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
     }
   }
 
+  /** Throws when Citus distributes the sessions: such a table has no triggers, so the log stays empty. */
   async function refuseDistributed(): Promise<void> {
     if (await store.isDistributed()) throw new Problem('changes-not-supported');
   }
@@ -131,16 +132,16 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
   }
 
   return {
-    /** Says that this process has written: readers that wait are served sooner. */
+    /** Polls soon, because this process has written. Waiting readers get the change sooner. */
     notifyWrite: watch.notifyWrite,
 
-    /** Returns how many streams are open. */
+    /** Returns the number of open streams. */
     streams: () => streams,
 
     /**
-     * Registers a request that reads, until it leaves.
+     * Registers a reading request until it leaves.
      *
-     * @param cut cuts its connection
+     * @param cut destroys its connection.
      */
     enter(cut: () => void) {
       const reader: Reader = { controller: new AbortController(), cut, isStream: false };
@@ -153,9 +154,9 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
         },
 
         /**
-         * Returns the changes after a cursor; where there are none it waits for one as long as the query says.
+         * Returns the changes after a cursor. When there are none, it waits for one up to the query's `wait` seconds.
          *
-         * @throws `cursor-expired`, `changes-not-supported`
+         * @throws Problem `cursor-expired`, `changes-not-supported`.
          */
         async page(query: ChangeQuery): Promise<ChangePage> {
           await refuseDistributed();
@@ -167,13 +168,13 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
         /**
          * Returns the changes after a cursor as Server-Sent Events.
          *
-         * @throws `cursor-expired`, `changes-not-supported`, `too-many-streams`
+         * @throws Problem `cursor-expired`, `changes-not-supported`, `too-many-streams`.
          */
         stream: (query: ChangeQuery): Promise<Readable> => streamFor(reader, query),
       };
     },
 
-    /** Answers what waits with what there is, ends the streams, and cuts those whose clients do not read. */
+    /** Answers waiting pages at once, ends the streams, and cuts the connections of clients that do not read. */
     stop(): void {
       isStopped = true;
       for (const { controller } of readers) controller.abort();
@@ -184,7 +185,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
   };
 }
 
-/** A block that moves the client's `Last-Event-ID` and is no event. */
+/** Returns a block that sets the client's `Last-Event-ID` without an event. */
 function bookmark(position: Position): string {
   return `id: ${encodePosition(position)}\n\n`;
 }

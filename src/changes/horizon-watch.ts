@@ -1,24 +1,24 @@
-/** Milliseconds between two questions to the database: at least, and at most while nothing changes. */
+/** Milliseconds between two queries of the horizon: the minimum, and the maximum after backoff. */
 const minPause = 20;
 const maxPause = 200;
-/** How much longer the next pause is after a question that found nothing. */
+/** Factor of the pause after a query that found no new horizon. */
 const backoff = 1.5;
 
-/** Why a wait is over: the horizon moved, the time was up, or the reader is to end. */
+/** The reason why a wait ended: the horizon moved, the time ran out, or the reader was aborted. */
 export type Wake = 'moved' | 'timeout' | 'aborted';
 
 interface Waiting {
   readonly after: number;
-  readonly wake: (why: Wake) => void;
+  readonly wake: (reason: Wake) => void;
 }
 
 export type HorizonWatch = ReturnType<typeof watchHorizon>;
 
 /**
- * Tells readers when the horizon moves. Processes share nothing but the database, so this one asks it: right after its own
- * writes, else every 20 ms, and up to 200 ms apart while nothing changes. It asks while a reader waits, and never without.
+ * Wakes readers when the horizon moves. Processes share only the database, so this one polls it: right after its own
+ * writes, otherwise every 20 ms, backing off to 200 ms while nothing changes. It polls only while a reader waits.
  */
-export function watchHorizon(ask: () => Promise<number>) {
+export function watchHorizon(readHorizon: () => Promise<number>) {
   const waiting = new Set<Waiting>();
   let horizon = 0;
   let pause = minPause;
@@ -27,7 +27,7 @@ export function watchHorizon(ask: () => Promise<number>) {
   let polledAt = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
 
-  /** Asks after a time, unless a question is under way. */
+  /** Schedules a poll, unless one is in flight, which schedules the next itself. */
   function pollIn(milliseconds: number): void {
     if (isPolling || waiting.size === 0) return;
     clearTimeout(timer);
@@ -40,48 +40,48 @@ export function watchHorizon(ask: () => Promise<number>) {
     polledAt = performance.now();
     try {
       const before = horizon;
-      horizon = await ask();
+      horizon = await readHorizon();
       pause = horizon === before ? Math.min(pause * backoff, maxPause) : minPause;
     } catch {
-      // The database is away: readers wait on, and whoever writes or reads meanwhile is told.
+      // The database is unavailable. Readers keep waiting; requests that read or write report the failure.
       pause = maxPause;
     }
     isPolling = false;
-    for (const one of waiting) if (one.after < horizon) one.wake('moved');
+    for (const reader of waiting) if (reader.after < horizon) reader.wake('moved');
     pollIn(isNotified ? minPause : pause);
   }
 
   return {
-    /** Returns the newest horizon that is known. */
+    /** Returns the newest horizon that a poll has read. */
     latest: () => horizon,
 
-    /** Says that this process has written. */
+    /** Polls soon, because this process has written. */
     notifyWrite(): void {
       isNotified = true;
       pause = minPause;
       pollIn(polledAt + minPause - performance.now());
     },
 
-    /** Waits until the horizon is beyond a number, for some milliseconds at most, or until the reader is to end. */
+    /** Waits until the horizon is greater than `after`, the milliseconds run out, or the signal is aborted. */
     async wait(after: number, milliseconds: number, signal: AbortSignal): Promise<Wake> {
       if (signal.aborted) return 'aborted';
       if (horizon > after) return 'moved';
-      let one: Waiting | undefined;
+      let reader: Waiting | undefined;
       let timeout: NodeJS.Timeout | undefined;
-      let end: (() => void) | undefined;
+      let abort: (() => void) | undefined;
       try {
         return await new Promise<Wake>((resolve) => {
-          one = { after, wake: resolve };
-          waiting.add(one);
+          reader = { after, wake: resolve };
+          waiting.add(reader);
           timeout = setTimeout(resolve, milliseconds, 'timeout').unref();
-          end = () => resolve('aborted');
-          signal.addEventListener('abort', end);
+          abort = () => resolve('aborted');
+          signal.addEventListener('abort', abort);
           if (waiting.size === 1) pollIn(polledAt + pause - performance.now());
         });
       } finally {
         clearTimeout(timeout);
-        if (one) waiting.delete(one);
-        if (end) signal.removeEventListener('abort', end);
+        if (reader) waiting.delete(reader);
+        if (abort) signal.removeEventListener('abort', abort);
         if (waiting.size === 0) clearTimeout(timer);
       }
     },

@@ -1,28 +1,31 @@
 import type { ChangePage, ChangeStore } from '../database/changes.js';
 import type { ChangeType, Position } from '../model/changes.js';
 
-/** Milliseconds that a page is kept for the readers at the same position. */
+/** Milliseconds that a page is cached for readers at the same position. */
 const lifetime = 1000;
 
-/** What a reader asks for. */
+/** A reader's request for its next page. */
 export interface PageRequest {
   readonly position: Position;
   readonly horizon: number;
   readonly limit: number;
   readonly types: readonly ChangeType[] | undefined;
-  /** The read number of this reader's last page: it never sees an older state of a session after a newer one. */
+  /**
+   * The read number of this reader's last page. The next page is read later, so that no session goes back to an older
+   * state.
+   */
   readonly afterRead: number;
 }
 
-/** A page, and how it was read. */
+/** A page that several readers may share. */
 export interface SharedPage {
-  /** Undefined where the log does not know the position. */
+  /** Undefined when the log does not contain the position. */
   readonly page: ChangePage | undefined;
   /** The page as Server-Sent Events. */
   readonly chunk: Buffer;
-  /** How many changes of each type are in it. */
+  /** Number of the page's changes by type. */
   readonly counts: ReadonlyMap<ChangeType, number>;
-  /** When its reading began: greater than that of all pages read before. */
+  /** Counts up with each read, so that it orders pages by the start of their read. */
   readonly readNumber: number;
   readonly horizon: number;
 }
@@ -35,15 +38,15 @@ interface CachedRead {
 }
 
 /**
- * Reads pages, once for all readers that are at the same position: with one query for each, 300 streams had their page after
- * a second at the median, and with one for all after 158 ms.
+ * Reads a page once for all readers at the same position. With a query for each, 300 streams got their page after a median
+ * of one second; with one query for all, after 158 ms.
  */
 export function sharedPages(store: Pick<ChangeStore, 'read'>) {
   const cache = new Map<string, CachedRead>();
   let readCount = 0;
 
   function evictOld(now: number): void {
-    // A Map is in the order of insertion.
+    // A Map iterates in insertion order.
     for (const [key, { time }] of cache) {
       if (now - time < lifetime) break;
       cache.delete(key);
@@ -59,9 +62,10 @@ export function sharedPages(store: Pick<ChangeStore, 'read'>) {
   }
 
   return {
-    /** Returns the present read number: a page that is asked for after it is read after it. */
+    /** Returns the number of the last read. A page requested with it as `afterRead` is read from now on. */
     lastRead: () => readCount,
 
+    /** Returns a cached page when it is new enough for the reader, or else reads one. */
     read(request: PageRequest): Promise<SharedPage> {
       const { position, horizon, limit, types, afterRead } = request;
       const now = Date.now();
