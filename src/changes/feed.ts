@@ -15,7 +15,7 @@ const heartbeat = 15_000;
 const lifetime = 600_000;
 /** Bytes to buffer for a slow client before backpressure. */
 const highWaterMark = 16_384;
-/** Milliseconds that streams have to end after a stop, before their connections are cut. */
+/** Milliseconds that streams have to end after a stop, before the service disconnects them. */
 const grace = 1000;
 /** Milliseconds after which a client reconnects: the `retry` of Server-Sent Events. */
 const retry = 1000;
@@ -27,7 +27,7 @@ export type OnSent = (type: ChangeType, count: number) => void;
 interface Reader {
   readonly controller: AbortController;
   /** Destroys its connection. */
-  readonly cut: () => void;
+  readonly disconnect: () => void;
   isStream: boolean;
 }
 
@@ -51,6 +51,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
     for (const [type, number] of counts) onSent(type, number);
   }
 
+  /** Returns the position of a cursor: `now` is the end of the log, no cursor its start. */
   async function startOf(cursor: ChangeQuery['cursor']): Promise<Start> {
     const horizon = await store.horizon();
     if (typeof cursor === 'object') return { position: cursor, horizon };
@@ -119,6 +120,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
     if (await store.isDistributed()) throw new Problem('changes-not-supported');
   }
 
+  /** Opens a stream for a reader, and reads its first page, so that a fault is an error response. */
   async function streamFor(reader: Reader, { cursor, types }: ChangeQuery): Promise<Readable> {
     await refuseDistributed();
     if (streams >= maxStreams) throw new Problem('too-many-streams');
@@ -141,10 +143,10 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
     /**
      * Registers a reading request until it leaves.
      *
-     * @param cut destroys its connection.
+     * @param disconnect destroys its connection.
      */
-    enter(cut: () => void) {
-      const reader: Reader = { controller: new AbortController(), cut, isStream: false };
+    enter(disconnect: () => void) {
+      const reader: Reader = { controller: new AbortController(), disconnect, isStream: false };
       readers.add(reader);
       if (isStopped) reader.controller.abort();
       return {
@@ -179,7 +181,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
       isStopped = true;
       for (const { controller } of readers) controller.abort();
       setTimeout(() => {
-        for (const { isStream, cut } of readers) if (isStream) cut();
+        for (const { isStream, disconnect } of readers) if (isStream) disconnect();
       }, grace).unref();
     },
   };

@@ -5,7 +5,8 @@ import { Problem } from '../errors.js';
 import { json, problems } from '../plugins/openapi.js';
 import type { IngestDelivery } from '../stripe/deliveries.js';
 import { type Delivery, readDelivery } from '../stripe/delivery-body.js';
-import { type IngestResult, sessionEventTypes } from '../stripe/ingest.js';
+import { sessionEventTypes } from '../stripe/event-body.js';
+import type { IngestResult } from '../stripe/ingest.js';
 import { signatureFault } from '../stripe/signature.js';
 
 export interface WebhookRoutesOptions {

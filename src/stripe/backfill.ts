@@ -36,37 +36,37 @@ interface Page {
  */
 async function* sessionPages(context: CallContext, range: CreatedRange, from?: Position): AsyncGenerator<Page> {
   let position = from;
-  let upward = position !== undefined;
+  let readsNewer = position !== undefined;
   for (;;) {
-    const cursor = position && (upward ? { ending_before: position.newest } : { starting_after: position.oldest });
+    const cursor = position && (readsNewer ? { ending_before: position.newest } : { starting_after: position.oldest });
     let page: Awaited<ReturnType<typeof listSessions>>;
     try {
       page = await listSessions(context, range, cursor);
     } catch (error) {
       // Stripe no longer knows the cursor of the earlier run: deleted test data, or the key of another account.
-      if (!position || position !== from || !isMissing(error)) throw error;
+      if (!position || position !== from || !isUnknownCursor(error)) throw error;
       position = undefined;
-      upward = false;
+      readsNewer = false;
       continue;
     }
     const { data, has_more, second } = page;
     const [first, last] = [data[0], data.at(-1)];
     if (first && last) {
       position = {
-        newest: upward || !position ? first.id : position.newest,
-        oldest: upward && position ? position.oldest : last.id,
+        newest: readsNewer || !position ? first.id : position.newest,
+        oldest: readsNewer && position ? position.oldest : last.id,
       };
       const sessions: unknown[] = [];
       for (const session of data) sessions.push(await withAllLineItems(context, session));
       yield { sessions, second, position };
     }
     if (first && has_more) continue;
-    if (!upward) return;
-    upward = false;
+    if (!readsNewer) return;
+    readsNewer = false;
   }
 }
 
-function isMissing(error: unknown): boolean {
+function isUnknownCursor(error: unknown): boolean {
   return error instanceof Stripe.errors.StripeInvalidRequestError && error.code === 'resource_missing';
 }
 

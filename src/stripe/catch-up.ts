@@ -4,7 +4,8 @@ import { progressOf } from '../database/progress.js';
 import { accountOfPath } from '../model/stripe.js';
 import { type CallContext, callWithRetries, pageSize, requestOptions } from './calls.js';
 import { secondBeforeNow } from './client.js';
-import { accountOf, type Ingest, type IngestResult, parseEvent, sessionEventTypes } from './ingest.js';
+import { accountOf, parseEvent, sessionEventTypes } from './event-body.js';
+import type { Ingest, IngestResult } from './ingest.js';
 
 /** Seconds by which two runs overlap: Stripe may list an event later than its `created` says. */
 const overlap = 3600;

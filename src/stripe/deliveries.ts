@@ -4,8 +4,9 @@ import { Problem } from '../errors.js';
 import { isSessionId } from '../model/session.js';
 import { parseTimestamp } from '../model/timestamp.js';
 import type { Delivery, ThinEventBody } from './delivery-body.js';
+import { accountOf, accountPathOf } from './event-body.js';
 import type { Fetch } from './fetch.js';
-import { accountOf, accountPathOf, type Ingest, type IngestResult, type Snapshot } from './ingest.js';
+import type { Ingest, IngestResult, Snapshot } from './ingest.js';
 
 /** Ingests a delivery of Stripe's webhook. It throws when Stripe should repeat the delivery. */
 export type IngestDelivery = (delivery: Delivery) => Promise<IngestResult>;

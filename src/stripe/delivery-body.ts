@@ -2,7 +2,7 @@ import type { Static } from 'typebox';
 import { isTooDeep } from '../model/json.js';
 import { ThinEvent } from '../model/stripe.js';
 import { validator } from '../model/validator.js';
-import { type EventBody, parseEvent, unstorableTextFault } from './ingest.js';
+import { type EventBody, parseEvent, unstorableTextFault } from './event-body.js';
 
 /** Parses the signed body of a webhook delivery. Pure. */
 

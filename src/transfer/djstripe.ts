@@ -14,7 +14,7 @@ const mapNames = [
 ];
 
 /** Stripe's columns beyond the contract that dj-stripe 2.8 and 2.9 have. */
-export const paymentColumns = [
+const paymentColumns = [
   ...['amount_subtotal', 'amount_total', 'currency', 'line_items', 'payment_status', 'setup_intent', 'status', 'url'],
   ...['shipping_address_collection', 'shipping_cost', 'shipping_details', 'shipping_options', 'total_details'],
 ];
@@ -101,26 +101,26 @@ function parseDjstripeRow(row: DjstripeRow, defaultAccount?: string, isFromDatab
     second: Math.floor(Date.parse(String(row.djstripe_updated)) / 1000),
     eventId: '',
   };
-  // The row's own display_items win: translate() would fill them from line_items.
+  // translate() prefers line_items, but the row's own display_items win here.
   const { line_items, ...others } = columns;
-  const own = translate(columns.display_items ? others : columns, origin);
-  if (!own) return { parsed: { fault: 'has no valid session id' }, projections: [] };
+  const fromColumns = translate(columns.display_items ? others : columns, origin);
+  if (!fromColumns) return { parsed: { fault: 'has no valid session id' }, projections: [] };
   const object = stored ? stored.object : objectOfColumns(columns);
-  const stripe = object && translate(object, origin, isFromDatabase ? stored?.json : undefined);
-  const base: SessionWrite = { ...(stripe ?? own).state.defaults, ...stripe?.state.carried };
+  const fromObject = object && translate(object, origin, isFromDatabase ? stored?.json : undefined);
+  const objectSession: SessionWrite = { ...(fromObject ?? fromColumns).state.defaults, ...fromObject?.state.carried };
   const session: SessionWrite = {
-    ...base,
-    ...own.state.carried,
+    ...objectSession,
+    ...fromColumns.state.carried,
     ...(typeof row.created === 'string' && { created: row.created }),
     description: typeof row.description === 'string' && row.description !== '' ? row.description : null,
   };
   const { djstripe_created, djstripe_updated } = row;
   const readOnly = { djstripe_id: Number(row.djstripe_id), djstripe_created, djstripe_updated };
   return {
-    parsed: sessionItem(session, readOnly, stripe?.state ?? { ...own.state, raw: null }),
-    projections: (stripe ?? own).projections,
-    isEdited: stored !== undefined && isEdited(own.state.carried, base),
-    hasPayment: stripe !== undefined,
+    parsed: sessionItem(session, readOnly, fromObject?.state ?? { ...fromColumns.state, raw: null }),
+    projections: (fromObject ?? fromColumns).projections,
+    isEdited: stored !== undefined && isEdited(fromColumns.state.carried, objectSession),
+    hasPayment: fromObject !== undefined,
   };
 }
 

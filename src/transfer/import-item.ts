@@ -1,6 +1,6 @@
 import { type TSchema, Type } from 'typebox';
 import type { Fault } from '../errors.js';
-import type { EventBody } from '../stripe/ingest.js';
+import type { EventBody } from '../stripe/event-body.js';
 
 /** The parsed parts of an import, and what their parsers share. Pure. */
 

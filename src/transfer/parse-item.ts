@@ -4,7 +4,7 @@ import { parseSession } from '../model/session-request.js';
 import type { SessionState } from '../model/stripe.js';
 import { parseTimestamp } from '../model/timestamp.js';
 import { validator } from '../model/validator.js';
-import { parseEvent } from '../stripe/ingest.js';
+import { parseEvent } from '../stripe/event-body.js';
 import { parseExportLine } from './export-line.js';
 import { djstripeIdSchema, faultOf, type JsonObject, orNull, type ParsedItem, timeSchema } from './import-item.js';
 
