@@ -35,12 +35,12 @@ export interface SessionOptions {
   readonly renumber?: boolean;
 }
 
-// `last_value` is 1 in an unused djstripeIdSequence too: `is_called` tells the two apart.
+// `last_value` is 1 in an unused sequence too: `is_called` tells the two apart.
 const moveSequenceSql = `SELECT setval('${djstripeIdSequence}', $1::bigint) FROM ${djstripeIdSequence} AS q
   WHERE $1::bigint > q.last_value OR ($1::bigint = q.last_value AND NOT q.is_called)`;
 
 /**
- * No unique constraint protects djstripe_id. So no other transaction may draw from the djstripeIdSequence or write a session while a
+ * No unique constraint protects djstripe_id. So no other transaction may draw from the sequence or write a session while a
  * group is checked and written. The lock does not block readers, and blocks writers for one group at a time.
  */
 const lockSql = 'LOCK TABLE checkout_session IN SHARE ROW EXCLUSIVE MODE';
@@ -65,7 +65,7 @@ export function transferStore(database: Database) {
   return {
     /**
      * Writes sessions, no two with the same id or djstripe_id. A row creates a session, or replaces a stored one that is
-     * not newer. Moves the djstripeIdSequence past every djstripe_id of the rows.
+     * not newer. Moves the sequence past every djstripe_id of the rows.
      *
      * @returns the results in the same order.
      */
