@@ -28,7 +28,7 @@ import { takeJsonOnly } from './plugins/json-body.js';
 import { clientTimeouts, limitRate, shedLoad } from './plugins/limits.js';
 import { collectMethods } from './plugins/method-not-allowed.js';
 import measure, { createMetrics, type Metrics } from './plugins/metrics.js';
-import openapi from './plugins/openapi.js';
+import openapi from './plugins/openapi/plugin.js';
 import { onRequestEnd } from './plugins/request-end.js';
 import { requestIds } from './plugins/request-id.js';
 import requestLog from './plugins/request-log.js';

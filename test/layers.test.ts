@@ -94,7 +94,7 @@ test.each([
   ['stripe/ingest.ts', 'transfer/import.ts'],
   ['errors.ts', 'model/enums.ts'],
   ['database/sessions/store.ts', 'plugins/access.ts'],
-  ['plugins/openapi.ts', 'routes/enums.ts'],
+  ['plugins/openapi/plugin.ts', 'routes/enums.ts'],
   ['routes/enums.ts', 'app.ts'],
   ['app.ts', 'server.ts'],
   ['cli/migrate.ts', 'server.ts'],

@@ -11,7 +11,7 @@ import {
   encodePosition,
   parseChangeQuery,
 } from '../model/changes.js';
-import { problems, reference } from '../plugins/openapi.js';
+import { problems, reference } from '../plugins/openapi/responses.js';
 import { accepted, requestProblems, requestUrl, serverProblems } from './answers.js';
 
 export interface ChangeRoutesOptions {

@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import type { enumStore } from '../database/enums.js';
 import { Problem } from '../errors.js';
 import { enumNames } from '../model/enums.js';
-import { json, problems } from '../plugins/openapi.js';
+import { json, problems } from '../plugins/openapi/responses.js';
 import { requestProblems, serverProblems } from './answers.js';
 
 const Name = Type.String({ description: `The property of a session: ${enumNames.join(', ')}.`, examples: ['mode'] });

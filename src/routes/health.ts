@@ -4,7 +4,7 @@ import type { Database } from '../database/engine/database.js';
 import { healthCheck } from '../database/engine/health.js';
 import { Problem } from '../errors.js';
 import type { Lifecycle } from '../plugins/graceful-close.js';
-import { json, problems } from '../plugins/openapi.js';
+import { json, problems } from '../plugins/openapi/responses.js';
 import { version } from '../version.js';
 
 interface HealthRoutesOptions {

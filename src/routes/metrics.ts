@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { Config } from '../config.js';
 import { metricsCheck } from '../plugins/access.js';
 import type { Metrics } from '../plugins/metrics.js';
-import { problems } from '../plugins/openapi.js';
+import { problems } from '../plugins/openapi/responses.js';
 
 interface MetricsRouteOptions {
   metrics: Metrics;

@@ -6,7 +6,7 @@ import { Problem } from '../errors.js';
 import { SessionId } from '../model/session.js';
 import type { Parsed } from '../model/session-request.js';
 import { accountPathPattern, isAccountPath } from '../model/stripe.js';
-import { json, problems, reference } from '../plugins/openapi.js';
+import { json, problems, reference } from '../plugins/openapi/responses.js';
 import type { Refresh } from '../stripe/refresh.js';
 import {
   accepted,

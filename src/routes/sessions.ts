@@ -10,7 +10,7 @@ import { SessionId } from '../model/session.js';
 import { sessionList } from '../model/session-list.js';
 import { parsePatch, parseSession } from '../model/session-request.js';
 import { parseJson } from '../plugins/json-body.js';
-import { empty, json, problems, reference } from '../plugins/openapi.js';
+import { empty, json, problems, reference } from '../plugins/openapi/responses.js';
 import {
   accepted,
   baseUrl,

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { StatisticsStore } from '../database/statistics.js';
 import { parseStatisticsQuery, statisticsParameters } from '../model/statistics.js';
-import { json, problems, reference } from '../plugins/openapi.js';
+import { json, problems, reference } from '../plugins/openapi/responses.js';
 import { accepted, requestProblems, serverProblems } from './answers.js';
 
 /** The sessions in numbers. */

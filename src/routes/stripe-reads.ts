@@ -11,7 +11,7 @@ import {
   type StripePaging,
   type StripeView,
 } from '../model/stripe-reads.js';
-import { json, reference } from '../plugins/openapi.js';
+import { json, reference } from '../plugins/openapi/responses.js';
 import { stripeViewOf } from '../plugins/stripe-access.js';
 import { stripeErrors } from '../plugins/stripe-errors.js';
 import type { ReadThrough } from '../stripe/read-through.js';

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Config } from '../config.js';
 import { Problem } from '../errors.js';
-import { json, problems } from '../plugins/openapi.js';
+import { json, problems } from '../plugins/openapi/responses.js';
 import type { IngestDelivery } from '../stripe/deliveries.js';
 import { type Delivery, readDelivery } from '../stripe/delivery-body.js';
 import { sessionEventTypes } from '../stripe/event-body.js';

@@ -95,8 +95,8 @@ export function transferStore(database: Database) {
     /** Writes the positions of backfill and catch-up, unless the stored one is newer. */
     progress: (rows: readonly ImportedRow[]) => write(importProgressSql, rows),
 
-    /** Moves the djstripe_id djstripeIdSequence forward to a value that was used elsewhere. Never moves it back. */
-    djstripeIdSequence(djstripeId: number): Promise<RowResult> {
+    /** Moves the sequence of djstripe_id forward to a value that was used elsewhere. Never moves it back. */
+    sequence(djstripeId: number): Promise<RowResult> {
       return database.transaction(async (query) => {
         await query({ text: lockSql, values: [] });
         return { outcome: (await moveSequence(query, djstripeId)) ? 'applied' : 'unchanged' };

@@ -1,0 +1,46 @@
+import type { OpenAPIV3 } from 'openapi-types';
+import { version } from '../../version.js';
+import { problemExamples } from './responses.js';
+
+/**
+ * Returns the OpenAPI document without its paths and schemas, which come from the routes and their components.
+ *
+ * @param publicUrl base of the API, from PUBLIC_URL.
+ */
+export function documentHead(publicUrl: string | undefined): Partial<OpenAPIV3.Document> {
+  return {
+    // Not 3.1: the clients generated from it differ from the contract's.
+    openapi: '3.0.3',
+    info: {
+      title: 'Checkout Sessions',
+      version,
+      description:
+        'A mirror of Stripe Checkout Sessions in a relational database: each session complete, filtered, ordered and paged, without a call to Stripe.',
+      license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
+    },
+    servers: [{ url: publicUrl ?? '/', description: 'This service.' }],
+    tags,
+    security: [{ apiKey: [] }, {}],
+    components: { examples: problemExamples(), securitySchemes: { apiKey } },
+  };
+}
+
+const tags: OpenAPIV3.TagObject[] = [
+  { name: 'checkout-sessions', description: 'The Checkout Sessions.' },
+  { name: 'changes', description: 'What happened to the sessions.' },
+  { name: 'enums', description: 'The enums of a session, with labels.' },
+  { name: 'statistics', description: 'The sessions in numbers.' },
+  { name: 'stripe', description: 'What comes from Stripe.' },
+  {
+    name: 'stripe-reads',
+    description: "Reads in the shape of Stripe's API, for Stripe's own SDKs: change their host to this service.",
+  },
+  { name: 'health', description: 'For load balancers and orchestrators.' },
+];
+
+const apiKey: OpenAPIV3.SecuritySchemeObject = {
+  type: 'http',
+  scheme: 'bearer',
+  description:
+    'One of the configured keys. Needed when the service has any. `Authorization: Token <key>`, as clients of Django REST Framework send it, is taken too.',
+};

@@ -1,0 +1,52 @@
+import { Type } from 'typebox';
+
+/** The components of an error: RFC 9457's document, and each place in the request that it names. */
+
+const Fault = Type.Object(
+  {
+    in: Type.String({
+      enum: ['body', 'query', 'path', 'header'],
+      description: 'The part of the request.',
+      examples: ['body'],
+    }),
+    pointer: Type.String({
+      description: 'RFC 6901 pointer into that part; empty for the whole of it.',
+      examples: ['/mode'],
+    }),
+    detail: Type.String({
+      description: 'What is wrong there.',
+      examples: ['must be one of payment, setup, subscription'],
+    }),
+  },
+  { $id: 'Fault', description: 'One place in a request that breaks a rule.' },
+);
+
+const Problem = Type.Object(
+  {
+    type: Type.String({
+      format: 'uri',
+      description: 'Identifies the kind of problem: `urn:problem:` and its code.',
+      examples: ['urn:problem:invalid-request'],
+    }),
+    title: Type.String({ description: 'The kind of problem, for people.', examples: ['The request is not valid'] }),
+    status: Type.Integer({ description: 'The HTTP status code.', examples: [400] }),
+    detail: Type.String({
+      description: 'What happened this time.',
+      examples: ['mode: must be one of payment, setup, subscription'],
+    }),
+    instance: Type.String({
+      description: "The request's path, without its query.",
+      examples: ['/api/checkout-sessions'],
+    }),
+    request_id: Type.String({
+      description: 'Under which the log has this request.',
+      examples: ['6f1c1f4e-6f0a-4b56-9a53-3f6b2d1f4a4e'],
+    }),
+    errors: Type.Optional(
+      Type.Array(Type.Ref('Fault#'), { description: 'Every place that is not valid, where the request is at fault.' }),
+    ),
+  },
+  { $id: 'Problem', description: 'An error: a problem document of RFC 9457.' },
+);
+
+export const problemComponents = [Fault, Problem];
