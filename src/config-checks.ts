@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { compile } from '@fastify/proxy-addr';
 import { closest, distance } from 'fastest-levenshtein';
 import type { Config } from './config.js';
 
@@ -9,12 +10,16 @@ export function isOrigin(entry: string): boolean {
   return !entry.includes('*') && URL.canParse(entry) && new URL(entry).origin === entry;
 }
 
-/** Returns whether an entry is `10.0.0.1`, `10.0.0.0/8`, or one of the names that proxy-addr knows. */
+/** Returns whether proxy-addr, which Fastify uses, takes an entry: an address, a network, or a name such as `loopback`. */
 export function isNetwork(entry: string): boolean {
-  if (['loopback', 'linklocal', 'uniquelocal'].includes(entry)) return true;
-  const [, address = '', prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(entry) ?? [];
-  const version = isIP(address);
-  return version !== 0 && Number(prefix ?? 0) <= (version === 4 ? 32 : 128);
+  try {
+    compile(entry);
+  } catch {
+    return false;
+  }
+  // proxy-addr reads `1` as 0.0.0.1 and `010.0.0.1` as 8.0.0.1. Such an entry is a mistake.
+  const [address = ''] = entry.split('/');
+  return isIP(address) !== 0 || !/\d/.test(entry);
 }
 
 /** Returns what is wrong with the keys of Stripe's API, and with what needs one. */

@@ -79,11 +79,11 @@ test('lists are split at commas, trimmed, without empty entries', () => {
   const { API_KEYS, API_READ_KEYS, TRUST_PROXY } = parseConfig({
     API_KEYS: ' one , two,,three,',
     API_READ_KEYS: ',',
-    TRUST_PROXY: '10.0.0.0/8, ::1',
+    TRUST_PROXY: '10.0.0.0/8, ::1, uniquelocal, 192.0.2.0/255.255.255.0',
   });
   expect(API_KEYS).toEqual(['one', 'two', 'three']);
   expect(API_READ_KEYS).toEqual([]);
-  expect(TRUST_PROXY).toEqual(['10.0.0.0/8', '::1']);
+  expect(TRUST_PROXY).toEqual(['10.0.0.0/8', '::1', 'uniquelocal', '192.0.2.0/255.255.255.0']);
 });
 
 test('the configuration is frozen', () => {
@@ -118,6 +118,9 @@ test.each([
   ['PUBLIC_URL', 'https://[sessions'],
   ['TRUST_PROXY', 'nginx'],
   ['TRUST_PROXY', '10.0.0.0/99'],
+  ['TRUST_PROXY', '0.0.0.0/0'],
+  ['TRUST_PROXY', '1'],
+  ['TRUST_PROXY', '010.0.0.1'],
   ['CORS_ORIGINS', 'shop.example.com'],
   ['CORS_ORIGINS', 'https://shop.example.com/'],
   ['CORS_ORIGINS', 'https://*.example.com'],
