@@ -2,39 +2,35 @@ import { setTimeout } from 'node:timers/promises';
 import { FastifyOtelInstrumentation } from '@fastify/otel';
 import { DiagLogLevel, diag, SpanStatusCode } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
-import {
-  BatchSpanProcessor,
-  type NodeTracerConfig,
-  NodeTracerProvider,
-  type ReadableSpan,
-} from '@opentelemetry/sdk-trace-node';
+import { type Resource, resourceFromAttributes } from '@opentelemetry/resources';
+import { BatchSpanProcessor, NodeTracerProvider, type ReadableSpan } from '@opentelemetry/sdk-trace-node';
 import type { FastifyBaseLogger, FastifyPluginCallback } from 'fastify';
 import type { Config } from '../config.js';
 
 /**
- * Traces with OpenTelemetry, one span a request. Loaded only when it is configured, so that without it nothing is paid.
- * The SDK reads the standard variables of where to send, how much to sample and how to batch by itself.
+ * Traces with OpenTelemetry: one span for each request. The server imports this file only when tracing is configured,
+ * because the SDK slows the start. The SDK itself reads the standard variables for the collector, sampling and batching.
  */
 
 export interface Tracing {
-  /** To be registered before any other. */
+  /** Register it before any other plugin. */
   readonly plugin: FastifyPluginCallback;
-  /** Sends what is not sent yet. Gives up when the collector does not answer. */
+  /** Sends the remaining spans. Gives up after two seconds when the collector does not answer. */
   stop(): Promise<void>;
 }
 
-/** Milliseconds that a collector gets at the end. */
+/** Milliseconds to send the remaining spans in when the process stops. */
 const flushTimeout = 2000;
 
-/** Starts tracing for the process. Failures of the collector are logged and hold nothing up. */
+/** Starts tracing for the process. Logs a failure of the collector; requests do not wait for it. */
 export function startTracing(config: Config, log: FastifyBaseLogger): Tracing {
   const complain = (message: string) => log.warn({ detail: message.slice(0, 500) }, 'traces are not sent');
   const silent = () => {};
   const logger = { error: complain, warn: complain, info: silent, debug: silent, verbose: silent };
   diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
   const provider = new NodeTracerProvider({
-    resource: resource(config),
-    spanProcessors: [new DiscreetProcessor(new OTLPTraceExporter())],
+    resource: resourceOf(config),
+    spanProcessors: [new PrivateSpanProcessor(new OTLPTraceExporter())],
   });
   provider.register();
   const instrumentation = new FastifyOtelInstrumentation({
@@ -58,21 +54,20 @@ export function startTracing(config: Config, log: FastifyBaseLogger): Tracing {
   };
 }
 
-function resource({ OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES }: Config): NonNullable<NodeTracerConfig['resource']> {
-  const given = OTEL_RESOURCE_ATTRIBUTES.map((pair): [string, string] => {
+/** Returns the description of this service that each trace carries. */
+function resourceOf({ OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES }: Config): Resource {
+  const attributes = OTEL_RESOURCE_ATTRIBUTES.map((pair): [string, string] => {
     const [name = '', value = ''] = pair.split('=', 2);
     return [name.trim(), decodeURIComponent(value.trim())];
   });
-  const attributes: Record<string, string> = { ...Object.fromEntries(given), 'service.name': OTEL_SERVICE_NAME };
-  const made = { attributes, merge: () => made, getRawAttributes: () => Object.entries(attributes) };
-  return made;
+  return resourceFromAttributes({ ...Object.fromEntries(attributes), 'service.name': OTEL_SERVICE_NAME });
 }
 
 /**
- * Leaves out the words of errors, which may hold what a customer sent, and calls an error only what is one of ours:
- * the instrumentation calls every problem an error, and a 404 is an answer.
+ * Removes error messages from spans: they may quote customer data. Marks a span as an error only for a status of 500 or
+ * more: the instrumentation marks every problem, and a 404 is a normal answer.
  */
-class DiscreetProcessor extends BatchSpanProcessor {
+class PrivateSpanProcessor extends BatchSpanProcessor {
   override onEnd(span: ReadableSpan): void {
     const failed = Number(span.attributes['http.response.status_code']) >= 500;
     const status = { code: failed ? SpanStatusCode.ERROR : SpanStatusCode.UNSET };
