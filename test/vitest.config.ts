@@ -7,11 +7,11 @@ export default defineConfig({
     include: ['**/*.test.ts'],
     globalSetup: ['support/template.ts'],
     maxWorkers: '100%',
-    // Every file has a database and a service of its own: there is no state of modules to keep apart.
+    // Each file has its own database and service. There is no module state to isolate.
     isolate: false,
     // Optimizing the WebAssembly of the embedded database costs a short process more CPU time than it saves.
     execArgv: ['--liftoff-only'],
-    // Tests wait for conditions. These bounds end a test that hangs, and leave a busy machine all the time it needs.
+    // Tests poll for conditions. These limits only end a test that hangs, even on a busy machine.
     testTimeout: 300_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 120_000 } },

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { sessionIdRule } from '../../src/model/session.js';
 import { parseTimestamp } from '../../src/model/timestamp.js';
 
-/** The reviewed contract. */
+/** The reviewed contract, test/openapi.json. */
 export const contract = JSON.parse(readFileSync(new URL('../openapi.json', import.meta.url), 'utf8'));
 
 const ajv = new Ajv({
@@ -23,7 +23,10 @@ export function contractAsSchema(): object {
   return withNulls(contract) as object;
 }
 
-/** OpenAPI 3.0 writes "a component or null" with `allOf`, which JSON Schema reads as the component alone. */
+/**
+ * Replaces OpenAPI 3.0's "a component or null". It writes `nullable` beside `allOf`, and JSON Schema ignores
+ * `nullable`.
+ */
 function withNulls(value: unknown): unknown {
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map(withNulls);
@@ -34,7 +37,7 @@ function withNulls(value: unknown): unknown {
 
 /** Expects a body to satisfy a component of the contract. */
 export function expectComponent(name: string, body: unknown): void {
-  // Ajv keeps what it compiled by this address.
+  // Ajv caches the compiled schema under this reference.
   const validate = ajv.getSchema(`contract#/components/schemas/${name}`);
   if (!validate) throw new Error(`the contract has no component ${name}`);
   validate(body);
@@ -43,7 +46,7 @@ export function expectComponent(name: string, body: unknown): void {
 
 const plainStrings = ['cancel_url', 'client_reference_id', 'customer_email', 'locale', 'success_url'];
 
-/** Expects a session as strict clients need it: valid, with every property, the plain strings never null. */
+/** Expects a session that strict clients can read: valid, with every property, and no plain string null. */
 export function expectSession(body: Record<string, unknown>): void {
   expectComponent('DjStripeCheckoutSession', body);
   expect(Object.keys(body)).toEqual(Object.keys(contract.components.schemas.DjStripeCheckoutSession.properties));

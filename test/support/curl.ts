@@ -1,4 +1,4 @@
-/** A command line of curl, read as a shell and curl read it, so that it needs neither. */
+/** A parsed curl command line. Tests send it themselves, without a shell or curl. */
 export interface CurlCommand {
   readonly url: string;
   readonly method: string;
@@ -6,7 +6,7 @@ export interface CurlCommand {
   readonly body: string | undefined;
 }
 
-/** Splits a command into words. Throws at what a shell would do more with than pass it on. */
+/** Splits a command into words. Throws when a shell would expand any part of it. */
 function words(command: string): string[] {
   const rest = command.replaceAll(/(?:"(?:[^"\\$`]|\\.)*"|'[^']*'|[\w./:=@,%+-]|\s)/g, '');
   if (rest !== '') throw new Error(`a shell would not pass on: ${rest}`);
@@ -24,7 +24,7 @@ const options: Readonly<Record<string, 'method' | 'header' | 'body' | 'user'>> =
   ...{ '-X': 'method', '--request': 'method', '-H': 'header', '--header': 'header', '-d': 'body', '--data': 'body' },
 };
 
-/** Reads a command; throws at an option that is not known here and at a URL that curl would expand. */
+/** Parses a curl command. Throws at an option this file does not know, and at a URL that curl would expand. */
 export function readCurl(command: string): CurlCommand {
   const [, ...args] = words(command);
   let [url, method, body]: (string | undefined)[] = [];

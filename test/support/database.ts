@@ -10,10 +10,10 @@ import { administrate, databaseUrl } from './postgres.js';
 
 const template = inject('template');
 
-/** Whether this run is on PostgreSQL; else it is on the embedded database. */
+/** True when the tests run on PostgreSQL, false on the embedded database. */
 export const onPostgres = template.kind === 'postgres';
 
-/** A database for one test file, closed and removed after it: migrated, or `empty` of everything. */
+/** Opens a database for one test file, migrated or `empty`. It is closed and removed after the file. */
 export async function testDatabase(content: 'migrated' | 'empty' = 'migrated'): Promise<Database> {
   if (template.kind === 'embedded') {
     const dump = await readFile(template.dumps[content]);
@@ -26,8 +26,8 @@ export async function testDatabase(content: 'migrated' | 'empty' = 'migrated'): 
 }
 
 /**
- * A database on the server of TEST_DATABASE_URL, and its URL for processes of their own. Removed after the file; where a
- * test makes it, which is too late for that, after the run.
+ * Creates a database on the server of TEST_DATABASE_URL. Returns its URL too, for processes a test starts.
+ * Called while a file loads, it drops the database after the file. Called inside a test, the run's teardown drops it.
  */
 export async function postgresDatabase(server: string, copyOf: string): Promise<{ url: string; database: Database }> {
   if (template.kind !== 'postgres') throw new Error('only PostgreSQL has databases to be copied');
@@ -42,7 +42,7 @@ export async function postgresDatabase(server: string, copyOf: string): Promise<
   return { url, database };
 }
 
-/** A DATA_DIR that is migrated, of a run on the embedded database. Removed by who asked for it. */
+/** Copies a migrated DATA_DIR of the embedded database. The caller removes it. */
 export async function seededDirectory(): Promise<string> {
   if (template.kind !== 'embedded') throw new Error('only the embedded database has a DATA_DIR');
   const directory = await mkdtemp(join(tmpdir(), 'checkout-session-data-'));

@@ -1,4 +1,4 @@
-/** The code in the documentation: for the tests, and for the generated clients. */
+/** Reads the code blocks of the documentation, for the tests and the generated clients. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /**
@@ -28,7 +28,7 @@ export function codeBlocks(page) {
 }
 
 /**
- * Returns the commands of a console block, lines that end with a backslash joined, without comments.
+ * Returns the commands of a console block, without comments. Joins lines that end with a backslash.
  *
  * @param {CodeBlock} block
  */

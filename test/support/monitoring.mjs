@@ -1,4 +1,4 @@
-/** What `monitoring/` holds, read once: for the tests, and for the run against a real Prometheus. */
+/** Reads the files of `monitoring/`, for the tests and for the run against a real Prometheus. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
@@ -39,21 +39,21 @@ export const alerts = parse(read('alerts.yaml')).groups.flatMap((/** @type {{ ru
 /** The tests of promtool. @type {AlertTest[]} */
 export const alertTests = parse(read('alerts.test.yaml')).tests;
 
-/** The configuration of Prometheus. */
+/** Returns the parsed configuration of Prometheus. */
 export const prometheusConfig = () => parse(read('prometheus.yaml'));
 
 /** @type {Dashboard} */
 export const dashboard = JSON.parse(read('dashboard.json'));
 
-/** Every query of the dashboard, with the panel that shows it. */
+/** Every query of the dashboard, with the title of its panel. */
 export const dashboardQueries = dashboard.panels.flatMap(({ title, targets = [] }) =>
   targets.map(({ expr }) => ({ title, expr })),
 );
 
 /**
- * Returns the selectors of series in an expression, as they stand: `name{label="value"}`.
+ * Returns the series selectors of an expression as written, such as `name{label="value"}`.
  *
- * @param {string} expression in which every metric has labels, as all of ours have
+ * @param {string} expression every metric in it must have labels, as all of this service's do
  */
 export function selectorsOf(expression) {
   return expression.match(/\b[a-zA-Z_:][\w:]*\{[^}]*\}/g) ?? [];
@@ -65,8 +65,8 @@ export function metricsOf(expression) {
 }
 
 /**
- * Returns the names in an expression that no label follows: words that are no function, keyword, label of `by`, `on` or
- * `without`, and no duration.
+ * Returns the names in an expression without labels. Skips functions, keywords, durations, and the labels of `by`, `on`
+ * and `without`.
  *
  * @param {string} expression
  */

@@ -1,13 +1,13 @@
 import pg from 'pg';
 
-/** The URL of another database on the same server. */
+/** Returns the URL of another database on the same server. */
 export function databaseUrl(url: string, name: string): string {
   const other = new URL(url);
   other.pathname = `/${name}`;
   return other.href;
 }
 
-/** Runs one statement outside of any test database; resolves to its rows. */
+/** Runs one statement on a connection of its own, outside any test database. Resolves to its rows. */
 export async function administrate<Row extends object>(url: string, statement: string): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

@@ -11,7 +11,7 @@ import { seededDirectory } from './database.js';
 
 const server = fileURLToPath(new URL('../../dist/server.js', import.meta.url));
 
-/** How a process ended, and all that it wrote. */
+/** How a process ended, with everything it wrote. */
 export interface Exit {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -25,20 +25,20 @@ export interface LogLine {
   [property: string]: unknown;
 }
 
-/** A running service, as `node dist/server.js` is. */
+/** A running `node dist/server.js`. */
 export interface ServiceProcess {
   /** `http://127.0.0.1:port` */
   url: string;
   output(): string;
-  /** Resolves when the output holds a text; rejects when the process ends before. */
+  /** Resolves when the output contains `text`. Rejects when the process ends first. */
   until(text: string): Promise<void>;
   kill(signal: NodeJS.Signals): void;
   exited: Promise<Exit>;
 }
 
 /**
- * Options of Node for processes that a test starts. They live for seconds: optimizing the WebAssembly of the embedded
- * database costs more CPU time than it saves them.
+ * Node options for processes that a test starts. They live for seconds, so optimizing the WebAssembly of the embedded
+ * database would cost more CPU time than it saves.
  */
 const nodeOptions = ['--liftoff-only'];
 
@@ -49,7 +49,8 @@ const killAll = () => {
 process.on('exit', killAll);
 
 function launch(environment: Record<string, string>) {
-  // Nothing of this process's environment but where programs are; a folder of its own keeps ./data out of here.
+  // Pass only PATH, so that this machine's environment changes nothing. Run elsewhere, so that ./data is not created
+  // here.
   const child = spawn(process.execPath, [...nodeOptions, server], {
     cwd: tmpdir(),
     env: { PATH: process.env.PATH ?? '', PORT: '0', ...environment },
@@ -83,7 +84,7 @@ function launch(environment: Record<string, string>) {
   return { child, written, exited, until };
 }
 
-/** Starts the service, waits until it listens, and kills it after the test if it still runs. */
+/** Starts the service and waits until it listens. Kills it after the test if it still runs. */
 export async function startProcess(environment: Record<string, string>): Promise<ServiceProcess> {
   const service = launchProcess(environment);
   await service.until('"msg":"listening"}\n');
@@ -95,18 +96,18 @@ export async function startProcess(environment: Record<string, string>): Promise
   return { url: address, ...service };
 }
 
-/** Starts the service, which need not come to listen. */
+/** Starts the service without waiting for it to listen. */
 export function launchProcess(environment: Record<string, string>): Omit<ServiceProcess, 'url'> {
   const { child, written, exited, until } = launch(environment);
   return { output: () => written.stdout, until, kill: (signal) => void child.kill(signal), exited };
 }
 
-/** Runs a service that is expected to end by itself. */
+/** Runs a service that should exit by itself. */
 export function runToExit(environment: Record<string, string>): Promise<Exit> {
   return launch(environment).exited;
 }
 
-/** What a service logged. Throws when a line is not JSON. */
+/** Parses the log of a service. Throws when a line is not JSON. */
 export function logLines(stdout: string): LogLine[] {
   return stdout
     .split('\n')
@@ -114,7 +115,7 @@ export function logLines(stdout: string): LogLine[] {
     .map((line) => JSON.parse(line) as LogLine);
 }
 
-/** A migrated DATA_DIR, removed after the test. */
+/** Copies a migrated DATA_DIR and removes it after the test. */
 export async function dataDirectory(): Promise<string> {
   const directory = await seededDirectory();
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
@@ -123,7 +124,7 @@ export async function dataDirectory(): Promise<string> {
 
 const commands = fileURLToPath(new URL('../../dist/cli/', import.meta.url));
 
-/** Runs a command of the command line in a process of its own until it ends, with a text on its standard input. */
+/** Runs a command in its own process, with `input` on its standard input, until it exits. */
 export async function runCommandLine(
   command: string,
   args: readonly string[],
@@ -141,7 +142,7 @@ export async function runCommandLine(
       written[stream] += text;
     });
   }
-  // A command that reads nothing may be gone before it is written to.
+  // A command that never reads its input may exit before the write.
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   const [code, signal] = await once(child, 'close');
@@ -155,8 +156,8 @@ let warm: ChildProcess | undefined;
 let lastWarmRun: Promise<unknown> = Promise.resolve();
 
 /**
- * Runs a command as runCommandLine does, but in a process that stays for the next ones, which takes a third of the time.
- * For tests of what a command does, where each command has another test in a process of its own.
+ * Runs a command like `runCommandLine`, but in a process kept for the next call: a third of the time.
+ * For tests of a command's effects. Each command has another test in its own process.
  */
 export function runWarmCommand(...call: Parameters<typeof runCommandLine>): Promise<Exit> {
   const run = lastWarmRun.then(() => runInWarm(...call));
@@ -195,7 +196,10 @@ function startWarm(): ChildProcess {
   return child;
 }
 
-/** Listens all the while: a chunk that comes between two listeners is lost. */
+/**
+ * Collects a stream up to the end marker. `on` buffers; with repeated `once`, a chunk between two listeners would be
+ * lost.
+ */
 async function outputOf(stream: Readable, signal: AbortSignal): Promise<string> {
   let text = '';
   for await (const [more] of on(stream, 'data', { signal })) {
@@ -205,7 +209,7 @@ async function outputOf(stream: Readable, signal: AbortSignal): Promise<string> 
   return text.slice(0, -endOfOutput.length);
 }
 
-/** A port that another listener holds until the test is finished. */
+/** Returns a port that another listener holds until the test finishes. */
 export async function takenPort(): Promise<number> {
   const listener = createServer().listen(0, '127.0.0.1');
   await once(listener, 'listening');

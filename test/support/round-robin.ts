@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 
 export interface Backend {
-  /** `http://127.0.0.1:port`; another one after a restart. */
+  /** `http://127.0.0.1:port`. A restart changes the port. */
   url: string;
   isReady: boolean;
 }
@@ -15,12 +15,12 @@ export interface RoundRobin {
   readonly backends: readonly Backend[];
 }
 
-/** Milliseconds between two looks at `/health/ready`. */
+/** Milliseconds between two checks of `/health/ready`. */
 const interval = 50;
 
 /**
- * A load balancer as small as it gets: each request goes to the next backend that was ready when it last asked, over
- * connections that it keeps. It repeats nothing: what a backend fails, the client sees.
+ * Starts a minimal load balancer. Each request goes to the next backend that was ready at its last check, over kept
+ * connections. It retries nothing, so the client sees every failure of a backend.
  */
 export async function startRoundRobin(urls: readonly string[]): Promise<RoundRobin> {
   const backends = urls.map((url): Backend => ({ url, isReady: true }));

@@ -1,5 +1,5 @@
 /**
- * Returns how many random cases a proof tries: PROOF_RUNS where it is set, as it is in continuous integration.
+ * Returns the number of random cases a property test tries: PROOF_RUNS if set, as in continuous integration.
  *
  * @param usual few enough for a developer who waits
  */

@@ -17,16 +17,18 @@ export interface Service {
 }
 
 interface Options {
-  /** Variables of the environment, as an operator would set them. */
+  /** Environment variables, as an operator would set them. */
   environment?: Record<string, string>;
   database?: Database;
   logger?: FastifyBaseLogger;
 }
 
-/** The app of production, listening on a port of its own, on a database of its own. Stopped after the file. */
+/**
+ * Starts the production app on a port of its own and, unless given one, a database of its own. Stops it after the file.
+ */
 export async function startService({ environment = {}, logger, ...options }: Options = {}): Promise<Service> {
   const database = options.database ?? (await testDatabase());
-  // The test holds the same event loop, and is no load to be shed.
+  // The test shares the service's event loop. Its delays must not make the service shed load.
   const config = parseConfig({ MAX_EVENT_LOOP_DELAY_MS: '0', ...environment });
   const app = await buildApp(config, { database, ...(logger && { logger }) });
   await app.listen({ host: '127.0.0.1', port: 0 });
@@ -40,7 +42,7 @@ export const sessionsPath = '/api/checkout-sessions';
 
 let sessionNumber = 0;
 
-/** The body of a valid request, with an id that no other body of the file has. */
+/** Builds the body of a valid request. Its id is unique within the test file. */
 export function sessionBody(fields: Record<string, unknown> = {}): Record<string, unknown> & { id: string } {
   sessionNumber += 1;
   return {
@@ -53,7 +55,7 @@ export function sessionBody(fields: Record<string, unknown> = {}): Record<string
   };
 }
 
-/** Expects a problem document of a code, and returns it. */
+/** Expects a problem document with this code, and returns its body. */
 export function expectProblem(response: supertest.Response, status: number, code: string): supertest.Response['body'] {
   expect(response.headers['content-type']).toMatch(/^application\/problem\+json/);
   expect(response.body).toMatchObject({ type: `urn:problem:${code}`, status });

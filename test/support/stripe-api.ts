@@ -9,7 +9,7 @@ import { openEmbedded } from '../../src/database/engine/embedded.js';
 import { postgresDatabase, seededDirectory } from './database.js';
 import { type RawEvent, type RawSession, rawSession } from './stripe.js';
 
-/** A Stripe API of our own, as far as the service reads it: the official SDK talks to it. */
+/** A fake Stripe API: the endpoints that the service reads through the official SDK. */
 
 export const keys = {
   test: 'sk_test_of_the_tests',
@@ -17,7 +17,7 @@ export const keys = {
   organization: 'sk_org_test_of_the_tests',
 };
 
-/** What something between the service and Stripe answers in its place. */
+/** Answers of a proxy or sign-in page that stands between the service and Stripe. */
 const pages = {
   'page 200': { status: 200, type: 'text/html', body: '<html>Sign in</html>' },
   'page 302': { status: 302, type: 'text/html', body: '<html>Moved</html>' },
@@ -27,7 +27,7 @@ const pages = {
   'json 503': { status: 503, type: 'application/json', body: '{"error":"no upstream"}' },
 } as const;
 
-/** An error that Stripe answers with, a page that is not Stripe's, or a connection that is cut or never answers. */
+/** An error of Stripe's, an answer that does not come from Stripe, a cut connection, or no answer at all. */
 export type Failure = 401 | 404 | 429 | 500 | 'cut' | 'silence' | keyof typeof pages;
 
 type Query = Record<string, string | string[]>;
@@ -39,26 +39,26 @@ interface Held {
   livemode: boolean;
   account: string;
   lineItems: Listed[];
-  /** The id under which it is found, where it is another one than its own. */
+  /** The id it is served under, if that is not its own. */
   at?: string | undefined;
 }
 
 export interface StripeApi {
   /** STRIPE_API_BASE and STRIPE_API_KEYS. */
   environment: { STRIPE_API_BASE: string; STRIPE_API_KEYS: string };
-  /** Every request, as its path with the query, percent-decoded. */
+  /** Every request: its path and query, percent-decoded. */
   requests: string[];
-  /** The accounts that the requests named: the headers by their names. */
+  /** The account headers of each request. */
   accounts: { account: string | undefined; context: string | undefined }[];
-  /** Called with each request before it is answered. */
+  /** Runs before each request is answered. */
   before: (request: FastifyRequest) => Promise<unknown>;
-  /** Gives Stripe a session, or a newer state of it. */
+  /** Adds a session, or replaces it with a newer state. */
   putSession(session: RawSession, more?: { account?: string; lineItems?: Listed[]; at?: string }): void;
   removeSession(id: string): void;
   putEvent(event: RawEvent, account?: string): void;
-  /** Fails the next requests, after some that are answered. */
+  /** Fails the next `times` requests, after the next `after` requests succeed. */
   fail(failure: Failure, options?: { times?: number; after?: number; retryAfter?: number }): void;
-  /** Forgets all that it has, what was asked and what was to fail. */
+  /** Removes every session, event, recorded request and planned failure. */
   reset(): void;
 }
 
@@ -87,12 +87,12 @@ const problems: Record<Exclude<Failure, string>, Record<string, unknown>> = {
   500: { message: 'An unknown error occurred', type: 'api_error' },
 };
 
-/** The values of a parameter that is an array: `types[]=a`, `types[0]=a`. */
+/** Returns the values of an array parameter, written `types[]=a` or `types[0]=a`. */
 function valuesOf(query: Query, name: string): string[] {
   return Object.entries(query).flatMap(([key, value]) => (key.startsWith(`${name}[`) ? value : []));
 }
 
-/** A page as Stripe makes it: of a list that is in its order, between cursors. */
+/** Builds a page as Stripe does, from a list in its final order and the cursors of a query. */
 function pageOf<Item extends Listed>(list: readonly Item[], query: Query, name: string, url: string) {
   const limit = Number(query.limit ?? 10);
   if (!(limit >= 1 && limit <= 100)) throw invalid('This value must be between 1 and 100.', 'limit');
@@ -108,7 +108,7 @@ function pageOf<Item extends Listed>(list: readonly Item[], query: Query, name: 
   return { object: 'list', data, has_more: between.length > data.length, url };
 }
 
-/** Newest first; of the same second what was made last. */
+/** Sorts newest first. Within one second, the last one added comes first. */
 function newestFirst(list: readonly Held[]): Held[] {
   return list.toReversed().sort((one, other) => other.created - one.created);
 }
@@ -119,19 +119,19 @@ function isWithin({ created }: Held, query: Query): boolean {
   return created >= (bound('gte') ?? 0) && created < (bound('lt') ?? Number.POSITIVE_INFINITY);
 }
 
-/** Whether a session is of the payment or the subscription that a query asks for. */
+/** Returns whether a session has the payment intent and subscription that a query asks for. */
 function isOf({ object }: Held, query: Query): boolean {
   return ['payment_intent', 'subscription'].every((name) => query[name] === undefined || object[name] === query[name]);
 }
 
-/** Starts the API on a port of its own; stopped after the file. */
+/** Starts the API on a port of its own and stops it after the file. */
 export async function startStripeApi(): Promise<StripeApi> {
   const sessions: Held[] = [];
   const events: Held[] = [];
   const failures: ({ failure: Failure; retryAfter: number | undefined } | undefined)[] = [];
   const app = Fastify({ forceCloseConnections: true });
 
-  /** What the key and the account of a request may see. */
+  /** Returns the items that the key and account of a request may see. */
   function visible(list: readonly Held[], { headers }: FastifyRequest): Held[] {
     const key = headers.authorization?.replace(/^Bearer /, '');
     if (key === undefined || !Object.values(keys).includes(key)) throw new StripeProblem(401, problems[401]);
@@ -154,7 +154,7 @@ export async function startStripeApi(): Promise<StripeApi> {
   }
 
   const lineItemsUrl = (id: string) => `/v1/checkout/sessions/${id}/line_items`;
-  /** An expansion holds the first ten. */
+  /** Stripe expands only the first ten line items. */
   function expanded({ object, lineItems }: Held, isExpanded: boolean): Listed {
     if (!isExpanded) return object;
     return { ...object, line_items: pageOf(lineItems, {}, 'item', lineItemsUrl(object.id)) };
@@ -257,7 +257,7 @@ function fail(failure: Failure, retryAfter: number | undefined, request: Fastify
   return reply.code(failure).send({ error: problems[failure] });
 }
 
-/** Sessions of the tests' account, one a minute, the first the oldest; their ids begin with a name. */
+/** Builds sessions one minute apart, oldest first. Their ids start with `cs_test_` and the name. */
 export function manySessions(name: string, count: number, fields: Partial<RawSession> = {}): RawSession[] {
   return Array.from({ length: count }, (_, index) =>
     rawSession({
@@ -268,13 +268,13 @@ export function manySessions(name: string, count: number, fields: Partial<RawSes
   );
 }
 
-/** A database for commands in processes of their own: their environment, and its content between them. */
+/** A database for commands that run in their own processes. Tests open it between commands with `use`. */
 export interface CommandDatabase {
   environment: Record<string, string>;
   use<Result>(work: (database: Database) => Promise<Result>): Promise<Result>;
 }
 
-/** A database for the commands of one test file, removed after it: migrated, or `empty` of everything. */
+/** Creates a database for the commands of one test file, migrated or `empty`. It is removed after the file. */
 export async function commandDatabase(content: 'migrated' | 'empty' = 'migrated'): Promise<CommandDatabase> {
   const template = inject('template');
   if (template.kind === 'postgres') {
@@ -299,7 +299,7 @@ export async function commandDatabase(content: 'migrated' | 'empty' = 'migrated'
   };
 }
 
-/** A DATA_DIR with a database that has nothing in it. */
+/** Creates a DATA_DIR that holds an unmigrated database. */
 async function emptyDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'checkout-session-data-'));
   await (await openEmbedded(directory)).close();

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import Stripe from 'stripe';
 import type supertest from 'supertest';
 
-/** The secret of the webhook endpoint in tests. */
+/** The webhook secret of the tests. */
 export const webhookSecret = 'whsec_test_secret';
 
 const { webhooks } = new Stripe('sk_test_unused');
@@ -20,7 +20,7 @@ export interface RawEvent {
   data: { object: RawSession };
 }
 
-/** The header that Stripe would send with a payload. */
+/** Returns the `Stripe-Signature` header for a payload. */
 export function signatureOf(
   payload: string,
   secret = webhookSecret,
@@ -29,7 +29,7 @@ export function signatureOf(
   return webhooks.generateTestHeaderString({ payload, secret, timestamp });
 }
 
-/** Delivers any bytes, with a signature. */
+/** Delivers raw bytes with a given signature. */
 export function deliverBytes(api: supertest.Agent, bytes: Buffer, signature: string): supertest.Test {
   return api
     .post('/webhooks/stripe')
@@ -38,7 +38,7 @@ export function deliverBytes(api: supertest.Agent, bytes: Buffer, signature: str
     .send(bytes);
 }
 
-/** Delivers an event as Stripe does: signed, over its very bytes. */
+/** Delivers a signed event as Stripe does. */
 export function deliver(api: supertest.Agent, event: unknown, secret?: string): supertest.Test {
   const payload = JSON.stringify(event);
   return api
@@ -48,7 +48,7 @@ export function deliver(api: supertest.Agent, event: unknown, secret?: string): 
     .send(payload);
 }
 
-/** A session as a current version of Stripe's API has it. */
+/** Builds a session in the shape of a current Stripe API version. */
 export function rawSession(fields: Partial<RawSession> & { id: string }): RawSession {
   return {
     object: 'checkout.session',
@@ -82,7 +82,7 @@ export function rawSession(fields: Partial<RawSession> & { id: string }): RawSes
 
 let eventNumber = 0;
 
-/** An event that carries a session; its id sorts after those made before it. */
+/** Builds an event that carries a session. Its id sorts after those of earlier events. */
 export function rawEvent(session: RawSession, fields: Partial<RawEvent> = {}): RawEvent {
   eventNumber += 1;
   return {
@@ -97,7 +97,7 @@ export function rawEvent(session: RawSession, fields: Partial<RawEvent> = {}): R
   };
 }
 
-/** The JSON files of our own fixtures and, where it is present, of the shared folder beside the repository. */
+/** Returns the JSON files of test/fixtures and, if present, of the shared folder beside the repository. */
 export function fixtures(kind: 'sessions' | 'events'): { name: string; object: Record<string, unknown> }[] {
   return ['../fixtures', '../../../shared/fixtures'].flatMap((folder) => {
     const directory = new URL(`${folder}/${kind}/`, import.meta.url);

@@ -2,19 +2,19 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterAll } from 'vitest';
 
-/** What stands between the service and its database, and fails on demand. */
+/** A proxy between the service and its database that fails on demand. */
 export interface TcpProxy {
-  /** The URL of the database by way of here. */
+  /** The URL of the database through this proxy. */
   readonly url: string;
-  /** Passes everything on, as at first. */
+  /** Forwards everything. The initial state. */
   open(): Promise<void>;
-  /** Cuts every connection and refuses new ones, as a server that is down. */
+  /** Cuts every connection and refuses new ones, like a server that is down. */
   refuse(): Promise<void>;
-  /** Keeps every connection, takes new ones and says nothing, as a network that loses packets. */
+  /** Keeps connections, accepts new ones and drops every byte, like a network that loses packets. */
   silence(): void;
 }
 
-/** Starts a proxy in front of a PostgreSQL; stopped after the file. */
+/** Starts a proxy in front of a server and stops it after the file. */
 export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
@@ -52,7 +52,7 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
   return {
     url: url.href,
     async open() {
-      // What was said into the silence is lost, so its connections are of no use any more.
+      // Bytes sent during the silence are lost, so the protocol state of these connections is broken.
       if (isSilent) cut();
       isSilent = false;
       if (server.listening) return;

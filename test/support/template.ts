@@ -8,11 +8,14 @@ import { migrate, noFilters, readMigrations, withSchemaEngine } from '../../src/
 import { openPostgres } from '../../src/database/engine/postgres.js';
 import { administrate, databaseUrl } from './postgres.js';
 
-/** What the tests copy their databases from, as making one anew takes seconds: files, or a name on PostgreSQL. */
+/**
+ * The databases that each test file copies, because a new one takes seconds: dumps and a DATA_DIR, or a name on
+ * PostgreSQL.
+ */
 export type Template =
   | {
       kind: 'embedded';
-      /** Dumps of a database that is migrated, and of one with nothing in it. */
+      /** Dumps of a migrated and of an empty database. */
       dumps: { migrated: string; empty: string };
       /** A migrated DATA_DIR. */
       dataDirectory: string;
@@ -25,7 +28,7 @@ declare module 'vitest' {
   }
 }
 
-/** Migrates one database for the whole run; each test file gets a copy of its own. */
+/** Migrates one database for the whole run. Each test file gets a copy. */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const url = process.env.TEST_DATABASE_URL;
   return url ? postgresTemplate(url, provide) : embeddedTemplate(provide);

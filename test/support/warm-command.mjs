@@ -1,6 +1,6 @@
 /**
- * Runs commands of the command line in this process, one after another, each as `node dist/cli/….js` does. What they
- * share stays loaded: Node, Prisma and the WebAssembly of the embedded database take most of a short command's time.
+ * Runs commands one after another in this process, each as `node dist/cli/….js` would. Node, Prisma and the WebAssembly
+ * of the embedded database stay loaded: they take most of a short command's time.
  */
 
 import { Readable } from 'node:stream';
@@ -25,9 +25,9 @@ process.on('message', async ({ file, args, environment, input, endOfOutput }) =>
   Object.defineProperty(process, 'stdin', { value: Readable.from([Buffer.from(input)]), configurable: true });
   Object.assign(process, { exit: end });
   count += 1;
-  // Node runs a module again when its address is new.
+  // Node runs a module again when its URL is new.
   await import(`${pathToFileURL(file)}?${count}`);
   await setImmediate();
-  // A command that prints its help ends without a call of exit.
+  // A command that prints its help returns without calling `exit`.
   end();
 });
