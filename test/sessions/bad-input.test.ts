@@ -5,7 +5,7 @@ import { expectComponent, expectSession } from '../support/contract.js';
 import { proofRuns } from '../support/runs.js';
 import { sessionBody, sessionsPath, startService } from '../support/service.js';
 
-/** How many random cases each property is tried with. */
+/** Number of random cases for each property. */
 const runs = proofRuns(30);
 
 const { api, url, database } = await startService();
@@ -26,11 +26,11 @@ interface RawRequest {
   base?: string;
 }
 
-/** Sends a request byte for byte: other clients tidy paths, bodies and headers first. */
+/** Sends a request byte for byte. Other clients normalise paths, bodies and headers. */
 function send({ method = 'POST', path = sessionsPath, headers = {}, body, base = url }: RawRequest): Promise<Raw> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(base);
-    // Node declares no length for OPTIONS and DELETE by itself.
+    // For OPTIONS and DELETE, Node sets no Content-Length.
     const length =
       body === undefined || 'transfer-encoding' in headers ? {} : { 'content-length': Buffer.byteLength(body) };
     const options = { hostname, port, method, path, headers: { ...length, ...headers } };
@@ -51,7 +51,7 @@ const sendJson = (body: string | Buffer, more: RawRequest = {}) => send({ header
 
 const internals = /node_modules|\.[jt]s:\d|\bat \S+ \(|prisma|sqlstate|pg_|select |insert into|checkout_session\b/i;
 
-/** Expects a refusal that a strict client can read and that tells nothing of the inside. */
+/** Expects a problem document that strict clients can read and that reveals no internals. */
 function expectRefusal(response: Raw, status: number, code: string): Raw['body'] {
   expect(response.text).toMatch(/^\{/);
   expect(response.body).toMatchObject({ type: `urn:problem:${code}`, status });
@@ -59,7 +59,7 @@ function expectRefusal(response: Raw, status: number, code: string): Raw['body']
   expect(response.headers['content-type']).toMatch(/^application\/problem\+json/);
   expectComponent('Problem', response.body);
   expect(response.text).not.toMatch(internals);
-  // Half of a surrogate pair, escaped or not, fails parsers of other languages.
+  // An unpaired surrogate, escaped or not, breaks parsers of other languages.
   expect(JSON.stringify(response.body)).not.toMatch(/\\ud[89a-f]/i);
   return response.body;
 }
@@ -71,12 +71,14 @@ async function createSession() {
   return { id: body.id as string, path: `${sessionsPath}/${body.id}`, etag: headers.etag as string };
 }
 
-/** Expects a session to be as it was when it had the tag. */
+/** Expects a session to have the ETag it had before. */
 async function expectUnchanged(path: string, etag: string) {
   expect((await api.get(path).expect(200)).headers.etag).toBe(etag);
 }
 
-/** Sends one body as POST of a new id, PUT and PATCH of one that exists; nothing may come of it. */
+/**
+ * Sends a body as POST of a new id, and as PUT and PATCH of an existing one. Expects each to be refused without effect.
+ */
 async function expectRefusedEverywhere(body: string | Buffer, code: string, pointers?: string[]) {
   const { path, etag } = await createSession();
   for (const target of [{ method: 'POST' }, { method: 'PUT', path }, { method: 'PATCH', path }]) {
@@ -100,15 +102,18 @@ test.each([
   'undefined',
   '<xml/>',
   '\u0000',
-])('the body %j is no JSON', async (body) => {
+])('the malformed JSON body %j is refused', async (body) => {
   await expectRefusedEverywhere(body, 'malformed-request');
 });
 
-test.each(['null', '1', '"text"', 'true', '[]', '[{}]'])('the body %s is no object', async (body) => {
-  await expectRefusedEverywhere(body, 'invalid-request', ['']);
-});
+test.each(['null', '1', '"text"', 'true', '[]', '[{}]'])(
+  'the body %s, which is not an object, is refused',
+  async (body) => {
+    await expectRefusedEverywhere(body, 'invalid-request', ['']);
+  },
+);
 
-test('no body at all is refused', async () => {
+test('an empty body is refused', async () => {
   const { path, etag } = await createSession();
   for (const target of [{ method: 'POST' }, { method: 'PUT', path }, { method: 'PATCH', path }]) {
     expectRefusal(await send({ ...target, headers: { 'content-length': '0' } }), 400, 'invalid-request');
@@ -117,11 +122,11 @@ test('no body at all is refused', async () => {
 });
 
 test.each([
-  ['bytes that are not UTF-8', [0xff, 0xfe]],
-  ['a slash in two bytes', [0xc0, 0xaf]],
-  ['a surrogate in UTF-8', [0xed, 0xa0, 0x80]],
-  ['a character cut short', [0xe2, 0x82]],
-])('%s: refused, not replaced', async (_, bytes) => {
+  ['invalid UTF-8', [0xff, 0xfe]],
+  ['an overlong slash', [0xc0, 0xaf]],
+  ['a surrogate encoded in UTF-8', [0xed, 0xa0, 0x80]],
+  ['a truncated character', [0xe2, 0x82]],
+])('a body with %s is refused, not repaired', async (_, bytes) => {
   const body = Buffer.concat([Buffer.from('{"metadata":{"a":"'), Buffer.from(bytes), Buffer.from('"}}')]);
   await expectRefusedEverywhere(body, 'malformed-request');
 });
@@ -132,12 +137,12 @@ test.each([
   '{"metadata":{"a":[{"__proto__":null}]}}',
   '{"metadata":{"\\u005f_proto__":{"polluted":true}}}',
   '{"metadata":{"constructor":{"prototype":{"polluted":true}}}}',
-])('%s reaches for a prototype and is refused', async (body) => {
+])('prototype pollution by %s is refused', async (body) => {
   await expectRefusedEverywhere(body, 'malformed-request');
   expect({}).not.toHaveProperty('polluted');
 });
 
-test('names that objects inherit are names like any other in metadata', async () => {
+test('metadata may use names of Object.prototype such as constructor', async () => {
   const metadata = { constructor: 'c', toString: 't', hasOwnProperty: 'h', valueOf: null, length: 3 };
   const { body } = await api.post(sessionsPath).send(sessionBody({ metadata })).expect(201);
   expect(body.metadata).toEqual(metadata);
@@ -168,7 +173,7 @@ test.each([
   ['customer', { id: 'cus_1' }],
   ['payment_intent', []],
   ['subscription', 0],
-])('%s is not coerced from %j', async (name, value) => {
+])('a wrong type is refused, not coerced: %s = %j', async (name, value) => {
   await expectRefusedEverywhere(JSON.stringify({ [name]: value }), 'invalid-request', [`/${name}`]);
 });
 
@@ -188,13 +193,13 @@ test.each([
   await expectRefusedEverywhere(JSON.stringify({ [name]: `${longest}x` }), 'invalid-request', [`/${name}`]);
 });
 
-test('an empty object lacks every required property', async () => {
+test('an empty object is refused and every missing property named', async () => {
   const problem = expectRefusal(await sendJson('{}'), 400, 'invalid-request');
   const required = ['/billing_address_collection', '/id', '/mode', '/payment_method_types', '/submit_type'];
   expect(pointersOf(problem)?.sort()).toEqual(required);
 });
 
-test('every fault is reported at once, each with its place', async () => {
+test('all faults are reported at once, each with its place', async () => {
   const wrong = {
     id: 7,
     mode: 'gift',
@@ -231,18 +236,18 @@ test.each([
   ['a lone surrogate in an item', `{"display_items":[{"name":"${lone}"}]}`, '/display_items/0/name'],
   ['1e400', '{"metadata":{"a":1e400}}', '/metadata/a'],
   ['-1e400', '{"display_items":[[-1e400]]}', '/display_items/0/0'],
-])('%s is refused with its place', async (_, body, pointer) => {
+])('%s is refused, and the fault names its place', async (_, body, pointer) => {
   await expectRefusedEverywhere(body, 'invalid-request', [pointer]);
 });
 
 test.each([
   ['U+0000', nul],
-  ['half of a surrogate pair', lone],
-])('an unknown property with %s in its name is refused, readably', async (_, half) => {
+  ['a lone surrogate', lone],
+])('an unknown property with %s in its name is refused with a readable message', async (_, half) => {
   await expectRefusedEverywhere(`{"colour${half}":1}`, 'invalid-request');
 });
 
-test('the largest and the smallest of what a number holds is stored', async () => {
+test('the largest and smallest double are stored exactly', async () => {
   const metadata = { large: 1.7976931348623157e308, small: 5e-324, safe: Number.MAX_SAFE_INTEGER, tenth: 0.1 };
   const { body } = await api.post(sessionsPath).send(sessionBody({ metadata })).expect(201);
   expect(body.metadata).toEqual(metadata);
@@ -255,19 +260,22 @@ function nested(levels: number, [open, close]: [string, string]): string {
 test.each([
   ['objects', ['{"a":', '}']],
   ['arrays', ['[', ']']],
-] as [string, [string, string]][])('%s nested past any sense are refused, sensible ones stored', async (_, pair) => {
-  for (const levels of [100, 5000, 100_000]) {
-    await expectRefusedEverywhere(`{"metadata":{"deep":${nested(levels, pair)}}}`, 'invalid-request');
-  }
-  const deep = nested(40, pair);
-  const sent = sessionBody();
-  const text = `${JSON.stringify(sent).slice(0, -1)},"metadata":{"deep":${deep}}}`;
-  expect((await sendJson(text)).status).toBe(201);
-  const { body } = await api.get(`${sessionsPath}/${sent.id}`).expect(200);
-  expect(JSON.stringify(body.metadata.deep)).toBe(deep);
-});
+] as [string, [string, string]][])(
+  '%s nested 100 levels or more are refused, 40 levels are stored',
+  async (_, pair) => {
+    for (const levels of [100, 5000, 100_000]) {
+      await expectRefusedEverywhere(`{"metadata":{"deep":${nested(levels, pair)}}}`, 'invalid-request');
+    }
+    const deep = nested(40, pair);
+    const sent = sessionBody();
+    const text = `${JSON.stringify(sent).slice(0, -1)},"metadata":{"deep":${deep}}}`;
+    expect((await sendJson(text)).status).toBe(201);
+    const { body } = await api.get(`${sessionsPath}/${sent.id}`).expect(200);
+    expect(JSON.stringify(body.metadata.deep)).toBe(deep);
+  },
+);
 
-test('a body of BODY_LIMIT bytes is taken, one byte more is a 413, declared or chunked', async () => {
+test('a body of BODY_LIMIT bytes is accepted and one byte more is 413, declared or chunked', async () => {
   const sized = (length: number) => {
     const sent = sessionBody({ description: '' });
     const padding = 'x'.repeat(length - JSON.stringify(sent).length);
@@ -279,7 +287,7 @@ test('a body of BODY_LIMIT bytes is taken, one byte more is a 413, declared or c
   expectRefusal(await send({ base: small.url, headers, body: sized(1001) }), 413, 'payload-too-large');
 });
 
-test('a body over BODY_LIMIT changes nothing, by no method', async () => {
+test('PUT and PATCH over BODY_LIMIT change nothing', async () => {
   const { path, etag } = await createSession();
   const body = JSON.stringify({ description: 'x'.repeat(1000) });
   for (const method of ['PUT', 'PATCH']) {
@@ -305,7 +313,7 @@ test.each([
   'text/json',
   'json',
   ';',
-])('the content type %s is a 415', async (type) => {
+])('the content type %s is 415', async (type) => {
   const { id, path, etag } = await createSession();
   const body = JSON.stringify(sessionBody({ id }));
   for (const target of [{ method: 'POST' }, { method: 'PUT', path }, { method: 'PATCH', path }]) {
@@ -315,7 +323,7 @@ test.each([
   await expectUnchanged(path, etag);
 });
 
-test('a body without a content type is a 415', async () => {
+test('a body without a content type is 415', async () => {
   const { path, etag } = await createSession();
   for (const target of [{ method: 'POST' }, { method: 'PUT', path }, { method: 'PATCH', path }]) {
     expectRefusal(await send({ ...target, body: '{"customer":"cus_1"}' }), 415, 'unsupported-media-type');
@@ -335,14 +343,14 @@ test.each([
     'DELETE, GET, HEAD, PATCH, PUT',
   ]),
   ['TRACE', `${sessionsPath}/cs_1/`, 'DELETE, GET, HEAD, PATCH, PUT'],
-] as [string, string, string][])('%s %s is a 405 with Allow', async (method, path, allow) => {
+] as [string, string, string][])('%s %s is 405 with Allow', async (method, path, allow) => {
   const response = await send({ method, path, headers: { 'x-secret': 'echo-me' } });
   expect(response.headers.allow?.split(/, */).sort().join(', ')).toBe(allow);
   expect(response.text).not.toContain('echo-me');
   expectRefusal(response, 405, 'method-not-allowed');
 });
 
-test.each(['POST', 'OPTIONS'])('%s with a body that nobody reads is a 405 all the same', async (method) => {
+test.each(['POST', 'OPTIONS'])('%s with an unsupported body is 405', async (method) => {
   const response = await send({ method, path: `${sessionsPath}/cs_1`, headers: { 'content-type': 'x/y' }, body: '<' });
   expectRefusal(response, 405, 'method-not-allowed');
 });
@@ -356,13 +364,13 @@ test.each([
   ['GET', '/api/../api/checkout-sessions'],
   ['DELETE', '/nothing'],
   ['POST', '/api/nothing'],
-])('%s %s is a 404', async (method, path) => {
+])('%s %s is 404', async (method, path) => {
   const body = expectRefusal(await send({ method, path }), 404, 'not-found');
   expect(body).toMatchObject({ instance: path });
 });
 
 test.each(['%', '%zz', '%ff', '%c0%af', '%ed%a0%80', 'cs_%e2%82', 'ok%2', '%u0041'])(
-  'the path …/%s cannot be read',
+  'the undecodable path …/%s is 400',
   async (id) => {
     for (const method of ['GET', 'DELETE']) {
       expectRefusal(await send({ method, path: `${sessionsPath}/${id}` }), 400, 'malformed-request');
@@ -381,7 +389,7 @@ test.each([
   ['a C1 control character', 'cs_%c2%85'],
   ['256 characters', 'x'.repeat(256)],
   ['256 characters of four bytes', encodeURIComponent('😀'.repeat(256))],
-])('an id of %s in the path is refused', async (_, id) => {
+])('an id of %s in the path is 400', async (_, id) => {
   const path = `${sessionsPath}/${id}`;
   const body = JSON.stringify(sessionBody({ id: undefined }));
   for (const request of [
@@ -397,20 +405,20 @@ test.each([
   }
 });
 
-test('an id that is longer than the router reads is refused too', async () => {
+test("an id longer than the router's limit is 400", async () => {
   const response = await send({ method: 'GET', path: `${sessionsPath}/${'x'.repeat(5000)}` });
   expectRefusal(response, 400, 'malformed-request');
 });
 
 test.each(['', '.', '..', 'cs_\u0007', 'cs_\u007f', 'cs_\u0085', 'a\nb', 'x'.repeat(256), '😀'.repeat(256)])(
-  'the id %j in a body is refused',
+  'the id %j in a body is 400',
   async (id) => {
     const problem = expectRefusal(await sendJson(JSON.stringify(sessionBody({ id }))), 400, 'invalid-request');
     expect(new Set(pointersOf(problem))).toEqual(new Set(['/id']));
   },
 );
 
-test('when several statuses apply the earlier question decides', async () => {
+test('when several statuses apply, the earlier check decides', async () => {
   const { path } = await createSession();
   const big = JSON.stringify({ description: 'x'.repeat(1000) });
   const plain = { 'content-type': 'text/plain' };
@@ -464,7 +472,7 @@ const fields = fc.record(
   { requiredKeys: [] },
 );
 
-/** What is to be read back of a request that was accepted. */
+/** Returns the fields that an accepted request must read back as. */
 function expectedOf(sent: Record<string, unknown>): Record<string, unknown> {
   const plain = ['cancel_url', 'client_reference_id', 'customer_email', 'locale', 'success_url'];
   const keyed = (value: unknown) => (Array.isArray(value) ? Object.fromEntries(value.entries()) : value);
@@ -478,7 +486,7 @@ function expectedOf(sent: Record<string, unknown>): Record<string, unknown> {
   };
 }
 
-test('any JSON as a body is answered without a 5xx, changes no other session, and is read back if it was accepted', async () => {
+test('any JSON body is stored faithfully or refused with 400 or 409, and changes no other session', async () => {
   const witness = await createSession();
   let accepted = 0;
   const attempt = async (value: unknown) => {
@@ -513,7 +521,7 @@ test('any JSON as a body is answered without a 5xx, changes no other session, an
   expect(accepted).toBeGreaterThan(runs / 4);
 });
 
-test('any JSON as a patch is answered without a 5xx, and what is refused changes nothing', async () => {
+test('any JSON patch is applied or refused with 400, and a refused one changes nothing', async () => {
   const { path } = await createSession();
   await fc.assert(
     fc.asyncProperty(fc.oneof(anyJson, fields), async (value) => {
@@ -528,7 +536,7 @@ test('any JSON as a patch is answered without a 5xx, and what is refused changes
   );
 });
 
-test('any id in a path is found, unknown or refused, never a failure', async () => {
+test('any id in a path is answered with 400 or 404', async () => {
   await fc.assert(
     fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 260 }), async (id) => {
       fc.pre(id !== '');
@@ -540,7 +548,7 @@ test('any id in a path is found, unknown or refused, never a failure', async () 
   );
 });
 
-test('any bytes as a body are answered without a 5xx', async () => {
+test('random bytes as a body are answered with 400', async () => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 60 }), async (bytes) => {
       expect((await sendJson(Buffer.from(bytes))).status).toBe(400);

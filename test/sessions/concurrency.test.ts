@@ -10,12 +10,12 @@ const { api, database } = await startService({ environment: { STRIPE_WEBHOOK_SEC
 const pathOf = (id: string) => `${sessionsPath}/${id}`;
 const statusesOf = (responses: { status: number }[]) => responses.map(({ status }) => status);
 
-/** As many requests at once as there are; each is sent before any is answered. */
+/** Sends `count` requests, each before any is answered. */
 function atOnce<Result>(count: number, request: (index: number) => PromiseLike<Result>): Promise<Result[]> {
   return Promise.all(Array.from({ length: count }, (_, index) => request(index)));
 }
 
-/** How many answers have each status. */
+/** Counts the answers by status. */
 function tally(responses: { status: number }[]): Record<number, number> {
   const counts: Record<number, number> = {};
   for (const status of statusesOf(responses)) counts[status] = (counts[status] ?? 0) + 1;
@@ -30,7 +30,7 @@ async function createSession(fields: Record<string, unknown> = {}) {
 
 const versionIn = (etag: string) => Number(/-(\d+)"$/.exec(etag)?.[1]);
 
-test('patches of different keys of metadata at once all survive', async () => {
+test('concurrent patches of different metadata keys all survive', async () => {
   const { path, etag } = await createSession({ metadata: { before: 'kept' } });
   const responses = await atOnce(30, (index) =>
     api.patch(path).send({ metadata: { [`key_${index}`]: String(index) } }),
@@ -45,7 +45,7 @@ test('patches of different keys of metadata at once all survive', async () => {
   expect(new Set(responses.map((response) => response.headers.etag)).size).toBe(30);
 });
 
-test('patches of nested keys and removals at once all survive', async () => {
+test('concurrent patches of nested keys and removals all survive', async () => {
   const before = Object.fromEntries(Array.from({ length: 15 }, (_, index) => [`old_${index}`, 'x']));
   const { path } = await createSession({ metadata: { deep: before } });
   const responses = await atOnce(30, (index) => {
@@ -58,7 +58,7 @@ test('patches of nested keys and removals at once all survive', async () => {
   expect(body.metadata.deep).toEqual(Object.fromEntries(odd.map((index) => [`new_${index}`, index])));
 });
 
-test('patches of different fields at once all survive', async () => {
+test('concurrent patches of different fields all survive', async () => {
   const { path, body: before } = await createSession();
   const changes = {
     ...{ billing_address_collection: 'required', mode: 'setup', submit_type: 'book', livemode: true },
@@ -77,7 +77,7 @@ test('patches of different fields at once all survive', async () => {
   expect(body).toEqual({ ...before, ...changes, djstripe_updated });
 });
 
-test('of creates of one id at once exactly one succeeds', async () => {
+test('of concurrent creates of one id exactly one succeeds', async () => {
   const { id } = sessionBody();
   const responses = await atOnce(30, (index) =>
     api.post(sessionsPath).send(sessionBody({ id, customer: `cus_${index}` })),
@@ -88,7 +88,7 @@ test('of creates of one id at once exactly one succeeds', async () => {
   expect([text, headers.etag]).toEqual([created?.text, created?.headers.etag]);
 });
 
-test('of puts of a new id at once exactly one creates and the rest replace', async () => {
+test('of concurrent PUTs of a new id one creates and the rest replace', async () => {
   const { id } = sessionBody();
   const responses = await atOnce(30, (index) =>
     api.put(pathOf(id)).send(sessionBody({ id, customer: `cus_${index}` })),
@@ -100,7 +100,7 @@ test('of puts of a new id at once exactly one creates and the rest replace', asy
   expect(responses.map((response) => response.text)).toContain(text);
 });
 
-test('of puts with If-None-Match: * at once exactly one creates', async () => {
+test('of concurrent PUTs with If-None-Match: * exactly one creates', async () => {
   const { id } = sessionBody();
   const responses = await atOnce(30, (index) =>
     api
@@ -113,7 +113,7 @@ test('of puts with If-None-Match: * at once exactly one creates', async () => {
   expect((await api.get(pathOf(id)).expect(200)).text).toBe(created?.text);
 });
 
-test('creates of many ids at once each get a djstripe_id of their own', async () => {
+test('concurrent creates of many ids each get their own djstripe_id', async () => {
   const responses = await atOnce(60, (index) => {
     const sent = sessionBody();
     return index % 2 === 0 ? api.post(sessionsPath).send(sent) : api.put(pathOf(sent.id)).send(sent);
@@ -122,7 +122,7 @@ test('creates of many ids at once each get a djstripe_id of their own', async ()
   expect(new Set(responses.map(({ body }) => body.djstripe_id)).size).toBe(60);
 });
 
-test('of writers that hold the same tag exactly one wins', async () => {
+test('of concurrent writers with the same ETag exactly one succeeds', async () => {
   const { path, sent, etag } = await createSession();
   const writers = [
     (customer: string) => api.put(path).send({ ...sent, customer }),
@@ -138,13 +138,13 @@ test('of writers that hold the same tag exactly one wins', async () => {
   expect(headers.etag).toBe(responses[winner]?.headers.etag);
 });
 
-test('of deletes that hold the same tag exactly one wins', async () => {
+test('of concurrent deletes with the same ETag exactly one succeeds', async () => {
   const { path, etag } = await createSession();
   const responses = await atOnce(10, () => api.delete(path).set('if-match', etag));
   expect(tally(responses)).toEqual({ 204: 1, 412: 9 });
 });
 
-test('a counter raised by optimistic writers loses no step', async () => {
+test('a counter raised with If-Match by concurrent writers loses no increment', async () => {
   const { path } = await createSession({ metadata: { counter: 0 } });
   const raise = async (): Promise<void> => {
     const { body, headers } = await api.get(path).expect(200);
@@ -159,19 +159,19 @@ test('a counter raised by optimistic writers loses no step', async () => {
   expect((await api.get(path).expect(200)).body.metadata.counter).toBe(8);
 });
 
-test('djstripe_updated never goes back while patches race', async () => {
+test('djstripe_updated never goes back during concurrent patches', async () => {
   const { path } = await createSession();
   const responses = await atOnce(40, (index) => api.patch(path).send({ locale: String(index) }));
   expect(tally(responses)).toEqual({ 200: 40 });
   const inOrder = responses.sort((a, b) => versionIn(a.headers.etag ?? '') - versionIn(b.headers.etag ?? ''));
   const times = inOrder.map(({ body }) =>
-    // A whole second comes without a fraction.
+    // Whole seconds have no fraction.
     body.djstripe_updated.replace(/(\.\d+)?\+00:00$/, (_: string, fraction = '.') => fraction.padEnd(7, '0')),
   );
   expect(times).toEqual([...times].sort());
 });
 
-test('readers beside a writer see whole states only', async () => {
+test('readers during writes see only complete states', async () => {
   const { path, sent } = await createSession({ customer: 'cus_0', locale: '0', metadata: { n: '0' } });
   const responses = await atOnce(40, (index) => {
     const n = String(index);
@@ -186,7 +186,7 @@ test('readers beside a writer see whole states only', async () => {
   }
 });
 
-test('whatever creates and deletes of one id do to each other, the session is there or its tombstone is', async () => {
+test('after concurrent creates and deletes of one id exactly one row remains, live or a tombstone', async () => {
   for (let round = 0; round < 40; round += 1) {
     const { id } = sessionBody();
     const path = pathOf(id);
@@ -215,9 +215,9 @@ test('whatever creates and deletes of one id do to each other, the session is th
   }
 });
 
-// The embedded database has one connection.
+// The embedded database has a single connection.
 if (onPostgres) {
-  test('while writes of all kinds wait for a lock, reads go on', async () => {
+  test('reads continue while writes of every kind wait for a lock', async () => {
     const { path, body } = await createSession();
     let unlock = () => {};
     let unlocked: Promise<void> | undefined;
@@ -239,7 +239,7 @@ if (onPostgres) {
       const event = rawEvent(rawSession({ id: `cs_test_waits_${round}` }));
       writes.push(counted(api.post(sessionsPath).send(sessionBody())), counted(api.put(path).send(body)));
       writes.push(counted(api.patch(path).send({ locale: 'de' })), counted(deliver(api, event)));
-      // Longer than a batch holds back the next one.
+      // Longer than a batch may hold back the next one.
       await setTimeout(50);
     }
     const read = await api.get(path).expect(200);

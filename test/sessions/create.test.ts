@@ -28,7 +28,7 @@ const everyProperty = {
   subscription: 'sub_1',
 };
 
-test('a session is stored with every property and answered as it will be read', async () => {
+test('POST stores every property and answers with the session as it will be read', async () => {
   const sent = sessionBody(everyProperty);
   const created = await api.post(sessionsPath).send(sent).expect(201);
   expect(created.headers['content-type']).toMatch(/^application\/json/);
@@ -42,7 +42,7 @@ test('a session is stored with every property and answered as it will be read', 
   expect(read.headers.etag).toBe(created.headers.etag);
 });
 
-test('the least a request may hold becomes a session that strict clients read', async () => {
+test('a minimal POST creates a session that strict clients accept', async () => {
   const sent = sessionBody({ payment_method_types: {} });
   const { body } = await api.post(sessionsPath).send(sent).expect(201);
   expectSession(body);
@@ -57,7 +57,7 @@ test('the least a request may hold becomes a session that strict clients read', 
   expect(Math.abs(Date.parse(djstripe_created) - Date.now())).toBeLessThan(60_000);
 });
 
-test('the read-only properties are accepted and ignored, whatever they hold', async () => {
+test('read-only properties are accepted and ignored, whatever their value', async () => {
   const sent = sessionBody({ djstripe_id: -7, djstripe_created: '1999-01-01T00:00:00Z', djstripe_updated: null });
   const { body } = await api.post(sessionsPath).send(sent).expect(201);
   expect(body.djstripe_id).toBeGreaterThan(0);
@@ -65,7 +65,7 @@ test('the read-only properties are accepted and ignored, whatever they hold', as
   expectSession(body);
 });
 
-test('a session that was read can be sent back as it is, under another id', async () => {
+test('a session that was read can be created again under another id', async () => {
   const { body: first } = await api.post(sessionsPath).send(sessionBody(everyProperty)).expect(201);
   const { id } = sessionBody();
   const { body: second } = await api
@@ -110,7 +110,7 @@ test.each([
   expect(body[name]).toEqual(stored);
 });
 
-test('a list of eleven keeps its order, though its keys sort otherwise as text', async () => {
+test('an array of eleven keeps its order, although "10" sorts before "2" as text', async () => {
   const types = Array.from({ length: 11 }, (_, index) => `type_${index}`);
   const { body } = await api
     .post(sessionsPath)
@@ -120,7 +120,7 @@ test('a list of eleven keeps its order, though its keys sort otherwise as text',
 });
 
 test.each(['cancel_url', 'client_reference_id', 'customer_email', 'locale', 'success_url'])(
-  'null for the plain string %s means the empty one',
+  'null for the plain string %s is stored as ""',
   async (name) => {
     const { body } = await api
       .post(sessionsPath)
@@ -131,7 +131,7 @@ test.each(['cancel_url', 'client_reference_id', 'customer_email', 'locale', 'suc
 );
 
 test.each(['billing_address_collection', 'mode', 'submit_type', 'id', 'payment_method_types'])(
-  'the required %s may be neither null nor left out',
+  'the required property %s may be neither null nor absent',
   async (name) => {
     const sent = sessionBody();
     const asNull = expectProblem(await api.post(sessionsPath).send({ ...sent, [name]: null }), 400, 'invalid-request');
@@ -150,7 +150,7 @@ test.each([
   ['mode', ['payment', 'setup', 'subscription']],
   ['submit_type', ['auto', 'book', 'donate', 'pay']],
   ['billing_address_collection', ['auto', 'required']],
-])('a value that %s does not have is refused with those it has', async (name, values) => {
+])('a wrong value of %s is refused, and the message lists the allowed ones', async (name, values) => {
   for (const wrong of ['', 'AUTO', 'subscribe']) {
     const response = await api.post(sessionsPath).send(sessionBody({ [name]: wrong }));
     const problem = expectProblem(response, 400, 'invalid-request');
@@ -159,7 +159,7 @@ test.each([
   }
 });
 
-test('an id that exists is a conflict and leaves the session as it was', async () => {
+test('POST of an existing id is 409 and changes nothing', async () => {
   const sent = sessionBody({ customer: 'cus_first' });
   const { headers } = await api.post(sessionsPath).send(sent).expect(201);
   const again = await api.post(sessionsPath).send({ ...sent, customer: 'cus_second' });
@@ -169,7 +169,7 @@ test('an id that exists is a conflict and leaves the session as it was', async (
   expect(read.body.customer).toBe('cus_first');
 });
 
-test('djstripe_id counts by one, and what is refused takes none', async () => {
+test('djstripe_id increases by one, and a refused request uses none', async () => {
   const sent = sessionBody();
   const { body: first } = await api.post(sessionsPath).send(sent).expect(201);
   await api.post(sessionsPath).send(sent).expect(409);
@@ -253,13 +253,13 @@ test.each([
   expect(await located.json()).toEqual(body);
 });
 
-test('ids that differ in case or Unicode normalisation alone are different', async () => {
+test('ids that differ only in case or Unicode normalisation are different', async () => {
   for (const id of ['cs_Case', 'cs_case', 'cs_\u00e9', 'cs_e\u0301']) {
     await api.post(sessionsPath).send(sessionBody({ id })).expect(201);
   }
 });
 
-test('a PUBLIC_URL of any letters is ASCII in Location', async () => {
+test('a PUBLIC_URL with non-ASCII letters is encoded in Location', async () => {
   const { api: named } = await startService({ database, environment: { PUBLIC_URL: 'https://пример.рф/база' } });
   const sent = sessionBody();
   const { headers } = await named.post(sessionsPath).send(sent).expect(201);
@@ -267,7 +267,7 @@ test('a PUBLIC_URL of any letters is ASCII in Location', async () => {
   expect(headers.location).toBe(`${base}${pathOf(sent.id)}`);
 });
 
-test('a trailing slash is accepted, and not repeated in Location', async () => {
+test('a trailing slash is accepted and absent from Location', async () => {
   const sent = sessionBody();
   const { headers } = await api.post(`${sessionsPath}/`).send(sent).expect(201);
   expect(headers.location).toBe(`${url}${pathOf(sent.id)}`);
@@ -275,7 +275,7 @@ test('a trailing slash is accepted, and not repeated in Location', async () => {
 });
 
 test.each(['application/json; charset=utf-8', 'application/json;charset=UTF-8', 'Application/JSON'])(
-  'the content type %s is JSON',
+  'the content type %s is accepted as JSON',
   async (type) => {
     const sent = sessionBody({ customer: 'cus_ü😀' });
     const { body } = await api.post(sessionsPath).set('content-type', type).send(JSON.stringify(sent)).expect(201);
@@ -283,7 +283,7 @@ test.each(['application/json; charset=utf-8', 'application/json;charset=UTF-8', 
   },
 );
 
-test('HEAD answers as GET does, without the body', async () => {
+test('HEAD answers like GET without the body', async () => {
   const sent = sessionBody();
   const { headers, text } = await api.post(sessionsPath).send(sent).expect(201);
   const head = await api.head(pathOf(sent.id)).expect(200);
@@ -294,7 +294,7 @@ test('HEAD answers as GET does, without the body', async () => {
   await api.head(pathOf('cs_test_nobody')).expect(404);
 });
 
-test('text that would be an attack elsewhere is stored as text', async () => {
+test('text with SQL, HTML and header injections is stored unchanged', async () => {
   const attack = `'; DELETE FROM checkout_session; -- "\\ \${1} $1 %s <img src=x onerror=alert(1)>\r\nSet-Cookie: a=b`;
   const sent = sessionBody({ customer: attack, cancel_url: attack, metadata: { [attack]: attack } });
   await api.post(sessionsPath).send(sent).expect(201);
@@ -302,7 +302,7 @@ test('text that would be an attack elsewhere is stored as text', async () => {
   expect(body).toMatchObject({ customer: attack, cancel_url: attack, metadata: { [attack]: attack } });
 });
 
-test('a web page of another site cannot create a session', async () => {
+test('a page of another origin cannot create a session', async () => {
   const sent = sessionBody();
   expectProblem(await api.post(sessionsPath).set('origin', 'https://evil.example').send(sent), 403, 'forbidden');
   await api.get(pathOf(sent.id)).expect(404);

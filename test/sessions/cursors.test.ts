@@ -9,7 +9,7 @@ const busy = await startService();
 
 const minute = (number: number) => new Date(Date.UTC(2024, 0, 1, 0, number)).toISOString();
 
-/** 230 sessions: many created at the same time, many at none, and the other orders not theirs. */
+/** 230 sessions. Many share `created` or have none; each other column has an order of its own. */
 const rows = Array.from({ length: 230 }, (_, number) => ({
   id: `cs_${String((number * 97) % 230).padStart(3, '0')}`,
   created: number % 4 === 0 ? null : minute((number * 31) % 23),
@@ -47,14 +47,14 @@ async function get(link: string): Promise<Page> {
   return (await response.json()) as Page;
 }
 
-/** The pages from the first to the last. */
+/** Follows `next` from the first page to the last. */
 async function walkForward({ url }: Service, query: string): Promise<Page[]> {
   const pages = [await get(`${url}${sessionsPath}?${query}`)];
   for (let next = pages[0]?.next; next; next = pages.at(-1)?.next) pages.push(await get(next));
   return pages;
 }
 
-/** The pages before one, from the first. */
+/** Follows `previous` from a page to the first. Returns the pages before it, in order. */
 async function walkBackward(last: Page): Promise<Page[]> {
   const pages = [last];
   for (let previous = last.previous; previous; previous = pages[0]?.previous ?? null) {
@@ -69,7 +69,7 @@ for (const page of await walkForward(quiet, 'limit=1000&ordering=id')) {
   for (const { id, djstripe_id } of page.results) serials.set(id, djstripe_id as number);
 }
 
-/** The ids in an order, nulls last, ties by id. */
+/** Returns the ids in an ordering: nulls last, ties by id. */
 function sorted(ordering: string): string[] {
   const column = ordering.replace('-', '');
   const sign = ordering.startsWith('-') ? -1 : 1;
@@ -86,7 +86,7 @@ function sorted(ordering: string): string[] {
     .map(({ id }) => id);
 }
 
-describe('pages of 7 through 230 sessions are the whole order, forward and backward', () => {
+describe('pages of 7 of 230 sessions give the whole order forwards and backwards with', () => {
   test.each(orderings)('ordering=%s', async (ordering) => {
     const pages = await walkForward(quiet, `limit=7&ordering=${ordering}`);
     expect(pages.flatMap(idsOf)).toEqual(sorted(ordering));
@@ -99,7 +99,7 @@ describe('pages of 7 through 230 sessions are the whole order, forward and backw
     expect(before[0]?.previous).toBeNull();
   });
 
-  test('with a filter, on one-row pages, across the border of the nulls', async () => {
+  test('one-row pages of a filtered list cross the border between values and nulls', async () => {
     const ids = sorted('-created').slice(165, 180);
     const query = `limit=1&id__in=${ids.join(',')}`;
     const pages = await walkForward(quiet, query);
@@ -110,7 +110,7 @@ describe('pages of 7 through 230 sessions are the whole order, forward and backw
   });
 });
 
-describe('turning around anywhere gives the page just left', () => {
+describe('previous and next lead back to the same page with', () => {
   test.each(['created', '-created', 'id', '-djstripe_updated'])('ordering=%s', async (ordering) => {
     const pages = await walkForward(quiet, `limit=23&ordering=${ordering}`);
     for (const [index, page] of pages.slice(1).entries()) {
@@ -133,21 +133,21 @@ test('the limit may change from page to page', async () => {
   expect(idsOf(await get(narrower.href))).toEqual(order.slice(97, 100));
 });
 
-test('a cursor alone keeps its ordering', async () => {
+test('a cursor without an ordering keeps its own', async () => {
   const { next } = await get(`${quiet.url}${sessionsPath}?ordering=id&limit=10`);
   const cursor = new URL(next as string).searchParams.get('cursor');
   const page = await get(`${quiet.url}${sessionsPath}?limit=10&cursor=${cursor}`);
   expect(idsOf(page)).toEqual(sorted('id').slice(10, 20));
 });
 
-/** Creates, patches and deletes sessions beside the standing ones until told to stop. */
+/** Creates, patches and deletes sessions between the standing ones until stopped. */
 function churn({ api }: Service): { stop: () => Promise<number> } {
   let stopped = false;
   let writes = 0;
   async function work(worker: number): Promise<void> {
     const alive: string[] = [];
     for (let turn = 0; !stopped || alive.length > 0; turn += 1) {
-      // Ids on both sides of every standing one.
+      // Ids sort before and after every standing one.
       const id = `cs_${String((turn * 37 + worker) % 230).padStart(3, '0')}${turn % 2 ? '~' : '!'}${worker}_${turn}`;
       const created = turn % 3 === 0 ? null : minute((turn * 5) % 25);
       if (!stopped) {
@@ -176,7 +176,7 @@ function churn({ api }: Service): { stop: () => Promise<number> } {
   };
 }
 
-describe('while others write, what stands is neither skipped nor repeated', () => {
+describe('during writes a walk neither skips nor repeats a standing session with', () => {
   test.each(orderings)('ordering=%s', async (ordering) => {
     const writers = churn(busy);
     const standingIn = (pages: Page[]) => pages.flatMap(idsOf).filter((id) => standing.has(id));
@@ -192,7 +192,7 @@ describe('while others write, what stands is neither skipped nor repeated', () =
     expect([...standingIn(before), ...standingIn(pages.slice(-1))]).toEqual(sorted(ordering));
   });
 
-  describe.each(['deleted', 'moved'])('and the row that the cursor names is %s', (change) => {
+  describe.each(['deleted', 'moved'])("when the cursor's row is %s, with", (change) => {
     test.each(['-created', 'created', 'id', '-djstripe_id'])('ordering=%s', async (ordering) => {
       const id = 'cs_115!';
       const path = `${sessionsPath}/${encodeURIComponent(id)}`;
@@ -213,7 +213,7 @@ describe('while others write, what stands is neither skipped nor repeated', () =
     });
   });
 
-  test('a page whose sessions are all gone still leads back', async () => {
+  test('a page whose sessions were all deleted still links to the previous page', async () => {
     const ids = ['zz_1', 'zz_2', 'zz_3', 'zz_4'];
     for (const id of ids) await busy.api.post(sessionsPath).send(sessionBody({ id })).expect(201);
     const page = await get(`${busy.url}${sessionsPath}?ordering=id&limit=2&id__startswith=zz_`);
@@ -238,7 +238,7 @@ async function expectRefused(cursor: string, more = ''): Promise<void> {
   expect(errors).toMatchObject([{ in: 'query', pointer: '/cursor' }]);
 }
 
-describe('a cursor that no list gave is refused', () => {
+describe('an invalid cursor is refused:', () => {
   test.each([
     ...['', ' ', 'abc', '0', 'null', '-created', 'cs_001', 'eyJ9', '[]', '😀', 'a'.repeat(500)],
     ...[encoded(null), encoded([]), encoded({}), encoded('cursor'), encoded(7), encoded([null, null, null, null])],
@@ -246,58 +246,58 @@ describe('a cursor that no list gave is refused', () => {
     await expectRefused(cursor);
   });
 
-  test.each(orderings)('a truncated one of ordering=%s', async (ordering) => {
+  test.each(orderings)('a truncated cursor of ordering=%s', async (ordering) => {
     const cursor = await cursorOf(ordering);
     for (let length = 0; length < cursor.length; length += 1) await expectRefused(cursor.slice(0, length));
   });
 
-  test('one with something before or after it', async () => {
+  test('a cursor with characters before or after it', async () => {
     const cursor = await cursorOf('-created');
     for (const other of [`${cursor}!`, `!${cursor}`, `${cursor}AAAA`, `${cursor}${cursor}`]) await expectRefused(other);
   });
 
-  test.each(orderings)('one of ordering=%s for another ordering', async (ordering) => {
+  test.each(orderings)('a cursor of ordering=%s used with another ordering', async (ordering) => {
     const cursor = await cursorOf(ordering);
     for (const other of orderings.filter((name) => name !== ordering)) {
       await expectRefused(cursor, `&ordering=${other}`);
     }
-    // -created is the ordering when none is named, but a cursor says its own.
+    // Without `ordering` the default is -created, but the cursor's own ordering wins.
     await quiet.api.get(`${sessionsPath}?cursor=${cursor}&ordering=${ordering}`).expect(200);
   });
 
   const time = '2024-01-01T00:05:00+00:00';
   test.each([
-    ['an ordering that is none', ['customer', 'after', 'cus_1', 'cs_001']],
-    ['an ordering of SQL', ['id; DROP TABLE checkout_session', 'after', 'cs_001', 'cs_001']],
+    ['an unknown ordering', ['customer', 'after', 'cus_1', 'cs_001']],
+    ['SQL as the ordering', ['id; DROP TABLE checkout_session', 'after', 'cs_001', 'cs_001']],
     ['no ordering', [null, 'after', time, 'cs_001']],
     ['two signs', ['--created', 'after', time, 'cs_001']],
-    ['a side that is none', ['-created', 'beside', time, 'cs_001']],
+    ['an unknown side', ['-created', 'beside', time, 'cs_001']],
     ['no side', ['-created', null, time, 'cs_001']],
     ['a number for an id', ['-created', 'after', time, 1]],
     ['no id', ['-created', 'after', time, null]],
     ['U+0000 in the id', ['-created', 'after', time, 'cs_\0']],
-    ['half a surrogate pair in the id', ['-created', 'after', time, 'cs_\ud800']],
+    ['a lone surrogate in the id', ['-created', 'after', time, 'cs_\ud800']],
     ['a number for a time', ['-created', 'after', 1704067500, 'cs_001']],
     ['a text for a time', ['-created', 'after', 'yesterday', 'cs_001']],
-    ['a day that is none', ['-created', 'after', '2024-02-30T00:00:00Z', 'cs_001']],
+    ['a nonexistent day', ['-created', 'after', '2024-02-30T00:00:00Z', 'cs_001']],
     ['a boolean for a time', ['created', 'after', true, 'cs_001']],
     ['an object for a time', ['created', 'after', { $gt: '' }, 'cs_001']],
-    ['no time where all have one', ['djstripe_created', 'after', null, 'cs_001']],
-    ['no time of the update', ['-djstripe_updated', 'before', null, 'cs_001']],
-    ['no id to order by', ['id', 'after', null, 'cs_001']],
+    ['null for a time that is never null', ['djstripe_created', 'after', null, 'cs_001']],
+    ['null for djstripe_updated', ['-djstripe_updated', 'before', null, 'cs_001']],
+    ['null for the id to order by', ['id', 'after', null, 'cs_001']],
     ['a number for an id to order by', ['id', 'after', 5, 'cs_001']],
     ['U+0000 in the id to order by', ['id', 'after', '\0', 'cs_001']],
     ['a text for a number', ['djstripe_id', 'after', '5', 'cs_001']],
-    ['half a number', ['djstripe_id', 'after', 1.5, 'cs_001']],
-    ['a number past a bigint', ['djstripe_id', 'after', 1e30, 'cs_001']],
-    ['no number', ['djstripe_id', 'after', null, 'cs_001']],
+    ['a fraction for a number', ['djstripe_id', 'after', 1.5, 'cs_001']],
+    ['a number beyond bigint', ['djstripe_id', 'after', 1e30, 'cs_001']],
+    ['null for a number', ['djstripe_id', 'after', null, 'cs_001']],
     ['too few parts', ['-created', 'after', time]],
     ['too many parts', ['-created', 'after', time, 'cs_001', 'cs_002']],
-  ])('one with %s', async (_, parts) => {
+  ])('a cursor with %s', async (_, parts) => {
     await expectRefused(encoded(parts));
   });
 
-  test('each of its faults is told beside those of other parameters', async () => {
+  test('a faulty cursor is reported together with other faulty parameters', async () => {
     const response = await quiet.api.get(`${sessionsPath}?cursor=abc&limit=0&ordering=foo`);
     const { errors } = expectProblem(response, 400, 'invalid-request');
     const pointers = errors.map(({ pointer }: { pointer: string }) => pointer);
@@ -305,15 +305,15 @@ describe('a cursor that no list gave is refused', () => {
   });
 });
 
-/** A cursor is answered with a page or refused; the service never fails on it. */
+/** Expects a page or a 400, never a 5xx. */
 async function expectAnswered(cursor: string): Promise<void> {
   const response = await quiet.api.get(`${sessionsPath}?limit=1&cursor=${encodeURIComponent(cursor)}`);
   if (response.status === 200) expect(response.body.results.length).toBeLessThanOrEqual(1);
   else expectProblem(response, 400, 'invalid-request');
 }
 
-describe('no cursor makes the service fail', () => {
-  test('any text', async () => {
+describe('a cursor never makes the service fail:', () => {
+  test('random text', async () => {
     const text = fc.oneof(fc.string({ unit: 'grapheme' }), fc.base64String(), fc.string({ unit: 'binary' }));
     await fc.assert(
       fc.asyncProperty(text, (cursor) => expectAnswered(cursor.toWellFormed())),
@@ -321,14 +321,14 @@ describe('no cursor makes the service fail', () => {
     );
   });
 
-  test('any JSON, encoded as a cursor is', async () => {
+  test("random JSON in a cursor's encoding", async () => {
     await fc.assert(
       fc.asyncProperty(fc.jsonValue(), (value) => expectAnswered(encoded(value))),
       { numRuns: proofRuns(30) },
     );
   });
 
-  test('any parts in the places of a cursor', async () => {
+  test('random values in the places of a cursor', async () => {
     const number = (max: number) => fc.integer({ min: 0, max }).map((value) => String(value).padStart(2, '0'));
     const year = fc.constantFrom('0000', '0001', '1969', '2024', '9999');
     const zone = fc.oneof(

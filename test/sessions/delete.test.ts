@@ -18,7 +18,7 @@ const tombstonesOf = (id: string) =>
     values: [id],
   });
 
-test('a deleted session is gone: 204 without a body, then 404', async () => {
+test('DELETE answers 204 without a body, and the session is then 404', async () => {
   const { path, sent } = await createSession();
   const response = await api.delete(path).expect(204);
   expect(response.text).toBe('');
@@ -28,13 +28,13 @@ test('a deleted session is gone: 204 without a body, then 404', async () => {
   expect(list.results).toEqual([]);
 });
 
-test('no other session is touched', async () => {
+test('DELETE touches no other session', async () => {
   const [gone, kept] = [await createSession(), await createSession()];
   await api.delete(gone.path).expect(204);
   expect((await api.get(kept.path).expect(200)).headers.etag).toBe(kept.etag);
 });
 
-test('what is not there is a 404, a second time too, and leaves no tombstone', async () => {
+test('DELETE of a missing or deleted session is 404 and leaves no new tombstone', async () => {
   const { path } = await createSession();
   await api.delete(path).expect(204);
   expectProblem(await api.delete(path), 404, 'session-not-found');
@@ -42,7 +42,7 @@ test('what is not there is a 404, a second time too, and leaves no tombstone', a
   expect(await tombstonesOf('cs_test_never')).toEqual([]);
 });
 
-test('the tombstone holds the id and the time alone', async () => {
+test('a tombstone holds only the id and the time of deletion', async () => {
   const { path, sent } = await createSession({ customer: 'cus_forget_me', customer_email: 'me@example.com' });
   await api.delete(path).expect(204);
   const [tombstone, ...more] = await tombstonesOf(sent.id);
@@ -64,7 +64,7 @@ test.each([
     'PUT with If-None-Match: *',
     (id: string) => api.put(pathOf(id)).set('if-none-match', '*').send(sessionBody({ id })),
   ],
-])('%s brings the id back as a new session, and the tombstone is gone', async (_, create) => {
+])('%s recreates a deleted id as a new session and removes its tombstone', async (_, create) => {
   const { path, sent, body: first, etag } = await createSession({ customer: 'cus_before' });
   await api.delete(path).expect(204);
   const { body, headers } = await create(sent.id).expect(201);
@@ -76,7 +76,7 @@ test.each([
   expect(await tombstonesOf(sent.id)).toHaveLength(1);
 });
 
-test('what is refused does not bring the id back', async () => {
+test('a refused request does not recreate a deleted id', async () => {
   const { path, sent } = await createSession();
   await api.delete(path).expect(204);
   await api.patch(path).send({ locale: 'en' }).expect(404);
@@ -92,15 +92,15 @@ test('what is refused does not bring the id back', async () => {
 test.each([
   ['the tag', (etag: string) => etag],
   ['the tag weakened by a proxy', (etag: string) => `W/${etag}`],
-  ['a list that has it', (etag: string) => `"other", ${etag}`],
+  ['a list with the tag', (etag: string) => `"other", ${etag}`],
   ['*', () => '*'],
-])('If-Match with %s deletes', async (_, header) => {
+])('DELETE succeeds with If-Match: %s', async (_, header) => {
   const { path, etag } = await createSession();
   await api.delete(path).set('if-match', header(etag)).expect(204);
   await api.get(path).expect(404);
 });
 
-test('preconditions that do not hold are a 412 and delete nothing', async () => {
+test('a failed precondition is 412 and deletes nothing', async () => {
   const { path, sent, etag: stale } = await createSession();
   const { headers } = await api.patch(path).send({ locale: 'en' }).expect(200);
   const etag = headers.etag as string;
@@ -116,31 +116,31 @@ test('preconditions that do not hold are a 412 and delete nothing', async () => 
   expect(await tombstonesOf(sent.id)).toEqual([]);
 });
 
-test('If-Match on a missing id is a 412', async () => {
+test('DELETE of a missing id with If-Match is 412', async () => {
   for (const header of ['*', '"1-1"']) {
     expectProblem(await api.delete(pathOf('cs_test_never')).set('if-match', header), 412, 'precondition-failed');
   }
 });
 
-test('a malformed If-Match deletes nothing', async () => {
+test('a malformed If-Match is 400 and deletes nothing', async () => {
   const { path } = await createSession();
   const problem = expectProblem(await api.delete(path).set('if-match', 'x'), 400, 'invalid-request');
   expect(problem.errors).toMatchObject([{ in: 'header', pointer: '/if-match' }]);
   await api.get(path).expect(200);
 });
 
-test('a trailing slash and an odd id delete as well', async () => {
+test('DELETE works with a trailing slash and an unusual id', async () => {
   const { path } = await createSession({ id: 'delete/ä %2F' });
   await api.delete(`${path}/`).expect(204);
   await api.get(path).expect(404);
 });
 
-test('the content type that many clients send with every request does no harm', async () => {
+test('DELETE accepts a Content-Type header without a body', async () => {
   const { path } = await createSession();
   await api.delete(path).set('content-type', 'application/json').expect(204);
 });
 
-test('without a key that writes nothing is deleted, and no page of another site deletes', async () => {
+test('DELETE needs a key with full access and refuses other sites', async () => {
   const { path } = await createSession();
   expectProblem(await guarded.api.delete(path), 401, 'unauthorized');
   expectProblem(await guarded.api.delete(path).set('authorization', 'Bearer read-key'), 403, 'forbidden');

@@ -5,10 +5,10 @@ import { expectProblem, sessionBody, sessionsPath, startService } from '../suppo
 const { api, database } = await startService();
 
 type Stored = Record<string, unknown> & { id: string };
-/** `name=value`, not encoded; in two where the name holds an equals sign. */
+/** `name=value`, unencoded, or a pair when the name contains an equals sign. */
 type Pair = string | [name: string, value: string];
 
-/** Texts that a careless filter confuses with another, or with a pattern, or with SQL. */
+/** Texts that a careless filter confuses with one another, with a pattern, or with SQL. */
 const texts = [
   ...['Plain', 'plain', 'PLAIN text', 'plainly', '100%', '100x', '%', '50%_off', 'a_b', 'aXb', '_', 'back\\slash'],
   ...['backXslash', '\\', "O'Brien", "o'brien", 'say "hi"', 'one,two', 'one', 'two', 'Ünïcode ✓', 'ünïcode ✓'],
@@ -43,7 +43,7 @@ const paymentMethods = [
 ];
 const cycle = <Value>(values: readonly Value[], number: number) => values[number % values.length] as Value;
 
-/** Each column takes its texts in another order, so that no two columns agree. */
+/** Each column takes the texts in another order, so that no two columns agree. */
 function fieldsOf(number: number): Record<string, unknown> {
   const fields: Record<string, unknown> = {
     id: `${cycle(texts, number)}${number % 3 === 0 ? '' : '-x'}${number}`,
@@ -79,7 +79,7 @@ for (let number = 0; number < stored.length; number += 4) {
     .expect(200);
   stored[number] = body;
 }
-// Stripe's to say, and outside the document.
+// Stripe sets these columns; they are not in the document.
 for (const [number, session] of stored.entries()) {
   session.status = cycle(['open', 'complete', 'expired', null, 'complete'], number);
   session.payment_status = cycle(['paid', 'unpaid', 'no_payment_required', null], number);
@@ -111,7 +111,7 @@ const at = (number: number) => stored[number] as Stored;
 const parts = (pair: Pair) =>
   (typeof pair === 'string' ? /^(.*?)=(.*)$/s.exec(pair)?.slice(1, 3) : pair) as [string, string];
 
-/** The ids that filters find together, in order. */
+/** Returns the sorted ids that match all filters. */
 async function found(...pairs: Pair[]): Promise<string[]> {
   const { body } = await api.get(`${sessionsPath}?limit=1000&${new URLSearchParams(pairs.map(parts))}`).expect(200);
   return body.results.map(({ id }: Stored) => id).sort();
@@ -123,7 +123,7 @@ const idsWhere = (holds: (session: Stored) => boolean) =>
     .map(({ id }) => id)
     .sort();
 
-/** Microseconds since 1970, finer than a Date. */
+/** Returns microseconds since 1970; a Date only has milliseconds. */
 function microseconds(text: string): number {
   const [, second = '', fraction = '', zone = ''] = /^(.{19})(?:\.(\d+))?(.*)$/.exec(text) ?? [];
   return Date.parse(`${second}${zone}`) * 1000 + Number(fraction.padEnd(6, '0'));
@@ -131,7 +131,7 @@ function microseconds(text: string): number {
 
 const timeColumns = ['created', 'djstripe_created', 'djstripe_updated'];
 
-/** A value of a column, stored or asked for, so that `===`, `<` and `>` mean what the filters mean. */
+/** Converts a stored or requested value so that `===`, `<` and `>` compare as the filter does. */
 function comparable(column: string, value: unknown): string | number | null {
   if (value === null) return null;
   if (column === 'djstripe_id') return Number(value);
@@ -156,7 +156,7 @@ const lookups: Record<string, (value: Value, wanted: Value[], session: Stored) =
   contains: (_, [wanted], session) => Object.values(session.payment_method_types as object).includes(wanted),
 };
 
-/** The sessions that satisfy one filter, by a reading of it that knows no SQL. */
+/** Returns the ids that match one filter, computed in JavaScript without SQL. */
 function expected(parameter: string, values: string[]): string[] {
   const [column = '', lookup = 'exact'] = parameter.split('__');
   if (column === 'email') {
@@ -170,7 +170,7 @@ function expected(parameter: string, values: string[]): string[] {
   return idsWhere((session) => lookups[lookup]?.(comparable(column, session[column]), wanted, session) as boolean);
 }
 
-/** Examples of a filter: each finds some of the sessions and not others. An array is repeated. */
+/** Example values of each filter. Each matches some sessions but not all. An array repeats the parameter. */
 const examples: Record<string, (string | string[])[]> = {
   billing_address_collection: ['auto', 'required'],
   billing_address_collection__in: ['required', ['auto']],
@@ -266,7 +266,7 @@ const parameters: string[] = contract.paths[sessionsPath].get.parameters
   .map(({ name }: { name: string }) => name)
   .filter((name: string) => !['limit', 'cursor', 'ordering', 'count', 'include', 'metadata'].includes(name));
 
-describe('every published filter finds what it says and nothing else', () => {
+describe('a filter finds exactly the sessions it describes:', () => {
   test.each(parameters)('%s', async (parameter) => {
     const values = examples[parameter] ?? [];
     expect(values.length, 'examples of the filter').toBeGreaterThan(0);
@@ -280,12 +280,12 @@ describe('every published filter finds what it says and nothing else', () => {
     }
   });
 
-  test('and no filter is promised that is not published', () => {
+  test('the examples contain no unpublished filter', () => {
     expect(Object.keys(examples).filter((name) => !parameters.includes(name))).toEqual([]);
   });
 });
 
-describe('a filter that nothing satisfies finds nothing', () => {
+describe('a filter that matches nothing finds nothing:', () => {
   test.each([
     ...['customer=nobody', 'customer__in=nobody,noone', 'id=cs_missing', 'djstripe_id=9223372036854775807'],
     ...['djstripe_id__lt=-9223372036854775808', 'created__gt=9999-12-31T23:59:59.999999Z', 'created__lt=0001-01-01'],
@@ -295,12 +295,12 @@ describe('a filter that nothing satisfies finds nothing', () => {
     expect(await found(filter)).toEqual([]);
   });
 
-  test('two that exclude each other', async () => {
+  test('two filters that exclude each other', async () => {
     expect(await found('mode=payment', 'mode__in=setup,subscription')).toEqual([]);
   });
 });
 
-describe('metadata[key]=value compares the text, of a number or boolean its JSON text', () => {
+describe('metadata[key]=value compares text, and the JSON text of a number or boolean:', () => {
   const valueAt = (session: Stored, key: string) => (session.metadata as Record<string, unknown> | null)?.[key];
   const asText = (value: unknown) =>
     ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined;
@@ -319,17 +319,17 @@ describe('metadata[key]=value compares the text, of a number or boolean its JSON
   test.each([
     ...['order=05', 'order=5e0', 'order=5.00', 'order=+5', 'order=TRUE', 'order=%', 'order=["5"]', 'order={"a": "5"}'],
     ...['order=_', 'Order=5', 'plan=Gold', 'a=5', 'order=-5', 'order=-.5', 'nested=5', 'nested.order=5', 'order="5"'],
-  ])('%s is none of ours', async (entry) => {
+  ])('%s matches no session', async (entry) => {
     const [key, value] = parts(entry);
     expect(await found([`metadata[${key}]`, value])).toEqual([]);
   });
 
-  test('a number is what its text says: 5 is not 5.0', async () => {
+  test('numbers compare by their text, so 5 is not 5.0', async () => {
     const ids = ['text "5"', 'number 5', 'number 5.0', 'text "5.0"'];
     const values = ['"5"', '5', '5.0', '"5.0"'];
     for (const id of ids) await api.post(sessionsPath).send(sessionBody({ id })).expect(201);
     try {
-      // JSON.parse reads 5.0 as 5, so the row is written past the service.
+      // JSON.parse turns 5.0 into 5, so SQL writes the rows.
       for (const [index, id] of ids.entries()) {
         await database.query({
           text: 'UPDATE checkout_session SET metadata = $2::jsonb WHERE id = $1',
@@ -344,7 +344,7 @@ describe('metadata[key]=value compares the text, of a number or boolean its JSON
     }
   });
 
-  test('a number far past a double is compared whole', async () => {
+  test('numbers beyond a double compare by every digit', async () => {
     expect(await found(['metadata[order]', '1000000000000000000000'])).toEqual(
       idsWhere((session) => valueAt(session, 'order') === 1e21),
     );
@@ -353,7 +353,7 @@ describe('metadata[key]=value compares the text, of a number or boolean its JSON
     expect(await found(['metadata[order]', `0.${'1'.repeat(9000)}`])).toEqual([]);
   });
 
-  test('several keys must all hold', async () => {
+  test('several metadata keys must all match', async () => {
     const five = (session: Stored) => asText(valueAt(session, 'order')) === '5';
     const gold = idsWhere((session) => five(session) && valueAt(session, 'plan') === 'gold');
     expect(gold.length).toBeGreaterThan(1);
@@ -364,7 +364,7 @@ describe('metadata[key]=value compares the text, of a number or boolean its JSON
   });
 });
 
-describe('several filters must all hold', () => {
+describe('several filters must all match:', () => {
   test.each([
     ['mode=payment', 'livemode=true', 'submit_type__in=auto,pay'],
     ['created__gte=2024-02-29T12:00:00Z', 'created__lt=2024-03-01'],
@@ -384,7 +384,7 @@ describe('several filters must all hold', () => {
     expect(await found(...pairs)).toEqual(ids);
   });
 
-  test('whatever the ordering, where the ordering value is null too', async () => {
+  test('with every ordering, even where its column is null', async () => {
     const ids = idsWhere(({ created, mode }) => created === null && mode === 'setup');
     expect(ids.length).toBeGreaterThan(0);
     for (const ordering of ['created', '-created', 'id', '-djstripe_id']) {
@@ -393,13 +393,13 @@ describe('several filters must all hold', () => {
   });
 });
 
-describe('a text of any length that can be stored is found', () => {
+describe('a text of any storable length is found:', () => {
   const long = {
-    'as long as the index takes': 'a'.repeat(1024),
-    'a byte longer': 'a'.repeat(1025),
-    'as long as can be stored': 'b'.repeat(5000),
-    'of many bytes': '€'.repeat(1500),
-    'just longer than the index takes, in characters of three bytes': '€'.repeat(343),
+    'at the index limit of 1,024 bytes': 'a'.repeat(1024),
+    'one byte over the index limit': 'a'.repeat(1025),
+    '5,000 characters': 'b'.repeat(5000),
+    '1,500 characters of three bytes': '€'.repeat(1500),
+    'just over the index limit in three-byte characters': '€'.repeat(343),
   };
   test.each(Object.entries(long))('%s', async (name, text) => {
     const reference = `${text.slice(0, -1)}!`;
@@ -419,7 +419,7 @@ describe('a text of any length that can be stored is found', () => {
     }
   });
 
-  test('a short and a long one are found together', async () => {
+  test('a short and a long text in one __in filter', async () => {
     const reference = 'c'.repeat(3000);
     await api
       .post(sessionsPath)
@@ -434,7 +434,7 @@ describe('a text of any length that can be stored is found', () => {
   });
 });
 
-describe('SQL and patterns in a value are its letters', () => {
+describe('SQL and patterns in a filter value are plain text:', () => {
   const hostile = [
     ...["' OR '1'='1", "'; DROP TABLE checkout_session; --", '" OR ""="', "') OR true --", '$1', '$$', ':name', '?'],
     ...['%', '%%', '_', '\\', '\\\\', '\\%', '%_%', '.*', '^', '$', '.', '[', '[a-z]', '(', ')', '*', '+', '(?i)', '|'],
@@ -452,7 +452,7 @@ describe('SQL and patterns in a value are its letters', () => {
     }
   });
 
-  test('metadata, in key and value', async () => {
+  test('in a metadata key and value', async () => {
     for (const value of hostile) {
       const ofKey = stored.filter(({ metadata }) => Object.hasOwn(metadata ?? {}, value));
       expect(ofKey, 'the seeds have no such key').toEqual([]);
@@ -461,7 +461,7 @@ describe('SQL and patterns in a value are its letters', () => {
     }
   });
 
-  test('and the sessions are all still there', async () => {
+  test('no session was changed or deleted', async () => {
     expect(await found()).toEqual(idsWhere(() => true));
   });
 });
@@ -472,7 +472,7 @@ async function faultsOf(query: string): Promise<{ in: string; pointer: string; d
   return problem.errors;
 }
 
-describe('a filter that does not exist is named, with the nearest one', () => {
+describe('an unknown filter is refused with the nearest one suggested:', () => {
   test.each([
     ['custmer=cus_1', 'custmer', 'customer'],
     ['Customer=cus_1', 'Customer', 'customer'],
@@ -494,10 +494,13 @@ describe('a filter that does not exist is named, with the nearest one', () => {
     expect(faults[0]?.detail).toContain(`did you mean ${nearest}?`);
   });
 
-  test.each(['metadata', 'metdata', 'metdata[a]', 'metadata.a'])('%s: how metadata is asked for', async (name) => {
-    const [fault] = await faultsOf(`${encodeURIComponent(name)}=1`);
-    expect(fault?.detail).toContain('; write metadata[key]=value');
-  });
+  test.each(['metadata', 'metdata', 'metdata[a]', 'metadata.a'])(
+    '%s suggests how to filter by metadata',
+    async (name) => {
+      const [fault] = await faultsOf(`${encodeURIComponent(name)}=1`);
+      expect(fault?.detail).toContain('; write metadata[key]=value');
+    },
+  );
 
   test.each([
     ...[
@@ -512,7 +515,7 @@ describe('a filter that does not exist is named, with the nearest one', () => {
     ...['mode__isnull', 'payment_method_types', 'display_items', 'metadata', 'metadata__contains', 'metadata[a'],
     ...['metadata.a', '', 'toString', '__proto__', 'constructor', 'mode[a]', '[]', 'metadata[', 'livemode__isnull[]'],
     ...['__proto__[]', 'constructor[0]', "customer' OR 1", 'page', 'offset', 'limit[]'],
-  ])('%s is none', async (name) => {
+  ])('%s is not a filter', async (name) => {
     const faults = await faultsOf(`${encodeURIComponent(name)}=1`);
     expect(faults).toMatchObject([
       { in: 'query', pointer: `/${name}`, detail: expect.stringContaining('not a filter') },
@@ -520,16 +523,19 @@ describe('a filter that does not exist is named, with the nearest one', () => {
   });
 
   test.each(['completely_unrelated', 'total', 'q', 'foo', 'amount', 'currency', 'expires_at', 'page', 'x[y]'])(
-    'and none where nothing is near: %s',
+    '%s gets no suggestion because no filter is near',
     async (name) => {
       const [fault] = await faultsOf(`${encodeURIComponent(name)}=1`);
       expect(fault?.detail).not.toContain('did you mean');
     },
   );
 
-  test.each(['page', 'offset', 'starting_after', 'ending_before'])('%s leads to the links', async (name) => {
-    expect((await faultsOf(`${name}=1`))[0]?.detail).toContain('follow `next` and `previous`');
-  });
+  test.each(['page', 'offset', 'starting_after', 'ending_before'])(
+    '%s suggests following the page links',
+    async (name) => {
+      expect((await faultsOf(`${name}=1`))[0]?.detail).toContain('follow `next` and `previous`');
+    },
+  );
 });
 
 const badValues: [string, string[]][] = [
@@ -560,7 +566,7 @@ const badValues: [string, string[]][] = [
 ];
 const allowed: Record<string, string> = { mode: 'payment, setup, subscription', count: 'exact', limit: '1000' };
 
-describe('a value outside a closed set is told with the nearest one', () => {
+describe('a value outside an enum is refused with the nearest one suggested:', () => {
   test.each([
     ['payment_status=payed', 'paid, unpaid, no_payment_required', 'paid'],
     ['payment_status=PAID', 'paid, unpaid, no_payment_required', 'paid'],
@@ -574,16 +580,16 @@ describe('a value outside a closed set is told with the nearest one', () => {
     expect(fault?.detail).toContain(`; did you mean ${nearest}?`);
   });
 
-  test.each(['status=paid', 'payment_status=refunded', 'mode=1'])('%s is near to none', async (query) => {
+  test.each(['status=paid', 'payment_status=refunded', 'mode=1'])('%s gets no suggestion', async (query) => {
     expect((await faultsOf(query))[0]?.detail).not.toContain('did you mean');
   });
 
-  test('of the ledger too', async () => {
+  test('the same for the filters of /api/stripe-events', async () => {
     const problem = expectProblem(await api.get('/api/stripe-events?outcome=aplied'), 400, 'invalid-request');
     expect(problem.errors[0].detail).toBe('must be one of applied, stale, deleted; did you mean applied?');
   });
 
-  test('a value that Stripe adds tomorrow is stored and listed', async () => {
+  test('a status Stripe adds in the future is stored and listed', async () => {
     const { id } = at(0);
     const set = (status: unknown) =>
       database.query({ text: 'UPDATE checkout_session SET status = $2 WHERE id = $1', values: [id, status] });
@@ -598,7 +604,7 @@ describe('a value outside a closed set is told with the nearest one', () => {
   });
 });
 
-describe('arrays, booleans and times are read in the spellings that clients send', () => {
+describe('filters accept the spellings clients use for arrays, booleans and times:', () => {
   test.each<[string[], string[]]>([
     [['customer[]=Plain'], ['customer__in=Plain']],
     [['customer[]=Plain', 'customer[]=plainly'], ['customer__in=Plain,plainly']],
@@ -623,20 +629,20 @@ describe('arrays, booleans and times are read in the spellings that clients send
     [['created__gt=2024-02-29T13:00:00 0100'], ['created__gt=2024-02-29T12:00:00Z']],
     [['created__lte=Thu Feb 29 2024 12:00:00 GMT+0000 (UTC)'], ['created__lte=2024-02-29T12:00:00Z']],
     [['created__lt=2024-02-29T12:00:00'], ['created__lt=2024-02-29T12:00:00Z']],
-  ])('%j is %j', async (given, meant) => {
+  ])('%j means %j', async (given, meant) => {
     const ids = await found(...meant);
     expect(ids.length).toBeGreaterThan(0);
     expect(ids.length).toBeLessThan(stored.length);
     expect(await found(...given)).toEqual(ids);
   });
 
-  test('a plus sign that a client does not encode', async () => {
+  test('an unencoded plus sign in a time', async () => {
     const { body } = await api.get(`${sessionsPath}?limit=1000&created__gte=2024-02-29T12:00:00.5+0000`).expect(200);
     const ids = body.results.map(({ id }: Stored) => id).sort();
     expect(ids).toEqual(await found('created__gte=2024-02-29T12:00:00.5Z'));
   });
 
-  test('the links of a page keep the spelling', async () => {
+  test('page links keep the spelling of the request', async () => {
     const { body } = await api.get(`${sessionsPath}?limit=1&mode[]=setup&mode[]=payment`).expect(200);
     const { searchParams } = new URL(body.next);
     expect(searchParams.getAll('mode[]')).toEqual(['setup', 'payment']);
@@ -645,11 +651,11 @@ describe('arrays, booleans and times are read in the spellings that clients send
   });
 });
 
-describe('an address finds what was prefilled and what was typed', () => {
+describe('the email filter matches the prefilled and the typed address:', () => {
   const address = 'Somebody.New@Example.com';
   const path = (id: string) => `${sessionsPath}/${encodeURIComponent(id)}`;
 
-  test('whoever writes it: POST, PUT, PATCH, and DELETE', async () => {
+  test('after POST, PUT, PATCH and DELETE', async () => {
     const { body } = await api
       .post(sessionsPath)
       .send(sessionBody({ id: 'addressed', customer_email: address }))
@@ -667,7 +673,7 @@ describe('an address finds what was prefilled and what was typed', () => {
     expect(await found('email=somebody.new@example.com')).toEqual([]);
   });
 
-  test('no address is no value to find', async () => {
+  test('an empty address matches nothing', async () => {
     expect(await found('email=')).toEqual([]);
     expect(await found('email__in=,nobody')).toEqual([]);
   });
@@ -689,7 +695,7 @@ describe('an address finds what was prefilled and what was typed', () => {
     }
   });
 
-  test('pages, counts and other filters go with it', async () => {
+  test('combined with pages, counts and other filters', async () => {
     const ids = await found('email=guest@example.com');
     const { body: first } = await api
       .get(`${sessionsPath}?email=guest@example.com&limit=2&count=exact&ordering=id`)
@@ -708,7 +714,7 @@ describe('an address finds what was prefilled and what was typed', () => {
   });
 });
 
-describe('a value of the wrong kind is a fault of its parameter', () => {
+describe('an invalid value is a fault of its parameter:', () => {
   test.each(badValues)('%s', async (name, values) => {
     for (const value of values) {
       const faults = await faultsOf(`${new URLSearchParams([[name, value]])}`);
@@ -718,7 +724,7 @@ describe('a value of the wrong kind is a fault of its parameter', () => {
   });
 });
 
-describe('a parameter is given once', () => {
+describe('a repeated parameter is refused:', () => {
   const examplesOnce = parameters
     .filter((name) => !name.endsWith('__in'))
     .map((name): [string, string] => [name, [examples[name]?.[0] ?? ''].flat()[0] as string]);
@@ -734,7 +740,7 @@ describe('a parameter is given once', () => {
   });
 });
 
-describe('U+0000, which no text of the database holds, is a fault', () => {
+describe('U+0000 in a query is a fault of its parameter:', () => {
   test.each([...textColumns, 'id', 'payment_method_types__contains', 'customer__in', 'created', 'mode', 'limit'])(
     'in %s',
     async (name) => {
@@ -761,13 +767,13 @@ test.each([
   'customer',
   '&&&',
   'customer=a=b',
-])('a query that is not well written is no fault of ours: %s', async (query) => {
+])('an oddly written query never causes a 5xx: %s', async (query) => {
   const { status, body } = await api.get(`${sessionsPath}?${query}`);
   expect([200, 400]).toContain(status);
   if (status === 200 && query !== '&&&') expect(body.results.length).toBeLessThan(stored.length);
 });
 
-test('all faults are in one answer', async () => {
+test('all faults of a query are reported in one answer', async () => {
   const problem = expectProblem(
     await api.get(
       `${sessionsPath}?limit=0&ordering=x&count=y&custmer=1&mode=foo&created=soon&djstripe_id=a&cursor=zzz` +
@@ -786,7 +792,7 @@ test('all faults are in one answer', async () => {
   expect(problem.detail).toContain('12');
 });
 
-test('a fault in one place is told in the detail too', async () => {
+test('the detail of a single fault includes its suggestion', async () => {
   const problem = expectProblem(await api.get(`${sessionsPath}?custmer=1`), 400, 'invalid-request');
   expect(problem.detail).toContain('custmer');
   expect(problem.detail).toContain('did you mean customer?');

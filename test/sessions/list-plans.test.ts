@@ -11,13 +11,13 @@ import { onPostgres, testDatabase } from '../support/database.js';
 
 const database = await testDatabase();
 
-// Plans tell something at a size where a wrong one is slow; the embedded database shows the answers alone.
+// A wrong plan shows only at a size where it is slow. The embedded database checks the answers alone.
 const total = onPostgres ? 100_000 : 2_000;
 const batch = onPostgres ? 20_000 : 2_000;
 const query = <Row>(text: string, values: unknown[] = []) => database.query<Row>({ text, values });
 
-// Every fifth session is of the hot customer, every twentieth has no `created`; the orders are not each other's, and in
-// two of them a few sessions tie.
+// Every fifth session belongs to cus_hot and every twentieth has no `created`. Each column has an order of its own,
+// with a few ties in two of them.
 for (let from = 1; from <= total; from += batch) {
   await query(
     `INSERT INTO checkout_session (id, billing_address_collection, mode, submit_type, payment_method_types, created,
@@ -56,7 +56,7 @@ function parsed(parameters: Parameters): ListQuery {
   return result.value;
 }
 
-/** The documents that a page's statements give, as the service runs them. */
+/** Runs a page's statements as the service does. Returns the documents. */
 async function documentsOf(list: ListQuery): Promise<string[]> {
   const documents: string[] = [];
   for (const statement of pageStatements(sessionTable, list)) {
@@ -67,7 +67,7 @@ async function documentsOf(list: ListQuery): Promise<string[]> {
   return documents.slice(0, list.limit);
 }
 
-/** The same by a query that is slow and evidently right. */
+/** Returns the same documents from a slow query that is obviously right. */
 async function slowly(where: string, { column, descending }: ListQuery['ordering'], limit: number, offset: number) {
   const direction = descending ? 'DESC' : 'ASC';
   const rows = await query<{ document: string }>(
@@ -100,7 +100,7 @@ async function plansOf(list: ListQuery, options = ''): Promise<Plan[]> {
 
 const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
 
-/** Expects every statement of a page to read an index that suits it, and to sort a handful of rows at most. */
+/** Expects every statement of a page to use one of the indexes and sort few rows. */
 async function expectIndexed(list: ListQuery, ...indexes: string[]): Promise<void> {
   if (!onPostgres) return;
   for (const plan of await plansOf(list)) {
@@ -113,10 +113,10 @@ async function expectIndexed(list: ListQuery, ...indexes: string[]): Promise<voi
   }
 }
 
-/** The indexes that end where few rows tie. */
+/** Order indexes without the id. Only few rows tie in them. */
 const fewTie = ['djstripe_created', 'djstripe_updated', 'djstripe_id'].map((name) => `checkout_session_${name}_idx`);
 
-/** Expects that a handful of rows is sorted at most, or what ties of an index in which few do. */
+/** Expects sorts of fewer than 1,000 rows, and incremental sorts only on an index with few ties. */
 function expectFewSorted(nodes: readonly Plan[], named: readonly string[]): void {
   for (const { 'Node Type': type, 'Plan Rows': count } of nodes) {
     if (type === 'Sort') expect(count, 'rows to sort').toBeLessThan(1000);
@@ -131,7 +131,7 @@ const orderIndexes: Readonly<Record<string, string>> = {
 const orderIndex = (column: string) => orderIndexes[column] ?? `checkout_session_${column}_idx`;
 const bothDirections = (sessionList.parameters.properties.ordering as unknown as { enum: string[] }).enum;
 
-/** The list from the row at a depth of its order, to either side. */
+/** Returns the list that starts at a depth of an ordering, towards either side. */
 async function listFrom(ordering: string, depth: number, side: Cursor['side']): Promise<ListQuery> {
   const { ordering: by } = parsed({ ordering });
   const [document] = await slowly('true', by, 1, depth - 1);
@@ -139,20 +139,20 @@ async function listFrom(ordering: string, depth: number, side: Cursor['side']): 
   return parsed({ ordering, cursor });
 }
 
-test('the default list reads its first page from the index of created', async () => {
+test('the default list reads its first page from the index on created', async () => {
   const list = parsed({});
   expect(await documentsOf(list)).toEqual(await slowly('true', list.ordering, 50, 0));
   await expectIndexed(list, orderIndex('created'));
 });
 
-describe('each ordering reads its own index', () => {
-  test.each(bothDirections)('%s, the first page', async (ordering) => {
+describe('each ordering reads its own index:', () => {
+  test.each(bothDirections)('%s, first page', async (ordering) => {
     const list = parsed({ ordering });
     expect(await documentsOf(list)).toEqual(await slowly('true', list.ordering, 50, 0));
     await expectIndexed(list, orderIndex(list.ordering.column));
   });
 
-  test.each(bothDirections)('%s, far inside, forward and backward', async (ordering) => {
+  test.each(bothDirections)('%s, deep page, forwards and backwards', async (ordering) => {
     const depth = 0.9 * total;
     const after = await listFrom(ordering, depth, 'after');
     expect(await documentsOf(after)).toEqual(await slowly('true', after.ordering, 50, depth));
@@ -164,7 +164,7 @@ describe('each ordering reads its own index', () => {
     await expectIndexed(before, orderIndex(before.ordering.column));
   });
 
-  test.each(['created', '-created'])('%s, among the nulls and across their border', async (ordering) => {
+  test.each(['created', '-created'])('%s, pages within the nulls and across their border', async (ordering) => {
     for (const depth of [0.95 * total - 10, 0.95 * total + 10, 0.98 * total]) {
       const after = await listFrom(ordering, depth, 'after');
       expect(await documentsOf(after)).toEqual(await slowly('true', after.ordering, 50, depth));
@@ -177,7 +177,7 @@ describe('each ordering reads its own index', () => {
   });
 });
 
-describe('the filters that people live by read their index', () => {
+describe('common filters read their index:', () => {
   const n = 0.6 * total + 7;
   const cases: [string, Parameters, string, string][] = [
     ['a rare customer', { customer: 'cus_1234' }, "customer = 'cus_1234'", 'customer'],
@@ -204,7 +204,7 @@ describe('the filters that people live by read their index', () => {
       'shop',
     ],
   ];
-  // How many have a shop is an estimate from a sample: the order's index may look cheaper.
+  // The planner estimates a shop's sessions from a sample. The ordering's index may look cheaper.
   const indexesOf = (name: string) =>
     name === 'shop' ? ['checkout_session_metadata_idx', orderIndex('created')] : [`checkout_session_${name}_idx`];
 
@@ -220,7 +220,7 @@ describe('the filters that people live by read their index', () => {
     await expectIndexed(list, ...indexesOf(name));
   });
 
-  test('several customers at once', async () => {
+  test('several customers', async () => {
     const list = parsed({ customer__in: 'cus_1,cus_2,cus_1234' });
     const where = "customer IN ('cus_1', 'cus_2', 'cus_1234')";
     expect(await documentsOf(list)).toEqual(await slowly(where, list.ordering, 50, 0));
@@ -233,7 +233,7 @@ describe('the filters that people live by read their index', () => {
     ['an address that was typed', 'GUEST999@example.com'],
     ['an address that was prefilled', 'buyer77@Example.com'],
     ['an address of nobody', 'nobody@example.com'],
-  ])('%s, whatever the case', async (_, email) => {
+  ])('%s, ignoring case', async (_, email) => {
     for (const ordering of ['-created', 'created', 'id', '-djstripe_updated']) {
       const list = parsed({ email, ordering });
       const where = addressed.replaceAll('%', email.toLowerCase());
@@ -242,27 +242,27 @@ describe('the filters that people live by read their index', () => {
     }
   });
 
-  test('several addresses at once, and another filter', async () => {
+  test('several addresses with another filter', async () => {
     const list = parsed({ email__in: 'guest999@example.com,BUYER77@example.com', customer__isnull: 'false' });
     const either = ['guest999@example.com', 'buyer77@example.com'].map((one) => addressed.replaceAll('%', one));
     expect(await documentsOf(list)).toEqual(await slowly(`(${either.join(' OR ')})`, list.ordering, 50, 0));
     await expectIndexed(list, ...emailIndexes);
   });
 
-  test('an address that every seventh session has is read in the order of the list', async () => {
+  test('an address of every seventh session may be read in list order', async () => {
     const list = parsed({ email: 'kiosk@example.com' });
     const where = addressed.replaceAll('%', 'kiosk@example.com');
     expect(await documentsOf(list)).toEqual(await slowly(where, list.ordering, 50, 0));
     await expectIndexed(list, orderIndex('created'), ...emailIndexes);
   });
 
-  test('a value that half of the sessions have', async () => {
+  test('a value of half the sessions may be read in list order', async () => {
     const list = parsed({ 'metadata[plan]': 'gold' });
     expect(await documentsOf(list)).toEqual(await slowly("metadata ->> 'plan' = 'gold'", list.ordering, 50, 0));
     await expectIndexed(list, orderIndex('created'), 'checkout_session_metadata_idx');
   });
 
-  test('a hot customer far inside', async () => {
+  test('a deep page of a hot customer', async () => {
     const { ordering } = parsed({});
     const depth = 0.6 * (total / 5);
     const [document] = await slowly("customer = 'cus_hot'", ordering, 1, depth - 1);
@@ -273,7 +273,7 @@ describe('the filters that people live by read their index', () => {
   });
 });
 
-describe('a plan that is kept reads the index whatever the values', () => {
+describe('a generic plan reads the index for any values:', () => {
   const kept: [string, Parameters, string][] = [
     ...bothDirections.map((ordering): [string, Parameters, string] => [
       ordering,
@@ -291,7 +291,7 @@ describe('a plan that is kept reads the index whatever the values', () => {
     ['one session', { limit: '1' }, orderIndex('created')],
     ['the most sessions', { limit: '1000', customer: 'cus_1234' }, 'checkout_session_customer_idx'],
   ];
-  // A customer may have any number of sessions, whatever the planner takes for usual; of these each is of one.
+  // A customer may have any number of sessions, whatever the planner estimates. These columns identify one session.
   const ofOne = ['payment_intent', 'subscription', 'invoice'].map((name) => `checkout_session_${name}_idx`);
   test.each(kept)('%s', async (_, parameters, index) => {
     const first = parsed(parameters);
@@ -301,7 +301,7 @@ describe('a plan that is kept reads the index whatever the values', () => {
       id: 'cs_test_7',
       side,
     });
-    // A bound and a cursor are a range with two ends, which is planned for its values.
+    // A bound plus a cursor is a range with two ends, which is planned for its values.
     const pages = parameters.created__gte
       ? [first]
       : [first, { ...first, cursor: cursor('after') }, { ...first, cursor: cursor('before') }];
@@ -318,13 +318,13 @@ describe('a plan that is kept reads the index whatever the values', () => {
     }
   });
 
-  test('and the ledger by its key for the payment, in the same statement', async () => {
+  test('a page with payments reads the ledger by primary key, in the same statement', async () => {
     const list = parsed({ customer: 'cus_hot', include: 'payment' });
     const [{ hasOnePlan, text, values } = {}, ...others] = pageStatements(sessionTable, { ...list, limit: 50 });
     expect(hasOnePlan).toBe(true);
     expect(await documentsOf(list)).toHaveLength(50);
     if (!onPostgres || text === undefined) return;
-    // One statement for the values and the nulls: a page of a filter is rarely full.
+    // One statement reads values and nulls: a filtered page is rarely full.
     expect(others).toEqual([]);
     const [row] = await query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (FORMAT JSON) ${groupedSql(text)}`, [
       JSON.stringify([values, values]),
@@ -342,13 +342,13 @@ describe('a plan that is kept reads the index whatever the values', () => {
     ['two indexed filters', { customer: 'cus_1234', payment_intent: 'pi_1' }],
     ['no value', { customer: '' }],
     ['an address', { email: 'guest999@example.com' }],
-  ])('%s is planned each time', (_, parameters) => {
+  ])('%s gets a new plan each time', (_, parameters) => {
     for (const { hasOnePlan } of pageStatements(sessionTable, parsed(parameters as Parameters))) {
       expect(hasOnePlan).toBe(false);
     }
   });
 
-  test('what is asked for often is kept, whatever else is asked for, and gives way once it is not', () => {
+  test('a statement becomes prepared at its fifth use and is dropped once others are used more', () => {
     let made = 0;
     const keep = keepFrequent((key) => `${key} ${++made}`);
     const first = Array.from({ length: 6 }, () => keep('first'));
@@ -363,7 +363,7 @@ describe('a plan that is kept reads the index whatever the values', () => {
     expect(keep('other 50')).toBeUndefined();
   });
 
-  test('lists of many limits share a statement, which reads the rows of its own page', async () => {
+  test("pages of many limits share a statement that reads only its page's rows", async () => {
     const texts = new Set<string>();
     for (let limit = 1; limit <= 1000; limit += 37) {
       const list = parsed({ limit: String(limit) });
@@ -376,12 +376,12 @@ describe('a plan that is kept reads the index whatever the values', () => {
       const [plan] = await plansOf(list, 'ANALYZE, ');
       for (const node of nodesOf(plan as Plan)) expect(node['Actual Rows']).toBeLessThanOrEqual(limit + 1);
     }
-    // Of values and of nulls, each for three sizes of a page.
+    // One for values and one for nulls, each for three page sizes.
     expect(texts.size).toBe(6);
   });
 });
 
-describe('the cost of a page does not grow with its depth', () => {
+describe('a deep page reads no more buffers than the first:', () => {
   const buffersOf = async (list: ListQuery) => {
     const [first] = pageStatements(sessionTable, list);
     expect(first).toBeDefined();

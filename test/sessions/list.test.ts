@@ -18,7 +18,7 @@ const idsIn = (page: { results: Row[] }) => page.results.map(({ id }) => id);
 
 const minute = (number: number) => new Date(Date.UTC(2024, 0, 1, 0, number)).toISOString();
 
-// Ids whose bytes order otherwise than their letters or UTF-16 units do; values that stand in many rows.
+// Byte order of these ids differs from alphabetical and UTF-16 order. Column values repeat in many rows.
 const idBeginnings = ['cs_test_', 'CS_', 'cs-', 'cs_é', 'cs_\uff5e', 'cs_😀', '~', '0'];
 const rows: Row[] = Array.from({ length: 1010 }, (_, number) => ({
   id: `${idBeginnings[number % idBeginnings.length]}${(number * 7919) % 1010}`,
@@ -51,7 +51,7 @@ const orderings: string[] = contract.paths[sessionsPath].get.parameters.find(
 const orderedBy = (row: Row, column: string) =>
   column === 'djstripe_id' ? (serials.get(row.id) as number) : row[column as keyof Row];
 
-/** The ids in an order, nulls last, ties by the bytes of the id. */
+/** Returns the ids in an ordering: nulls last, ties by the bytes of the id. */
 function sorted(ordering: string, among = rows): string[] {
   const column = ordering.replace('-', '');
   const sign = ordering.startsWith('-') ? -1 : 1;
@@ -73,14 +73,14 @@ interface Page {
 
 const idsOf = ({ results }: Page) => results.map(({ id }) => id);
 
-/** Requests a URL from an answer exactly as it is. */
+/** Requests a URL from an answer unchanged. */
 async function follow(link: string | null): Promise<Page> {
   const response = await fetch(link as string);
   expect(response.status).toBe(200);
   return (await response.json()) as Page;
 }
 
-test('a page is an envelope of whole sessions', async () => {
+test('a page is an envelope of complete sessions', async () => {
   const { body, headers } = await api.get(`${sessionsPath}?limit=20`).expect(200);
   expect(headers['content-type']).toMatch(/^application\/json/);
   expect(Object.keys(body)).toEqual(['count', 'next', 'previous', 'results']);
@@ -89,26 +89,26 @@ test('a page is an envelope of whole sessions', async () => {
   for (const session of body.results) expectSession(session);
 });
 
-test('a session in a list is the same as alone', async () => {
+test('a session in a list equals the session alone', async () => {
   const id = encodeURIComponent((rows[5] as Row).id);
   const alone = await api.get(`${sessionsPath}/${id}`).expect(200);
   const { body } = await api.get(`${sessionsPath}?id=${id}`).expect(200);
   expect(body.results).toEqual([alone.body]);
 });
 
-test('without parameters, the first 50 by -created, without a count', async () => {
+test('the default list is the first 50 by -created, without a count', async () => {
   const { body } = await api.get(sessionsPath).expect(200);
   expect(idsOf(body)).toEqual(sorted('-created').slice(0, 50));
   expect(body).toMatchObject({ count: null, previous: null, next: expect.any(String) });
 });
 
-test.each([1, 2, 999, 1000])('limit=%i is the length of a page', async (limit) => {
+test.each([1, 2, 999, 1000])('limit=%i sets the length of a page', async (limit) => {
   const { body } = await api.get(`${sessionsPath}?limit=${limit}`).expect(200);
   expect(idsOf(body)).toEqual(sorted('-created').slice(0, limit));
   expect(body.next).not.toBeNull();
 });
 
-test('a page that holds the last session has no next one', async () => {
+test('the page with the last session has no next link', async () => {
   const third = rows.filter(({ customer }) => customer === 'cus_third');
   const exactly = await api.get(`${sessionsPath}?customer=cus_third&limit=${third.length}`).expect(200);
   expect(exactly.body.results).toHaveLength(third.length);
@@ -117,24 +117,24 @@ test('a page that holds the last session has no next one', async () => {
   expect(short.body.next).not.toBeNull();
 });
 
-test('the contract publishes five orderings, each in both directions', () => {
+test('the contract publishes five orderings in both directions', () => {
   const columns = ['created', 'djstripe_created', 'djstripe_updated', 'id', 'djstripe_id'];
   expect([...orderings].sort()).toEqual(columns.flatMap((name) => [name, `-${name}`]).sort());
 });
 
-test.each(orderings)('ordering=%s orders by it, ties by id, nulls last', async (ordering) => {
+test.each(orderings)('ordering=%s sorts by it, ties by id, nulls last', async (ordering) => {
   const { body } = await api.get(`${sessionsPath}?limit=1000&ordering=${ordering}`).expect(200);
   const rest = await follow(body.next);
   expect([...idsOf(body), ...idsOf(rest)]).toEqual(sorted(ordering));
 });
 
-test.each(orderings)('ordering=%s orders what a filter leaves', async (ordering) => {
+test.each(orderings)('ordering=%s sorts a filtered list', async (ordering) => {
   const { body } = await api.get(`${sessionsPath}?limit=1000&customer=cus_third&ordering=${ordering}`).expect(200);
   const third = rows.filter(({ customer }) => customer === 'cus_third');
   expect(idsOf(body)).toEqual(sorted(ordering, third));
 });
 
-test('count=exact counts every match of the filters, on every page', async () => {
+test('count=exact counts every match on every page', async () => {
   const all = await api.get(`${sessionsPath}?count=exact&limit=3`).expect(200);
   expect(all.body.count).toBe(1010);
   const { body } = await api.get(`${sessionsPath}?count=exact&limit=3&customer=cus_third`).expect(200);
@@ -151,7 +151,7 @@ test('count=estimated is a rough number', async () => {
   }
 });
 
-test('lists of one shape that are asked for at once are each answered for their own values', async () => {
+test('concurrent lists of one shape each get the answer for their own values', async () => {
   const customers = ['cus_third', 'cus_other', 'cus_nobody', 'cus_third', "cus_'; --", 'cus_\\u0024\n', 'cus_other'];
   const alone = new Map<string, string[]>();
   for (const customer of new Set(customers)) {
@@ -159,7 +159,7 @@ test('lists of one shape that are asked for at once are each answered for their 
     alone.set(customer, idsIn(body));
   }
   expect([...alone.values()].map(({ length }) => length)).toEqual([337, 600, 0, 0, 0]);
-  // Often enough to be prepared, and then together.
+  // Enough rounds for a prepared statement and then a batch.
   for (let round = 1; round <= 6; round += 1) {
     const bodies = await Promise.all(
       customers.map(async (customer) => {
@@ -171,7 +171,7 @@ test('lists of one shape that are asked for at once are each answered for their 
   }
 });
 
-test('next and previous are whole URLs of this service that work as they are', async () => {
+test('next and previous are absolute URLs that work unchanged', async () => {
   const { body: first } = await api.get(`${sessionsPath}?limit=10`).expect(200);
   expect(first.next.startsWith(`${url}${sessionsPath}?`)).toBe(true);
   const second = await follow(first.next);
@@ -180,7 +180,7 @@ test('next and previous are whole URLs of this service that work as they are', a
   expect(await follow(second.previous)).toMatchObject({ results: first.results, previous: null });
 });
 
-test('next and previous are on the host that was asked', async () => {
+test('next and previous use the host of the request', async () => {
   const { port } = new URL(url);
   const { body } = await api.get(`${sessionsPath}?limit=1`).set('Host', `localhost:${port}`).expect(200);
   expect(new URL(body.next).origin).toBe(`http://localhost:${port}`);
@@ -234,7 +234,7 @@ test.each(['https://api.example.com/mirror', 'https://api.example.com/mirror/'])
 );
 
 // RFC 9112, section 3.2.2.
-test('a target may be the whole URL, and next works with it', async () => {
+test('an absolute request target is accepted, and its next link works', async () => {
   const page = await new Promise<Page>((resolve, reject) => {
     const path = `${url}${sessionsPath}?limit=3`;
     get(url, { path }, (response) => resolve(json(response) as Promise<Page>)).on('error', reject);
@@ -243,7 +243,7 @@ test('a target may be the whole URL, and next works with it', async () => {
   expect(idsOf(await follow(page.next))).toEqual(sorted('-created').slice(3, 6));
 });
 
-test('a trailing slash is accepted, and next works with it', async () => {
+test('a trailing slash is accepted, and its next link works', async () => {
   const { body } = await api.get(`${sessionsPath}/?limit=3`).expect(200);
   expect(idsOf(body)).toEqual(sorted('-created').slice(0, 3));
   expect(idsOf(await follow(body.next))).toEqual(sorted('-created').slice(3, 6));
@@ -251,12 +251,12 @@ test('a trailing slash is accepted, and next works with it', async () => {
   expect(bare.body.results).toHaveLength(50);
 });
 
-test('no cache keeps a list without asking again', async () => {
+test('a list must be revalidated by caches', async () => {
   await api.get(sessionsPath).expect(200).expect('cache-control', 'private, no-cache');
   await api.get(`${sessionsPath}?limit=0`).expect(400).expect('cache-control', 'private, no-cache');
 });
 
-test('without sessions the list is empty', async () => {
+test('a list without sessions is empty', async () => {
   const empty = await startService();
   const { body } = await empty.api.get(sessionsPath).expect(200);
   expect(body).toEqual({ count: null, next: null, previous: null, results: [] });

@@ -11,12 +11,12 @@ async function createSession(fields: Record<string, unknown> = {}) {
   return { path: `${sessionsPath}/${sent.id}`, sent, body, text, etag: headers.etag as string };
 }
 
-/** Expects a session to be as it was when it had the tag. */
+/** Expects a session to have the ETag it had before. */
 async function expectUnchanged(path: string, etag: string) {
   expect((await api.get(path).expect(200)).headers.etag).toBe(etag);
 }
 
-test('what the patch names changes, everything else stays', async () => {
+test('PATCH changes the named properties and keeps the rest', async () => {
   const {
     path,
     body: before,
@@ -59,7 +59,7 @@ const appendixA: [unknown, unknown, unknown][] = [
 const isObject = (value: unknown) => typeof value === 'object' && !Array.isArray(value);
 
 test.each(appendixA.filter((row) => row.every(isObject)))(
-  'the metadata %j patched with %j is %j (RFC 7396, appendix A)',
+  'metadata %j patched with %j becomes %j (RFC 7396, appendix A)',
   async (metadata, patch, result) => {
     const { path } = await createSession({ metadata });
     const { body } = await api.patch(path).send({ metadata: patch }).expect(200);
@@ -67,7 +67,7 @@ test.each(appendixA.filter((row) => row.every(isObject)))(
   },
 );
 
-test.each(appendixA)('a key of metadata that holds %j patched with %j holds %j', async (original, patch, result) => {
+test.each(appendixA)('a metadata key with %j patched with %j becomes %j', async (original, patch, result) => {
   const { path } = await createSession({ metadata: { kept: 'as it was', key: original } });
   const { body } = await api
     .patch(path)
@@ -76,7 +76,7 @@ test.each(appendixA)('a key of metadata that holds %j patched with %j holds %j',
   expect(body.metadata).toEqual({ kept: 'as it was', key: result });
 });
 
-test('metadata merges by key into what is stored, null included', async () => {
+test('metadata merges by key into the stored value, even into null', async () => {
   const { path } = await createSession();
   const steps: [unknown, unknown][] = [
     [{ a: '1' }, { a: '1' }],
@@ -119,7 +119,7 @@ test.each(['payment_method_types', 'display_items'])('in %s an object merges and
   }
 });
 
-test('null empties: the nullable ones become null, the plain strings empty', async () => {
+test('null sets nullable properties to null and plain strings to ""', async () => {
   const { path } = await createSession({
     ...{ livemode: true, created: '2026-01-31T12:00:00Z', metadata: { a: 'b' }, description: 'd', display_items: [1] },
     ...{ cancel_url: 'c', client_reference_id: 'r', customer_email: 'e', locale: 'l', success_url: 's' },
@@ -140,7 +140,7 @@ test('null empties: the nullable ones become null, the plain strings empty', asy
 });
 
 test.each(['billing_address_collection', 'mode', 'submit_type', 'payment_method_types', 'id'])(
-  'null for the required %s is refused',
+  'null for the required property %s is refused',
   async (name) => {
     const { path, etag } = await createSession();
     const problem = expectProblem(await api.patch(path).send({ [name]: null }), 400, 'invalid-request');
@@ -160,14 +160,14 @@ test.each([
   expect([read.text, read.headers.etag]).toEqual([text, etag]);
 });
 
-test('an empty patch still asks for the session and its preconditions', async () => {
+test('an empty patch still needs the session and its preconditions', async () => {
   const { path, etag } = await createSession();
   expectProblem(await api.patch(`${sessionsPath}/cs_test_unknown`).send({}), 404, 'session-not-found');
   expectProblem(await api.patch(path).set('if-match', '"stale"').send({}), 412, 'precondition-failed');
   await api.patch(path).set('if-match', etag).send({}).expect(200);
 });
 
-test('the id may be repeated, not changed', async () => {
+test('a patch may repeat the id but not change it', async () => {
   const { path, sent, etag } = await createSession();
   const { headers } = await api.patch(path).send({ id: sent.id }).expect(200);
   expect(headers.etag).toBe(etag);
@@ -177,7 +177,7 @@ test('the id may be repeated, not changed', async () => {
   await api.get(`${sessionsPath}/cs_other`).expect(404);
 });
 
-test('a session that was read can be sent back changed', async () => {
+test('a session that was read can be sent back with a change', async () => {
   const { path, body } = await createSession({ metadata: { a: 'b' } });
   const patched = await api
     .patch(path)
@@ -200,15 +200,18 @@ test.each([
   await expectUnchanged(path, etag);
 });
 
-test.each([[[]], [[{ op: 'replace', path: '/mode', value: 'setup' }]]])('the body %j is no object', async (patch) => {
-  const { path, etag } = await createSession();
-  const problem = expectProblem(await api.patch(path).send(patch), 400, 'invalid-request');
-  expect(problem.errors).toEqual([{ in: 'body', pointer: '', detail: 'must be a JSON object' }]);
-  await expectUnchanged(path, etag);
-});
+test.each([[[]], [[{ op: 'replace', path: '/mode', value: 'setup' }]]])(
+  'the body %j, which is not an object, is refused',
+  async (patch) => {
+    const { path, etag } = await createSession();
+    const problem = expectProblem(await api.patch(path).send(patch), 400, 'invalid-request');
+    expect(problem.errors).toEqual([{ in: 'body', pointer: '', detail: 'must be a JSON object' }]);
+    await expectUnchanged(path, etag);
+  },
+);
 
 test.each(['application/merge-patch+json', 'application/merge-patch+json; charset=utf-8', 'application/json'])(
-  'PATCH takes %s',
+  'PATCH accepts %s',
   async (type) => {
     const { path } = await createSession();
     const patch = JSON.stringify({ customer: 'cus_ü' });
@@ -217,7 +220,7 @@ test.each(['application/merge-patch+json', 'application/merge-patch+json; charse
   },
 );
 
-test('no other method takes a merge patch, and PATCH no JSON patch', async () => {
+test('POST and PUT refuse a merge patch, and PATCH refuses a JSON patch', async () => {
   const { path, sent, etag } = await createSession();
   const type = 'application/merge-patch+json';
   const body = JSON.stringify(sent);
@@ -231,7 +234,7 @@ test('no other method takes a merge patch, and PATCH no JSON patch', async () =>
   await expectUnchanged(path, etag);
 });
 
-test('a merge patch is read as strictly as JSON', async () => {
+test('a malformed merge patch is 400', async () => {
   const { path, etag } = await createSession();
   for (const text of ['{', '', '{"metadata":{"__proto__":{"a":1}}}']) {
     const response = await api.patch(path).set('content-type', 'application/merge-patch+json').send(text);
@@ -243,15 +246,15 @@ test('a merge patch is read as strictly as JSON', async () => {
 test.each([
   ['the tag', (etag: string) => etag],
   ['the tag weakened by a proxy', (etag: string) => `W/${etag}`],
-  ['a list that has it', (etag: string) => `"other",${etag}`],
+  ['a list with the tag', (etag: string) => `"other",${etag}`],
   ['*', () => '*'],
-])('If-Match with %s patches', async (_, header) => {
+])('PATCH succeeds with If-Match: %s', async (_, header) => {
   const { path, etag } = await createSession();
   const { body } = await api.patch(path).set('if-match', header(etag)).send({ customer: 'cus_new' }).expect(200);
   expect(body.customer).toBe('cus_new');
 });
 
-test('preconditions that do not hold are a 412 and change nothing', async () => {
+test('a failed precondition is 412 and changes nothing', async () => {
   const { path, etag: stale } = await createSession();
   const { headers } = await api.patch(path).send({ locale: 'en' }).expect(200);
   const etag = headers.etag as string;
@@ -266,7 +269,7 @@ test('preconditions that do not hold are a 412 and change nothing', async () => 
   await api.patch(path).set('if-none-match', stale).send({ locale: 'fr' }).expect(200);
 });
 
-test('a missing id is a 404, with If-Match a 412, and is not created', async () => {
+test('PATCH of a missing id is 404, or 412 with If-Match, and creates nothing', async () => {
   const path = `${sessionsPath}/cs_test_missing`;
   expectProblem(await api.patch(path).send({ locale: 'en' }), 404, 'session-not-found');
   for (const header of ['*', '"1-1"']) {
@@ -276,7 +279,7 @@ test('a missing id is a 404, with If-Match a 412, and is not created', async () 
   await api.get(path).expect(404);
 });
 
-test('what Stripe sent beside the contract stays', async () => {
+test('PATCH keeps the raw Stripe object', async () => {
   const { path, sent } = await createSession();
   await database.query({
     text: `UPDATE checkout_session SET stripe_data = '{"status":"open"}' WHERE id = $1`,
@@ -293,7 +296,7 @@ test('what Stripe sent beside the contract stays', async () => {
   expect(rows).toEqual([{ stripe_data: { status: 'open' } }]);
 });
 
-test('without a key that writes nothing is patched', async () => {
+test('PATCH needs a key with full access', async () => {
   const { path, etag } = await createSession();
   expectProblem(await guarded.api.patch(path).send({ locale: 'en' }), 401, 'unauthorized');
   const reading = await guarded.api.patch(path).set('authorization', 'Bearer read-key').send({ locale: 'en' });

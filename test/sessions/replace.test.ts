@@ -13,12 +13,12 @@ async function createSession(fields: Record<string, unknown> = {}) {
   return { path: pathOf(sent.id), sent, body, etag: headers.etag as string };
 }
 
-/** Expects a session to be as it was when it had the tag. */
+/** Expects a session to have the ETag it had before. */
 async function expectUnchanged(path: string, etag: string) {
   expect((await api.get(path).expect(200)).headers.etag).toBe(etag);
 }
 
-test('an id that is new is created: 201, Location, ETag', async () => {
+test('PUT of a new id creates it: 201 with Location and ETag', async () => {
   const sent = sessionBody({ customer: 'cus_new' });
   const created = await api.put(pathOf(sent.id)).send(sent).expect(201);
   expect(created.headers.location).toBe(`${url}${pathOf(sent.id)}`);
@@ -28,7 +28,7 @@ test('an id that is new is created: 201, Location, ETag', async () => {
   expect([read.text, read.headers.etag]).toEqual([created.text, created.headers.etag]);
 });
 
-test('an id that exists is replaced: 200, no Location, a new ETag', async () => {
+test('PUT of an existing id replaces it: 200 with a new ETag and no Location', async () => {
   const { path, sent, etag } = await createSession({ customer: 'cus_old' });
   const replaced = await api
     .put(path)
@@ -42,7 +42,7 @@ test('an id that exists is replaced: 200, no Location, a new ETag', async () => 
   expect([read.text, read.headers.etag]).toEqual([replaced.text, replaced.headers.etag]);
 });
 
-test('an optional property that is left out becomes null or empty', async () => {
+test('an omitted optional property becomes null or ""', async () => {
   const { path, sent } = await createSession({
     ...{ livemode: true, created: '2026-01-31T12:00:00Z', metadata: { a: 'b' }, description: 'd' },
     ...{ cancel_url: 'c', client_reference_id: 'r', customer_email: 'e', display_items: { '0': 1 }, locale: 'l' },
@@ -61,7 +61,7 @@ test('an optional property that is left out becomes null or empty', async () => 
   });
 });
 
-test('maps are replaced whole, nulls inside them kept', async () => {
+test('maps are replaced whole and keep nulls inside', async () => {
   const { path, sent } = await createSession({ metadata: { a: '1', b: '2' }, payment_method_types: ['card', 'link'] });
   const { body } = await api
     .put(path)
@@ -71,13 +71,13 @@ test('maps are replaced whole, nulls inside them kept', async () => {
   expect(body.payment_method_types).toEqual({ '0': 'paypal' });
 });
 
-test('a session that was read can be sent back as it is', async () => {
+test('a session that was read can be sent back unchanged', async () => {
   const { path, body: before } = await createSession({ metadata: { a: 'b' }, created: '2026-01-31T12:00:00.5Z' });
   const { body: after } = await api.put(path).send(before).expect(200);
   expect({ ...after, djstripe_updated: null }).toEqual({ ...before, djstripe_updated: null });
 });
 
-test('the id may be left out of the body', async () => {
+test('the body may omit the id', async () => {
   const { id, ...rest } = sessionBody();
   expect((await api.put(pathOf(id)).send(rest).expect(201)).body.id).toBe(id);
   expect((await api.put(pathOf(id)).send(rest).expect(200)).body.id).toBe(id);
@@ -90,7 +90,7 @@ test.each([['another id'], [''], [null], [7]])('the id %j in the body is refused
   await expectUnchanged(path, etag);
 });
 
-test('the id of the path is compared decoded', async () => {
+test('the id of the path is decoded before it is compared', async () => {
   const sent = sessionBody({ id: 'put/ä %2F 😀' });
   await api.put(pathOf(sent.id)).send(sent).expect(201);
   await api
@@ -100,7 +100,7 @@ test('the id of the path is compared decoded', async () => {
   expect((await api.get(pathOf(sent.id)).expect(200)).body.id).toBe(sent.id);
 });
 
-test('what is not valid neither replaces nor creates', async () => {
+test('an invalid PUT neither replaces nor creates', async () => {
   const { path, sent, etag } = await createSession();
   const fresh = sessionBody();
   for (const wrong of [{ mode: null }, { colour: 'red' }, { submit_type: undefined }, { created: 'now' }]) {
@@ -114,9 +114,9 @@ test('what is not valid neither replaces nor creates', async () => {
 test.each([
   ['the tag', (etag: string) => etag],
   ['the tag weakened by a proxy', (etag: string) => `W/${etag}`],
-  ['a list that has it', (etag: string) => `"other", ${etag}`],
+  ['a list with the tag', (etag: string) => `"other", ${etag}`],
   ['*', () => '*'],
-])('If-Match with %s replaces', async (_, header) => {
+])('PUT succeeds with If-Match: %s', async (_, header) => {
   const { path, sent, etag } = await createSession();
   const { body } = await api
     .put(path)
@@ -126,7 +126,7 @@ test.each([
   expect(body.customer).toBe('cus_new');
 });
 
-test('If-Match with a stale tag is a 412 and changes nothing', async () => {
+test('If-Match with a stale tag is 412 and changes nothing', async () => {
   const { path, sent, etag } = await createSession();
   const { headers } = await api.put(path).send(sent).expect(200);
   const stale = await api
@@ -137,13 +137,13 @@ test('If-Match with a stale tag is a 412 and changes nothing', async () => {
   await expectUnchanged(path, headers.etag as string);
 });
 
-test.each(['*', '"1-1"', 'W/"1-1", "2-1"'])('If-Match: %s on an id that is missing is a 412', async (header) => {
+test.each(['*', '"1-1"', 'W/"1-1", "2-1"'])('If-Match: %s on a missing id is 412', async (header) => {
   const sent = sessionBody();
   expectProblem(await api.put(pathOf(sent.id)).set('if-match', header).send(sent), 412, 'precondition-failed');
   await api.get(pathOf(sent.id)).expect(404);
 });
 
-test('If-None-Match: * creates only', async () => {
+test('PUT with If-None-Match: * creates but never replaces', async () => {
   const sent = sessionBody({ customer: 'cus_first' });
   const created = await api.put(pathOf(sent.id)).set('if-none-match', '*').send(sent).expect(201);
   expect(created.headers.location).toBe(`${url}${pathOf(sent.id)}`);
@@ -155,7 +155,7 @@ test('If-None-Match: * creates only', async () => {
   await expectUnchanged(pathOf(sent.id), created.headers.etag as string);
 });
 
-test('If-None-Match with tags refuses the session that has one of them', async () => {
+test("If-None-Match with a session's tag is 412", async () => {
   const { path, sent, etag } = await createSession();
   expectProblem(await api.put(path).set('if-none-match', `"x", ${etag}`).send(sent), 412, 'precondition-failed');
   await expectUnchanged(path, etag);
@@ -172,14 +172,14 @@ test('both preconditions must hold', async () => {
   await api.get(pathOf(fresh.id)).expect(404);
 });
 
-test.each(['if-match', 'if-none-match'])('a malformed %s is a 400 that names it', async (name) => {
+test.each(['if-match', 'if-none-match'])('a malformed %s is 400 and named', async (name) => {
   const { path, sent, etag } = await createSession();
   const problem = expectProblem(await api.put(path).set(name, 'no quotes').send(sent), 400, 'invalid-request');
   expect(problem.errors).toMatchObject([{ in: 'header', pointer: `/${name}` }]);
   await expectUnchanged(path, etag);
 });
 
-test('an update burns no djstripe_id', async () => {
+test('PUT of an existing id uses no djstripe_id', async () => {
   const { path, sent, body: first } = await createSession();
   for (let times = 0; times < 3; times += 1) {
     expect((await api.put(path).send(sent).expect(200)).body.djstripe_id).toBe(first.djstripe_id);
@@ -191,7 +191,7 @@ test('an update burns no djstripe_id', async () => {
   expect(second.djstripe_id).toBe(first.djstripe_id + 1);
 });
 
-test('djstripe_created stands, djstripe_updated moves', async () => {
+test('PUT keeps djstripe_created and raises djstripe_updated', async () => {
   const { path, sent, body: before } = await createSession();
   const { body: after } = await api
     .put(path)
@@ -202,7 +202,7 @@ test('djstripe_created stands, djstripe_updated moves', async () => {
   expect(Date.parse(after.djstripe_updated)).toBeGreaterThanOrEqual(Date.parse(before.djstripe_updated));
 });
 
-test('a tag never comes back, not after delete and create either', async () => {
+test('an ETag never returns, even after a delete and a new create', async () => {
   const { path, sent, etag } = await createSession();
   const tags = [etag];
   const remember = ({ headers }: { headers: Record<string, string> }) => tags.push(headers.etag as string);
@@ -216,7 +216,7 @@ test('a tag never comes back, not after delete and create either', async () => {
   expectProblem(await api.put(path).set('if-match', etag).send(sent), 412, 'precondition-failed');
 });
 
-test('what Stripe sent beside the contract stays', async () => {
+test('PUT keeps the raw Stripe object and its status', async () => {
   const { path, sent } = await createSession();
   await database.query({
     text: `UPDATE checkout_session SET stripe_data = '{"status":"open"}', status = 'open' WHERE id = $1`,
@@ -230,7 +230,7 @@ test('what Stripe sent beside the contract stays', async () => {
   expect(rows).toEqual([{ stripe_data: { status: 'open' }, status: 'open' }]);
 });
 
-test('without a key that writes nothing is replaced or created', async () => {
+test('PUT needs a key with full access', async () => {
   const { path, sent, etag } = await createSession();
   const fresh = sessionBody();
   for (const [target, body] of [

@@ -10,7 +10,7 @@ async function createSession() {
   return { path: `${sessionsPath}/${body.id}`, body, text, etag: headers.etag as string };
 }
 
-test('a session is read with its tag, and not to be kept by shared caches', async () => {
+test('GET answers with the session and its ETag, for private caches only', async () => {
   const { path, body, etag } = await createSession();
   const read = await api.get(path).expect(200);
   expect(read.headers['content-type']).toMatch(/^application\/json/);
@@ -20,7 +20,7 @@ test('a session is read with its tag, and not to be kept by shared caches', asyn
   expectSession(read.body);
 });
 
-test('a trailing slash reads the same', async () => {
+test('a trailing slash gives the same answer', async () => {
   const { path, text } = await createSession();
   expect((await api.get(`${path}/`).expect(200)).text).toBe(text);
 });
@@ -36,10 +36,10 @@ test('reading changes nothing', async () => {
 test.each([
   ['the tag', (etag: string) => etag],
   ['the tag weakened by a proxy', (etag: string) => `W/${etag}`],
-  ['a list that has it', (etag: string) => `"other", ${etag}`],
-  ['a list without spaces that has it, weakened', (etag: string) => `W/"other",W/${etag},"more"`],
+  ['a list with the tag', (etag: string) => `"other", ${etag}`],
+  ['a list without spaces with the weakened tag', (etag: string) => `W/"other",W/${etag},"more"`],
   ['*', () => '*'],
-])('If-None-Match with %s is a 304 without a body', async (_, header) => {
+])('If-None-Match with %s is 304 without a body', async (_, header) => {
   const { path, etag } = await createSession();
   const response = await api.get(path).set('if-none-match', header(etag)).expect(304);
   expect(response.text).toBe('');
@@ -48,13 +48,16 @@ test.each([
   expect(head.headers.etag).toBe(etag);
 });
 
-test.each(['"other"', 'W/"other"', '"other", "more"', '""'])('If-None-Match: %s is answered whole', async (header) => {
-  const { path, text } = await createSession();
-  const response = await api.get(path).set('if-none-match', header).expect(200);
-  expect(response.text).toBe(text);
-});
+test.each(['"other"', 'W/"other"', '"other", "more"', '""'])(
+  'If-None-Match: %s is 200 with the session',
+  async (header) => {
+    const { path, text } = await createSession();
+    const response = await api.get(path).set('if-none-match', header).expect(200);
+    expect(response.text).toBe(text);
+  },
+);
 
-test('after a change the old tag no longer is a 304, and the new one is', async () => {
+test('after a change the old ETag is 200 and the new one 304', async () => {
   const { path, etag } = await createSession();
   const changed = await api.patch(path).send({ customer: 'cus_changed' }).expect(200);
   const read = await api.get(path).set('if-none-match', etag).expect(200);
@@ -65,14 +68,14 @@ test('after a change the old tag no longer is a 304, and the new one is', async 
     .expect(304);
 });
 
-test('the tag of one session does not stand for another', async () => {
+test('the ETag of one session does not match another', async () => {
   const [one, other] = [await createSession(), await createSession()];
   expect(one.etag).not.toBe(other.etag);
   await api.get(one.path).set('if-none-match', other.etag).expect(200);
 });
 
 test.each(['x', '"unclosed', 'w/"lower"', '"a" "b"', '*, "a"'])(
-  'If-None-Match: %s is refused by name',
+  'the malformed If-None-Match %s is 400 and named',
   async (header) => {
     const { path } = await createSession();
     const problem = expectProblem(await api.get(path).set('if-none-match', header), 400, 'invalid-request');
@@ -80,27 +83,27 @@ test.each(['x', '"unclosed', 'w/"lower"', '"a" "b"', '*, "a"'])(
   },
 );
 
-test('an unknown id is a 404, whatever the caller holds', async () => {
+test('an unknown id is 404, even with If-None-Match', async () => {
   const path = `${sessionsPath}/cs_test_unknown`;
   const problem = expectProblem(await api.get(path), 404, 'session-not-found');
   expect(problem.instance).toBe(path);
   expectProblem(await api.get(path).set('if-none-match', '*'), 404, 'session-not-found');
 });
 
-test('instance and detail repeat nothing of the query', async () => {
+test('instance and detail never repeat the query', async () => {
   const response = await api.get(`${sessionsPath}/cs_test_unknown?include=payment&cursor=secret`);
   expectProblem(response, 400, 'invalid-request');
   expect(response.text).not.toContain('secret');
 });
 
-test('a prefix, another case or a pattern of an id finds nothing', async () => {
+test('a prefix, another case or a pattern of an id is 404', async () => {
   const { body } = await createSession();
   for (const id of [body.id.slice(0, -1), body.id.toUpperCase(), `${body.id} `, '%', '_', `${body.id}' OR '1'='1`]) {
     await api.get(`${sessionsPath}/${encodeURIComponent(id)}`).expect(404);
   }
 });
 
-test('a read key reads, no key reads nothing, not even whether a session exists or changed', async () => {
+test('a read key can read, and without a key neither existence nor ETag is revealed', async () => {
   const { path, text, etag } = await createSession();
   const read = await guarded.api.get(path).set('authorization', 'Bearer read-key').expect(200);
   expect(read.text).toBe(text);
@@ -111,7 +114,7 @@ test('a read key reads, no key reads nothing, not even whether a session exists 
   }
 });
 
-test('a malformed If-None-Match is a 400 beside include=payment too', async () => {
+test('a malformed If-None-Match is 400 with include=payment too', async () => {
   const { id } = sessionBody();
   await api.put(`${sessionsPath}/${id}`).send(sessionBody({ id })).expect(201);
   const response = await api.get(`${sessionsPath}/${id}?include=payment`).set('if-none-match', 'no tag');

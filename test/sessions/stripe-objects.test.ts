@@ -22,7 +22,7 @@ function load(folder: URL): Fixture[] {
   }));
 }
 
-// The shared ones come from other projects and are not part of the repository.
+// The shared fixtures come from other projects and are not part of this repository.
 const own = load(new URL('../fixtures/sessions/', import.meta.url));
 const shared = load(new URL('../../../shared/fixtures/sessions/', import.meta.url));
 const fixtures = [...own, ...shared];
@@ -36,7 +36,7 @@ function modeOf({ mode, subscription, setup_intent }: Json): string {
   return setup_intent ? 'setup' : 'payment';
 }
 
-/** What a back end sends for a Checkout Session that Stripe's API gave it. */
+/** Builds the request a back end sends for a Checkout Session from Stripe's API. */
 function toRequest(stripe: Json, id: string) {
   const { created, line_items } = stripe;
   return {
@@ -62,7 +62,7 @@ function toRequest(stripe: Json, id: string) {
   };
 }
 
-/** What the service is to answer for a request: maps keyed by position, times in UTC, plain strings never null. */
+/** Returns the service's answer to a request: maps keyed by position, times in UTC, no plain string null. */
 function answerTo(request: ReturnType<typeof toRequest>) {
   const { cancel_url, client_reference_id, customer_email, locale, success_url } = request;
   const keyed = (value: unknown) => (Array.isArray(value) ? Object.fromEntries(value.entries()) : value);
@@ -80,7 +80,7 @@ function withoutReadOnly({ djstripe_id, djstripe_created, djstripe_updated, ...r
   return rest;
 }
 
-test(`there are Stripe objects to load: ${own.length} of our own, ${shared.length} shared`, () => {
+test(`there are ${own.length} Stripe objects in the repository and ${shared.length} shared ones`, () => {
   expect(own.length).toBeGreaterThanOrEqual(8);
   const folder = new URL('../../../shared/fixtures/sessions/', import.meta.url);
   expect(shared.length > 0).toBe(existsSync(folder));
@@ -90,7 +90,7 @@ test(`there are Stripe objects to load: ${own.length} of our own, ${shared.lengt
 describe.each([...own.map((one) => ({ ...one, from: 'own' })), ...shared.map((one) => ({ ...one, from: 'shared' }))])(
   '$from $name',
   ({ from, name, stripe }) => {
-    test('is created, read back and listed as it was sent', async () => {
+    test('is created, read and listed as it was sent', async () => {
       const request = toRequest(stripe, `cs_test_post_${from}_${name}`);
       const created = await api.post(sessionsPath).send(request).expect(201);
       expectSession(created.body);
@@ -111,7 +111,7 @@ describe.each([...own.map((one) => ({ ...one, from: 'own' })), ...shared.map((on
       }
     });
 
-    test('is put, and put again without a change but of the tag and the time', async () => {
+    test('is put twice, and the second PUT changes only the ETag and djstripe_updated', async () => {
       const request = toRequest(stripe, `cs_test_put_${from}_${name}`);
       const path = `${sessionsPath}/${request.id}`;
       const created = await api.put(path).send(request).expect(201);
@@ -168,14 +168,14 @@ test.each([
       display_items: { '0': { description: 'Box, large' }, '1': { price: { unit_amount_decimal: '1300.5' } } },
     },
   ],
-])('of %s a client reads what it needs', async (name, expected) => {
+])('a session made from %s has the properties a client needs', async (name, expected) => {
   const fixture = own.find((one) => one.name === name);
   const request = toRequest(fixture?.stripe ?? {}, `cs_test_known_${name}`);
   const { body } = await api.post(sessionsPath).send(request).expect(201);
   expect(body).toMatchObject(expected);
 });
 
-test('a raw Stripe object sent as it is, is refused with every property that the contract lacks', async () => {
+test('a raw Stripe object is refused, and every property outside the contract named', async () => {
   const { stripe } = own.find(({ name }) => name === 'modern-embedded') as Fixture;
   const { body } = await api.post(sessionsPath).send(stripe).expect(400);
   const pointers = body.errors.map(({ pointer }: { pointer: string }) => pointer);
