@@ -12,7 +12,7 @@ const { sessions } = mirror.sdk().checkout;
 const path = '/v1/checkout/sessions';
 const authorization = 'Bearer full-key-of-the-stripe-reads';
 
-describe('every error throws in the SDK', () => {
+describe('the SDK throws for', () => {
   const { StripeAuthenticationError, StripeInvalidRequestError, StripePermissionError } = Stripe.errors;
   test.each([
     ['an unknown id', () => sessions.retrieve('cs_test_none'), 404, 'resource_missing', 'session'],
@@ -33,14 +33,14 @@ describe('every error throws in the SDK', () => {
       'custommer',
     ],
     [
-      'an unknown filter of created',
+      'an unknown comparison of created',
       () => sessions.list({ created: { after: 1 } } as object),
       400,
       'parameter_unknown',
       'created[after]',
     ],
     [
-      'a created of no integer',
+      'a created that is no integer',
       () => sessions.list({ created: { gte: 1.5 } }),
       400,
       'parameter_invalid_integer',
@@ -55,7 +55,7 @@ describe('every error throws in the SDK', () => {
       'resource_missing',
       'starting_after',
     ],
-    ['a status that is none', () => sessions.list({ status: 'paid' as 'open' }), 400, undefined, 'status'],
+    ['an unknown status', () => sessions.list({ status: 'paid' as 'open' }), 400, undefined, 'status'],
     [
       'two directions',
       () => sessions.list({ starting_after: 'a', ending_before: 'b' }),
@@ -64,7 +64,7 @@ describe('every error throws in the SDK', () => {
       'starting_after',
     ],
     [
-      'a parameter on a session',
+      'a list parameter on a session',
       () => sessions.retrieve('cs_test_error', { limit: 1 } as object),
       400,
       'parameter_unknown',
@@ -79,7 +79,7 @@ describe('every error throws in the SDK', () => {
     expect(error.requestId).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  test('no key and a wrong key', async () => {
+  test('a missing and a wrong key', async () => {
     const error = await thrownBy(mirror.sdk('sk_test_wrong').checkout.sessions.list());
     expect(error).toBeInstanceOf(StripeAuthenticationError);
     const response = await mirror.api.get(path);
@@ -87,17 +87,17 @@ describe('every error throws in the SDK', () => {
     expect(response.body.error.message).toMatch(/Bearer <key>.*Basic/);
   });
 
-  test('an empty id, whose message names each fault', async () => {
+  test('an empty id, and the message names each fault', async () => {
     const { body } = await mirror.api.get(`${path}//`).set('authorization', authorization).expect(400);
     expect(body.error.message).toMatch(/^id: .*; id: /);
   });
 
-  test('a key that only reads', async () => {
+  test('a read key', async () => {
     const error = await thrownBy(mirror.sdk(readKey).checkout.sessions.retrieve('cs_test_error'));
     expect(error).toBeInstanceOf(StripePermissionError);
   });
 
-  test('what is written', async () => {
+  test('every write and every other resource', async () => {
     const { StripeError } = Stripe.errors;
     for (const call of [
       sessions.create({ mode: 'payment' }),
@@ -112,7 +112,7 @@ describe('every error throws in the SDK', () => {
   });
 });
 
-test('a method that is not served is a 405 where the target is the whole URL', async () => {
+test('an unsupported method with an absolute URL is 405', async () => {
   const status = await new Promise((resolve, reject) => {
     const options = { method: 'DELETE', path: `${mirror.url}${path}/cs_test_error`, headers: { authorization } };
     request(mirror.url, options, (response) => resolve(response.resume().statusCode))
@@ -131,7 +131,7 @@ test.each([
   ['get', '/v2/core/events', 404],
   ['post', '/v2/billing/meters', 404],
   ['get', `${path}/%ff`, 400],
-] as const)("%s %s is answered in Stripe's shape", async (method, url, status) => {
+] as const)("%s %s is answered with Stripe's error shape", async (method, url, status) => {
   const response = await mirror.api[method](url)
     .set({ authorization, 'content-type': 'application/x-www-form-urlencoded' })
     .send(method === 'get' ? undefined : 'a=b');
@@ -146,13 +146,13 @@ test.each([
   ['email=a', 'did you mean customer_details[email]?'],
   ['custommer=a', 'did you mean customer?'],
   ['page=2', undefined],
-])('the unknown parameter of %s suggests what is near', async (query, meant) => {
+])('the unknown parameter in %s gets a suggestion if one is near', async (query, meant) => {
   const { body } = await mirror.api.get(`${path}?${query}`).set({ authorization }).expect(400);
   if (meant) expect(body.error.message).toContain(meant);
   else expect(body.error.message).not.toContain('did you mean');
 });
 
-test('two credentials at once and a header for another kind of key are refused', async () => {
+test('a Basic password and headers for another account are refused', async () => {
   for (const headers of [
     { authorization: `Basic ${Buffer.from('full-key-of-the-stripe-reads:another').toString('base64')}` },
     { authorization, 'stripe-context': 'acct_1Other' },
@@ -163,13 +163,13 @@ test('two credentials at once and a header for another kind of key are refused',
   }
 });
 
-test('a key is taken from Basic, as curl sends it', async () => {
+test('a key is accepted as Basic user name, as curl sends it', async () => {
   const basic = (key: string) => `Basic ${Buffer.from(`${key}:`).toString('base64')}`;
   await mirror.api.get(path).set('authorization', basic('full-key-of-the-stripe-reads')).expect(200);
   await mirror.api.get(path).set('authorization', basic('wrong')).expect(401);
 });
 
-test('too many requests', async () => {
+test('the SDK throws StripeRateLimitError over the rate limit', async () => {
   const limited = await startMirror({ environment: { RATE_LIMIT_PER_MINUTE: '1' }, database: mirror.database });
   const stripe = limited.sdk();
   await stripe.checkout.sessions.list();
@@ -178,14 +178,14 @@ test('too many requests', async () => {
   expect(error.code).toBe('rate_limit');
 });
 
-test('without keys the rules of loopback hold', async () => {
+test('without keys only loopback requests are served', async () => {
   const open = await startMirror({ environment: { API_KEYS: '', API_READ_KEYS: '' }, database: mirror.database });
   expect(await open.sdk('sk_test_any').checkout.sessions.retrieve('cs_test_error')).toMatchObject({ livemode: false });
   const response = await open.api.get(path).set('host', 'evil.example');
   expect([response.status, response.body.error.type]).toEqual([421, 'invalid_request_error']);
 });
 
-test('a database that is gone', async () => {
+test('an unreachable database is a 503 StripeAPIError without internal text', async () => {
   const database = await testDatabase();
   const broken = await startMirror({
     database: {
@@ -199,7 +199,7 @@ test('a database that is gone', async () => {
   expect(error.message).not.toContain('ECONNREFUSED');
 });
 
-test('a query that takes too long is not tried again by the SDK', async () => {
+test('the SDK does not retry a query that timed out', async () => {
   const database = await testDatabase();
   let queries = 0;
   const slow = await startMirror({
@@ -217,7 +217,7 @@ test('a query that takes too long is not tried again by the SDK', async () => {
   expect([error.statusCode, queries]).toEqual([503, 1]);
 });
 
-test('a method that no path takes is 405 whatever it carries', async () => {
+test('an unsupported method is 405, whatever it is', async () => {
   for (const method of ['QUERY', 'PROPFIND', 'OPTIONS']) {
     const response = await mirror.app.inject({ method: method as 'GET', url: path });
     expect([method, response.statusCode, response.json().error?.type]).toEqual([method, 405, 'invalid_request_error']);
@@ -225,7 +225,7 @@ test('a method that no path takes is 405 whatever it carries', async () => {
   }
 });
 
-test('a missing or second Host and a second Authorization are answered before the handler', async () => {
+test("a missing or second Host and a second Authorization are 400 in Stripe's shape", async () => {
   const { port } = new URL(mirror.url);
   const target = `GET ${path} HTTP/1.1\r\nConnection: close\r\nAuthorization: ${authorization}\r\n`;
   const host = `Host: 127.0.0.1:${port}\r\n`;
@@ -240,7 +240,7 @@ test('a missing or second Host and a second Authorization are answered before th
   }
 });
 
-test('a failure of ours is a 500 that says nothing of the inside', async () => {
+test('an internal error is 500 and reveals nothing', async () => {
   const database = await testDatabase();
   const broken = await startMirror({
     database: { ...database, query: () => Promise.reject(new Error('an index out of range')) },

@@ -25,7 +25,7 @@ const items = (count: number) =>
 const sourceOf = (session: object) =>
   (session as { lastResponse: { headers: Record<string, string> } }).lastResponse.headers['mirror-source'];
 
-test('a stored session that is open is fetched, and stored as Stripe has it now', async () => {
+test('a stored open session is fetched from Stripe, and the newer state stored', async () => {
   await mirror.put(rawSession({ id: 'cs_test_opened' }));
   stripeApi.putSession(rawSession({ id: 'cs_test_opened', ...paid }));
   const session = await sessions.retrieve('cs_test_opened');
@@ -36,7 +36,7 @@ test('a stored session that is open is fetched, and stored as Stripe has it now'
   expect(stripeApi.requests).toEqual([]);
 });
 
-test('while Stripe does not answer, the stored state is answered as stale, and what is not stored is a 502', async () => {
+test('while Stripe fails, a stored session is answered as stale and an unknown one is 502', async () => {
   await mirror.put(rawSession({ id: 'cs_test_stale' }));
   stripeApi.fail(500, { times: 2 });
   const session = await sessions.retrieve('cs_test_stale');
@@ -48,7 +48,7 @@ test('while Stripe does not answer, the stored state is answered as stale, and w
   });
 });
 
-test('fifty reads of an unknown session are one call, and its absence is remembered', async () => {
+test('fifty concurrent reads of an unknown session make one call to Stripe, and its 404 is cached', async () => {
   stripeApi.requests.length = 0;
   const reads = Array.from({ length: 50 }, () => thrownBy(sessions.retrieve('cs_test_absent')));
   for (const error of await Promise.all(reads))
@@ -57,7 +57,7 @@ test('fifty reads of an unknown session are one call, and its absence is remembe
   expect(stripeApi.requests).toHaveLength(1);
 });
 
-test('a session that was deleted here is not asked for', async () => {
+test('a session deleted here is 404 without a call to Stripe', async () => {
   const session = rawSession({ id: 'cs_test_deleted', ...paid });
   await mirror.put(session);
   stripeApi.putSession(session);
@@ -70,7 +70,7 @@ test('a session that was deleted here is not asked for', async () => {
   expect(stripeApi.requests).toEqual([]);
 });
 
-test('line items are fetched where they are not stored, and paged', async () => {
+test('missing line items are fetched from Stripe and paged', async () => {
   const session = rawSession({ id: 'cs_test_items', ...paid });
   await mirror.put(session);
   stripeApi.putSession(session, { lineItems: items(23) });
@@ -84,7 +84,7 @@ test('line items are fetched where they are not stored, and paged', async () => 
   expect(await sessions.retrieve('cs_test_items')).not.toHaveProperty('line_items');
 });
 
-test('line items of a completion that has just arrived are answered', { timeout: 20_000 }, async () => {
+test('line items of a session that completed just now are answered', { timeout: 20_000 }, async () => {
   const session = rawSession({ id: 'cs_test_just_completed', ...paid });
   stripeApi.putSession(session, { lineItems: items(2) });
   await mirror.put(session, { created: Math.floor(Date.now() / 1000) });
@@ -92,7 +92,7 @@ test('line items of a completion that has just arrived are answered', { timeout:
   expect(line_items?.data).toHaveLength(2);
 });
 
-test('line items that are stored in part, or as null, are fetched', async () => {
+test('incomplete or null line items are fetched from Stripe', async () => {
   const parts = { object: 'list', url: '/v1/line_items', data: items(10), has_more: true };
   for (const [id, line_items] of Object.entries({ cs_test_parts: parts, cs_test_null: null })) {
     await mirror.put(rawSession({ id, customer: id, ...paid, line_items }));
@@ -108,7 +108,7 @@ test('a session in setup mode has no line items', async () => {
   expect(await sessions.listLineItems('cs_test_setup')).toMatchObject({ data: [], has_more: false });
 });
 
-test('a list with line items fetches those that are not stored', async () => {
+test('a list with line items fetches the missing ones', async () => {
   const session = rawSession({ id: 'cs_test_listed_items', customer: 'cus_items', ...paid });
   await mirror.put(session);
   stripeApi.putSession(session, { lineItems: items(2) });
@@ -116,7 +116,7 @@ test('a list with line items fetches those that are not stored', async () => {
   expect(data.map(({ line_items }) => line_items?.data.length)).toEqual([2]);
 });
 
-test('the session of a payment that is not here is asked for once', async () => {
+test('an unknown payment_intent is looked up in Stripe once with each key', async () => {
   stripeApi.putSession(rawSession({ id: 'cs_test_of_payment', payment_intent: 'pi_fresh', ...paid }));
   const { data } = await sessions.list({ payment_intent: 'pi_fresh' });
   expect(data.map(({ id }) => id)).toEqual(['cs_test_of_payment']);
@@ -127,7 +127,7 @@ test('the session of a payment that is not here is asked for once', async () => 
   expect([length, stripeApi.requests.length]).toEqual([2, 2]);
 });
 
-test('a payment that Stripe failed to look up is asked for again, and the failure is logged', async () => {
+test('a failed lookup of a payment_intent is logged and tried again', async () => {
   const lines: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
   const { sdk } = await startMirror({ environment: stripeApi.environment, database: mirror.database, logger });
@@ -140,7 +140,7 @@ test('a payment that Stripe failed to look up is asked for again, and the failur
   expect((await read()).data).toHaveLength(1);
 });
 
-test('a key that Stripe refuses hides nothing that the key of the other mode finds', async () => {
+test("when Stripe refuses one key, the other mode's key still finds its session", async () => {
   const environment = { ...stripeApi.environment, STRIPE_API_KEYS: `sk_test_that_is_revoked,${keys.live}` };
   const { sdk } = await startMirror({ environment, database: mirror.database });
   const session = rawSession({ id: 'cs_live_of_payment', payment_intent: 'pi_live', livemode: true, ...paid });
@@ -149,7 +149,7 @@ test('a key that Stripe refuses hides nothing that the key of the other mode fin
   expect(data.map(({ id }) => id)).toEqual(['cs_live_of_payment']);
 });
 
-test('a payment whose session stays hidden here is asked for once', async () => {
+test('a payment_intent whose session was deleted here is looked up once', async () => {
   const session = rawSession({ id: 'cs_test_hidden', payment_intent: 'pi_hidden', ...paid });
   await mirror.put(session);
   stripeApi.putSession(session);
@@ -160,11 +160,11 @@ test('a payment whose session stays hidden here is asked for once', async () => 
   stripeApi.requests.length = 0;
   for (let time = 0; time < 3; time += 1)
     expect((await sessions.list({ payment_intent: 'pi_hidden' })).data).toEqual([]);
-  // One request with each key.
+  // One request for each of the two keys.
   expect(stripeApi.requests).toHaveLength(2);
 });
 
-test('keys of a mode and accounts never see the sessions of others', async () => {
+test("keys of a mode and accounts never see each other's sessions", async () => {
   await mirror.put(rawSession({ id: 'cs_test_own', ...paid }), { account: 'acct_1Own' });
   await mirror.put(rawSession({ id: 'cs_test_connected', ...paid }), { account: 'acct_1Connected' });
   await mirror.put(rawSession({ id: 'cs_live_own', livemode: true, ...paid }), { livemode: true });
@@ -189,7 +189,7 @@ test('keys of a mode and accounts never see the sessions of others', async () =>
   expect(await see(keys.live, 'acct_1Connected')).toEqual([]);
 });
 
-test('with missing, what is stored is answered as it is; with off, Stripe is never asked', async () => {
+test('STRIPE_READ_THROUGH=missing never refreshes a stored session, and off never asks Stripe', async () => {
   const { database } = mirror;
   await mirror.put(rawSession({ id: 'cs_test_setting' }));
   stripeApi.putSession(rawSession({ id: 'cs_test_setting', ...paid }));

@@ -9,7 +9,7 @@ const many = manySessions('paged', 250, { status: 'complete', payment_status: 'p
 for (const session of many) await mirror.put(session);
 const newestFirst = many.map(({ id }) => id).reverse();
 
-test('a session is the object that Stripe sent, without line items and with an empty client_secret', async () => {
+test("a session equals Stripe's object, without line items and with client_secret null", async () => {
   const sent = rawSession({
     id: 'cs_test_whole',
     created: 1_800_000_000,
@@ -27,21 +27,21 @@ test('a session is the object that Stripe sent, without line items and with an e
   expect(lastResponse.requestId).toMatch(/^[0-9a-f-]{36}$/);
 });
 
-test('auto-paging gives every session exactly once, newest first', async () => {
+test('auto-paging returns every session once, newest first', async () => {
   const ids: string[] = [];
   const created = { lte: Number(many.at(-1)?.created), gte: Number(many[0]?.created) };
   for await (const { id } of stripe.checkout.sessions.list({ limit: 100, created })) ids.push(id);
   expect(ids.filter((id) => id.startsWith('cs_test_paged'))).toEqual(newestFirst);
 });
 
-test('auto-paging backwards gives what comes before a session', async () => {
+test('auto-paging backwards returns the sessions before one', async () => {
   const ids: string[] = [];
   const ending_before = newestFirst.at(-1) as string;
   for await (const { id } of stripe.checkout.sessions.list({ limit: 7, ending_before })) ids.push(id);
   expect(ids.filter((id) => id.startsWith('cs_test_paged'))).toEqual(newestFirst.slice(0, -1).reverse());
 });
 
-test('a page is of ten unless limit says otherwise, and tells whether there are more', async () => {
+test('a page has ten sessions by default, and has_more tells if others follow', async () => {
   const page = await stripe.checkout.sessions.list();
   expect(page.data).toHaveLength(10);
   expect(page).toMatchObject({ object: 'list', url: '/v1/checkout/sessions', has_more: true });
@@ -81,7 +81,7 @@ test('each filter finds its sessions', async () => {
   expect(await found({ customer: 'cus_other' })).toEqual([]);
 });
 
-test('a column that was changed through the API does not change what Stripe said', async () => {
+test('a change through the API does not change the Stripe object', async () => {
   await mirror.put(rawSession({ id: 'cs_test_patched', customer: 'cus_stripe' }));
   await mirror.api
     .patch('/api/checkout-sessions/cs_test_patched')
@@ -97,7 +97,7 @@ test('a column that was changed through the API does not change what Stripe said
   expect(await stripe.checkout.sessions.retrieve('cs_test_patched')).toMatchObject({ customer: 'cus_stripe' });
 });
 
-test('a session that was written through the API alone is not there', async () => {
+test('a session created only through the API is not found', async () => {
   await mirror.api
     .put('/api/checkout-sessions/cs_test_local')
     .set('authorization', `Bearer ${fullKey}`)
@@ -106,7 +106,7 @@ test('a session that was written through the API alone is not there', async () =
   await expect(stripe.checkout.sessions.retrieve('cs_test_local')).rejects.toMatchObject({ code: 'resource_missing' });
 });
 
-test('the key of a request is echoed, as Stripe does', async () => {
+test('the Idempotency-Key of a request is returned, as Stripe does', async () => {
   const { lastResponse } = await stripe.checkout.sessions.retrieve(
     newestFirst[0] as string,
     {},
@@ -115,11 +115,11 @@ test('the key of a request is echoed, as Stripe does', async () => {
   expect(lastResponse.idempotencyKey).toBe('key-1');
 });
 
-test.each(fixtures('sessions'))('the real session $name comes back as it was sent', async ({ name, object }) => {
+test.each(fixtures('sessions'))('the real session $name is returned as it was sent', async ({ name, object }) => {
   const { client_secret, line_items, ...sent } = object;
   const id = `cs_test_fixture_${name.replace(/\W/g, '_')}`;
   await mirror.put({ ...object, id } as Parameters<typeof mirror.put>[0]);
   const { lastResponse, ...session } = await stripe.checkout.sessions.retrieve(id);
-  // The SDK makes objects of decimal texts; as JSON they are texts again.
+  // The SDK turns decimal strings into objects. JSON turns them back.
   expect(JSON.parse(JSON.stringify(session))).toEqual({ ...sent, id, client_secret: null });
 });

@@ -5,11 +5,11 @@ import { deliver, type RawSession, rawEvent, webhookSecret } from '../support/st
 
 type Options = NonNullable<Parameters<typeof startService>[0]>;
 
-/** A key as an operator would give it to a back end: of no mode. */
+/** A key an operator gives to a back end. It belongs to no mode. */
 export const fullKey = 'full-key-of-the-stripe-reads';
 export const readKey = 'read-key-of-the-stripe-reads';
 
-/** A service that Stripe's SDK talks to, and what brings sessions into it. */
+/** Starts a service together with Stripe's SDK pointed at it. */
 export async function startMirror({ environment = {}, ...options }: Options = {}) {
   const service = await startService({
     environment: { API_KEYS: fullKey, API_READ_KEYS: readKey, STRIPE_WEBHOOK_SECRETS: webhookSecret, ...environment },
@@ -18,7 +18,7 @@ export async function startMirror({ environment = {}, ...options }: Options = {}
   const { hostname, port } = new URL(service.url);
   return {
     ...service,
-    /** The SDK as a back end has it, with another host. */
+    /** Returns the SDK as a back end configures it, with another host. */
     sdk: (key = fullKey, config: Stripe.StripeConfig = {}) =>
       new Stripe(key, {
         host: hostname,
@@ -28,7 +28,7 @@ export async function startMirror({ environment = {}, ...options }: Options = {}
         telemetry: false,
         ...config,
       }),
-    /** Delivers a state of a session. */
+    /** Delivers an event with a state of a session. */
     async put(session: RawSession, event: Parameters<typeof rawEvent>[1] = {}) {
       const { status, body } = await deliver(service.api, rawEvent(session, event));
       expect([status, body.outcome]).toEqual([200, 'applied']);
@@ -36,7 +36,7 @@ export async function startMirror({ environment = {}, ...options }: Options = {}
   };
 }
 
-/** The error that a call of the SDK throws. */
+/** Returns the error a call of the SDK throws. */
 export async function thrownBy(call: Promise<unknown>): Promise<InstanceType<typeof Stripe.errors.StripeError>> {
   const error = await call.then(
     (value) => expect.fail(`answered with ${JSON.stringify(value)}`),

@@ -53,7 +53,7 @@ function lineItems(count: number) {
 }
 
 describe('a backfill', () => {
-  test('takes in every session of Stripe, whole', async () => {
+  test('stores every session of Stripe completely', async () => {
     put(manySessions('whole', 250, { status: 'complete', payment_status: 'paid', customer: 'cus_1' }));
     const pages: number[] = [];
     expect(await run({ onPage: ({ seen }) => pages.push(seen) })).toEqual({
@@ -81,11 +81,11 @@ describe('a backfill', () => {
     });
   });
 
-  test('of nothing says so', async () => {
+  test('of an empty account reports zeros', async () => {
     expect(await run()).toEqual(none);
   });
 
-  test('takes in a range of creation, its first second and not its last', async () => {
+  test('covers the requested range of creation, including its start and excluding its end', async () => {
     const sessions = manySessions('range', 5);
     put(sessions);
     const [since, until] = [Number(sessions[1]?.created), Number(sessions[3]?.created)];
@@ -95,7 +95,7 @@ describe('a backfill', () => {
     expect(await countOf('range')).toBe(2);
   });
 
-  test.each([0, 1, 10, 11, 150, 201])('has all of %i line items, in order, as Stripe has them', async (count) => {
+  test.each([0, 1, 10, 11, 150, 201])("stores all %i line items in Stripe's order", async (count) => {
     const id = `cs_test_items_${count}`;
     const items = lineItems(count);
     stripe.putSession(rawSession({ id }), { lineItems: items });
@@ -110,7 +110,7 @@ describe('a backfill', () => {
     expect(row?.line_items).toMatchObject({ data: items, has_more: false });
   });
 
-  test('of a connected account owns its sessions to it and leaves those of others', async () => {
+  test('of a connected account stores only its sessions, with it as owner', async () => {
     put(manySessions('ours', 1));
     put(manySessions('theirs', 1), 'acct_theirs');
     expect(await run({ account: 'acct_theirs' })).toEqual({ ...none, pages: 1, seen: 1, applied: 1 });
@@ -120,8 +120,8 @@ describe('a backfill', () => {
   });
 });
 
-describe('interrupted, a backfill', () => {
-  test('goes on where it was, and takes in what came meanwhile', async () => {
+describe('an interrupted backfill', () => {
+  test('resumes at its cursor and also stores sessions created meanwhile', async () => {
     const sessions = manySessions('resumed', 250);
     put(sessions);
     stripe.fail(401, { after: 2 });
@@ -150,7 +150,7 @@ describe('interrupted, a backfill', () => {
     expect(await tasks()).toEqual([]);
   });
 
-  test('begins anew with other parameters, and leaves the cursor of the first', async () => {
+  test('starts again with other parameters and keeps the first cursor', async () => {
     put(manySessions('other', 120));
     stripe.fail(401, { after: 1 });
     await expect(run()).rejects.toThrow();
@@ -159,7 +159,7 @@ describe('interrupted, a backfill', () => {
     expect(await run()).toMatchObject({ seen: 20 });
   });
 
-  test('begins anew when Stripe no longer has the session where it was', async () => {
+  test('starts again when Stripe no longer has the sessions at its cursor', async () => {
     put(manySessions('gone', 120));
     stripe.fail(401, { after: 1 });
     await expect(run()).rejects.toThrow();
@@ -170,7 +170,7 @@ describe('interrupted, a backfill', () => {
     expect(await tasks()).toEqual([]);
   });
 
-  test('by the database keeps what was committed', async () => {
+  test('keeps the pages committed before a database failure', async () => {
     put(manySessions('database', 150));
     let calls = 0;
     const failing = {
@@ -185,7 +185,7 @@ describe('interrupted, a backfill', () => {
     expect(await run()).toMatchObject({ seen: 50 });
   });
 
-  test('by its signal ends after the page that it is in', async () => {
+  test('stops after the current page on its abort signal', async () => {
     put(manySessions('signal', 150));
     const ending = new AbortController();
     await expect(run({ signal: ending.signal, onPage: () => ending.abort() })).rejects.toThrow('aborted');
@@ -194,8 +194,8 @@ describe('interrupted, a backfill', () => {
   });
 });
 
-describe('a Stripe that fails', () => {
-  test('is asked again as late as it says', async () => {
+describe('when Stripe fails, a backfill', () => {
+  test('waits as long as Retry-After says', async () => {
     put(manySessions('throttled', 150));
     stripe.fail(429, { after: 1, times: 2, retryAfter: 1 });
     const began = Date.now();
@@ -204,34 +204,31 @@ describe('a Stripe that fails', () => {
     expect(stripe.requests).toHaveLength(4);
   });
 
-  test.each(['cut', 429, 500] as const)('with %s is asked again', async (failure) => {
+  test.each(['cut', 429, 500] as const)('retries after %s', async (failure) => {
     put(manySessions(`failing_${failure}`, 1));
-    // Twice: the SDK repeats a connection that is cut once by itself.
+    // Two failures, because the SDK itself retries one cut connection.
     stripe.fail(failure, { times: 2 });
     expect(await run()).toMatchObject({ seen: 1 });
     expect(stripe.requests).toHaveLength(3);
   });
 
-  test.each(['page 200', 'page 502', 'json 503'] as const)('behind a proxy with %s is asked again', async (page) => {
+  test.each(['page 200', 'page 502', 'json 503'] as const)('retries when a proxy answers %s', async (page) => {
     put(manySessions(`proxy_${page.slice(-3)}`, 1));
     stripe.fail(page);
     expect(await run()).toMatchObject({ seen: 1 });
     expect(stripe.requests).toHaveLength(2);
   });
 
-  test.each(['page 302', 'page 404', 'json 404', 404, 401] as const)(
-    'with %s ends the run at once',
-    async (failure) => {
-      put(manySessions('refused', 1));
-      stripe.fail(failure, { times: 9 });
-      await expect(run({ retries: 8 })).rejects.toThrow(
-        typeof failure === 'number' ? /URL|API Key/ : `The response is not from Stripe (HTTP ${failure.slice(-3)})`,
-      );
-      expect(stripe.requests).toHaveLength(1);
-    },
-  );
+  test.each(['page 302', 'page 404', 'json 404', 404, 401] as const)('stops at once on %s', async (failure) => {
+    put(manySessions('refused', 1));
+    stripe.fail(failure, { times: 9 });
+    await expect(run({ retries: 8 })).rejects.toThrow(
+      typeof failure === 'number' ? /URL|API Key/ : `The response is not from Stripe (HTTP ${failure.slice(-3)})`,
+    );
+    expect(stripe.requests).toHaveLength(1);
+  });
 
-  test('for long ends the run, and what was done stays', async () => {
+  test('gives up after its retries and keeps the stored pages', async () => {
     put(manySessions('down', 150));
     stripe.fail(500, { after: 1, times: 10 });
     await expect(run({ retries: 1 })).rejects.toThrow('An unknown error occurred');
@@ -239,7 +236,7 @@ describe('a Stripe that fails', () => {
     expect(await countOf('down')).toBe(100);
   });
 
-  test('does not hold up who wants to end', async () => {
+  test('stops on its abort signal while it waits for Stripe', async () => {
     const ending = new AbortController();
     stripe.fail('silence');
     setTimeout(() => ending.abort(), 50);
@@ -251,15 +248,15 @@ describe('a Stripe that fails', () => {
   });
 });
 
-describe('beside the webhook', () => {
-  // An older state adds the line items that a newer one lacks: here the events have them.
+describe('beside the webhook a backfill', () => {
+  // The events carry line items: otherwise an older state would add the items that a newer one lacks.
   const line_items = { object: 'list', data: [], has_more: false, url: '/v1/checkout/sessions' };
   const states = (id: string) => [
     rawSession({ id, metadata: { from: 'page' } }),
     rawEvent(rawSession({ id, line_items, metadata: { from: 'webhook' } }), { created: now() }),
   ];
 
-  test('a newer event that arrives while Stripe answers wins', async () => {
+  test('does not overwrite a newer event that arrives during its request', async () => {
     const [session, event] = states('cs_test_race_1') as [RawSession, object];
     stripe.putSession(session);
     stripe.before = () => deliver(api, event).expect(200);
@@ -267,7 +264,7 @@ describe('beside the webhook', () => {
     expect((await get('cs_test_race_1')).metadata).toEqual({ from: 'webhook' });
   });
 
-  test('a newer event that arrives afterwards wins, an older one does not', async () => {
+  test('is overwritten by a newer event and not by an older one', async () => {
     const [session, event] = states('cs_test_race_2') as [RawSession, object];
     stripe.putSession(session);
     expect(await run()).toMatchObject({ applied: 1 });
@@ -277,7 +274,7 @@ describe('beside the webhook', () => {
     expect((await get('cs_test_race_2')).metadata).toEqual({ from: 'webhook' });
   });
 
-  test('a state that is further stays, whatever the times', async () => {
+  test('does not overwrite a state of greater progress, whatever the times', async () => {
     const id = 'cs_test_race_3';
     const paid = { status: 'complete', payment_status: 'paid' };
     await deliver(api, rawEvent(rawSession({ id, line_items, ...paid }), { created: 1000 })).expect(200);
@@ -285,7 +282,7 @@ describe('beside the webhook', () => {
     expect(await run()).toMatchObject({ stale: 1 });
   });
 
-  test('what was deleted here stays deleted', async () => {
+  test('leaves a session deleted that was deleted here', async () => {
     put(manySessions('deleted', 3));
     await run();
     await api.delete(`${sessionsPath}/cs_test_deleted_0001`).expect(204);
@@ -293,13 +290,13 @@ describe('beside the webhook', () => {
     await api.get(`${sessionsPath}/cs_test_deleted_0001`).expect(404);
   });
 
-  test('an id that cannot be held is ignored, the others are not', async () => {
+  test('ignores an id too long to store and stores the others', async () => {
     put([...manySessions('held', 2), rawSession({ id: `cs_test_${'x'.repeat(300)}` })]);
     expect(await run()).toEqual({ ...none, pages: 1, seen: 3, applied: 2, ignored: 1 });
   });
 });
 
-describe('compared with Stripe, the mirror', () => {
+describe('backfill --dry-run compares the mirror with Stripe and', () => {
   const comparison = async (account?: string) => {
     const differences: Difference[] = [];
     const onDifference = (difference: Difference) => differences.push(difference);
@@ -307,7 +304,7 @@ describe('compared with Stripe, the mirror', () => {
     return { totals, differences };
   };
 
-  test('is the same after a backfill', async () => {
+  test('finds no difference after a backfill', async () => {
     put(manySessions('same', 150, { customer: { id: 'cus_1', object: 'customer' }, submit_type: 'subscribe' }));
     stripe.putSession(rawSession({ id: 'cs_test_same_items' }), { lineItems: lineItems(12) });
     await run();
@@ -316,7 +313,7 @@ describe('compared with Stripe, the mirror', () => {
     expect(totals).toEqual({ pages: 2, seen: 151, same: 151, missing: 0, differs: 0, deleted: 0, ignored: 0 });
   });
 
-  test('differs in what is missing, deleted or another, and nothing is written', async () => {
+  test('reports missing, deleted and different sessions and writes nothing', async () => {
     const [one, two, three] = manySessions('differs', 4) as RawSession[];
     put(manySessions('differs', 4).slice(0, 3));
     await run();
@@ -340,7 +337,7 @@ describe('compared with Stripe, the mirror', () => {
   });
 });
 
-// Each command opens the database, which takes the embedded one seconds.
+// Every command opens the database, which takes seconds on the embedded one.
 describe('npm run backfill', () => {
   const command = (args: string[] = [], environment: Record<string, string> = {}) =>
     runWarmCommand('backfill', args, { ...commands.environment, ...stripe.environment, ...environment });
@@ -351,7 +348,7 @@ describe('npm run backfill', () => {
       return rows.length;
     });
 
-  test('takes in all of it and ends with 0 and the totals', async () => {
+  test('stores everything, prints the totals and exits with 0', async () => {
     put(manySessions('command', 250));
     const compared = await command(['--dry-run']);
     expect(compared.code).toBe(1);
@@ -374,7 +371,7 @@ describe('npm run backfill', () => {
     expect(differs.code).toBe(1);
   });
 
-  test('that fails ends with 1 and what was done, and goes on when it is run again', async () => {
+  test('exits with 1 and the totals so far when it fails, and resumes when run again', async () => {
     put(manySessions('stopped', 150), 'acct_command');
     stripe.fail(401, { after: 1 });
     const failed = await command(['--account', 'acct_command']);
@@ -393,7 +390,7 @@ test acct_command: pages 1, seen 50, applied 50, stale 0, deleted 0, ignored 0
     expect(rest.code).toBe(0);
   });
 
-  test('runs every mode that has a key and is taken in', async () => {
+  test('runs each mode that has a key and is taken in', async () => {
     put([...manySessions('modes', 1), rawSession({ id: 'cs_live_modes', livemode: true })]);
     const both = { STRIPE_API_KEYS: `${keys.test}, ${keys.live}` };
     const all = await command(['--since', '2026-01-01'], both);
@@ -407,7 +404,7 @@ live: pages 1, seen 1, applied 1, stale 0, deleted 0, ignored 0
     expect([all.code, live.code]).toEqual([0, 0]);
   });
 
-  test('without a key names the variable and ends with 1', async () => {
+  test('without a key names the variable and exits with 1', async () => {
     for (const environment of [{ STRIPE_API_KEYS: '' }, { STRIPE_LIVEMODE: 'live' }]) {
       const { code, stdout, stderr } = await command([], environment);
       expect(code).toBe(1);
@@ -421,14 +418,14 @@ live: pages 1, seen 1, applied 1, stale 0, deleted 0, ignored 0
     ['--since', '2026-02-01', '--until', '2026-01-01'],
     ['--days', '3'],
     ['everything'],
-  ])('refuses %s %s', async (...args) => {
+  ])('refuses the arguments %s %s', async (...args) => {
     const { code, stderr } = await command(args);
     expect(code).toBe(2);
     expect(stderr).not.toMatch(/^\s+at /m);
     expect(stripe.requests).toEqual([]);
   });
 
-  test('--help shows how, and needs no configuration', async () => {
+  test('--help prints the usage without any configuration', async () => {
     const { code, stdout } = await runCommandLine('backfill', ['--help'], { PORT: 'wrong' });
     expect(code).toBe(0);
     for (const word of ['--since', '--until', '--account', '--dry-run', 'npm run backfill']) {

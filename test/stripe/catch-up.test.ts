@@ -31,7 +31,7 @@ const none: CatchUpTotals = { pages: 0, seen: 0, applied: 0, stale: 0, duplicate
 const run = (more: Partial<Parameters<typeof catchUp>[0]> = {}) =>
   catchUp({ client, retries: 2, database, ingest, ...more });
 
-/** The seconds since which the runs asked. */
+/** Returns the `created[gte]` of each request to Stripe. */
 const askedSince = () => stripe.requests.map((request) => Number(/created\[gte\]=(\d+)/.exec(request)?.[1]));
 
 async function watermarks(): Promise<{ task: string; start: number }[]> {
@@ -48,7 +48,7 @@ async function setWatermark(start: number): Promise<void> {
   });
 }
 
-/** Events of as many sessions, one a second, the last a minute ago. */
+/** Builds one event each for `count` sessions, a second apart, the last a minute ago. */
 function events(name: string, count: number, fields: Partial<RawEvent> = {}): RawEvent[] {
   return manySessions(name, count, { status: 'complete', payment_status: 'paid' }).map((session, index) =>
     rawEvent(session, { created: now() - 60 - count + index, ...fields }),
@@ -60,7 +60,7 @@ function put(list: readonly RawEvent[], account?: string): void {
 }
 
 describe('a catch-up', () => {
-  test('takes in what the webhook did not bring, by the same path', async () => {
+  test('stores events the webhook missed, and counts delivered ones as duplicates', async () => {
     const list = events('missed', 250);
     put(list);
     for (const event of list.slice(0, 20)) await deliver(api, event).expect(200);
@@ -76,7 +76,7 @@ describe('a catch-up', () => {
     expect((await deliver(api, list[249]).expect(200)).body.outcome).toBe('duplicate');
   });
 
-  test('takes in a page of events together, in fewer statements than it has events', async () => {
+  test('stores a page of events in batches, with far fewer statements than events', async () => {
     put(events('together', 100));
     const sizes: number[] = [];
     const batched = createIngest(
@@ -89,12 +89,12 @@ describe('a catch-up', () => {
     expect(sizes.length).toBeLessThan(10);
   });
 
-  test('of nothing says so', async () => {
+  test('without events reports zeros and still stores a watermark', async () => {
     expect(await run()).toEqual(none);
     expect(await watermarks()).toHaveLength(1);
   });
 
-  test('asks for the events of Checkout Sessions alone, of thirty days, then since an hour before the last', async () => {
+  test('requests only Checkout Session events, first of 30 days, then from an hour before the last run', async () => {
     put([
       ...events('types', 1, { type: 'customer.created' }),
       ...events('old', 1, { created: now() - 31 * day }),
@@ -113,7 +113,7 @@ describe('a catch-up', () => {
     expect(second).toBe((mark?.start ?? 0) - hour);
   });
 
-  test('ends in the newest state of each session, though the newest event comes first', async () => {
+  test('ends in the newest state, although Stripe lists the newest event first', async () => {
     const id = 'cs_test_order';
     put([
       rawEvent(rawSession({ id, status: 'complete' }), { created: now() - 300 }),
@@ -127,7 +127,7 @@ describe('a catch-up', () => {
     expect(row).toEqual({ payment_status: 'paid' });
   });
 
-  test('leaves deleted what was deleted here, and ignores what cannot be held', async () => {
+  test('leaves deleted sessions deleted and ignores ids too long to store', async () => {
     const [event] = events('deleted', 1) as [RawEvent];
     await deliver(api, rawEvent(event.data.object)).expect(200);
     await api.delete(`${sessionsPath}/${event.data.object.id}`).expect(204);
@@ -136,7 +136,7 @@ describe('a catch-up', () => {
     await api.get(`${sessionsPath}/${event.data.object.id}`).expect(404);
   });
 
-  test('of a connected account owns its sessions to it and has a watermark of its own', async () => {
+  test('of a connected account owns its sessions and keeps its own watermark', async () => {
     put(events('ours', 1));
     put(events('theirs', 1), 'acct_theirs');
     expect(await run({ account: 'acct_theirs' })).toMatchObject({ seen: 1, applied: 1 });
@@ -146,7 +146,7 @@ describe('a catch-up', () => {
     expect((await watermarks()).map(({ task }) => task)).toEqual(['catch-up:test:acct_theirs']);
   });
 
-  test('says when Stripe has not kept all events since the last', async () => {
+  test('reports a gap when the last run is longer ago than Stripe keeps events', async () => {
     const start = now() - 40 * day;
     await setWatermark(start);
     const gaps: Date[] = [];
@@ -156,8 +156,8 @@ describe('a catch-up', () => {
   });
 });
 
-describe('a catch-up that fails', () => {
-  test('in Stripe leaves the watermark, and the next finds what is older again', async () => {
+describe('a failed catch-up', () => {
+  test('keeps the watermark when Stripe fails, and the next run finds the older events', async () => {
     const start = now() - 2 * day;
     await setWatermark(start);
     put(events('stopped', 150, { created: now() - day }));
@@ -177,7 +177,7 @@ describe('a catch-up that fails', () => {
     expect((await watermarks())[0]?.start).toBeGreaterThan(start);
   });
 
-  test('in the database leaves it too', async () => {
+  test('keeps the watermark when the database fails', async () => {
     put(events('refused', 3));
     const failing = {
       ...ingest,
@@ -191,7 +191,7 @@ describe('a catch-up that fails', () => {
     expect(await run()).toMatchObject({ seen: 3, applied: 1, duplicate: 2 });
   });
 
-  test('for a while goes on by itself', async () => {
+  test('retries by itself when Stripe fails briefly', async () => {
     put(events('throttled', 150));
     stripe.fail(429, { after: 1, retryAfter: 1 });
     stripe.fail(500);
@@ -200,12 +200,12 @@ describe('a catch-up that fails', () => {
   });
 });
 
-// Each command opens the database, which takes the embedded one seconds.
+// Every command opens the database, which takes seconds on the embedded one.
 describe('npm run catch-up', () => {
   const command = (args: string[] = [], environment: Record<string, string> = {}) =>
     runWarmCommand('catch-up', args, { ...commands.environment, ...stripe.environment, ...environment });
 
-  test('that fails ends with 1; run again it takes in all, and ends with 0 and the totals', async () => {
+  test('exits with 1 when it fails, and when run again stores everything, prints the totals and exits with 0', async () => {
     put(events('command', 120));
     stripe.fail(401, { after: 1 });
     const failed = await runCommandLine('catch-up', [], { ...commands.environment, ...stripe.environment });
@@ -228,21 +228,21 @@ live: pages 0, seen 0, applied 0, stale 0, duplicate 0, deleted 0, ignored 0
     expect(tasks).toEqual([{ task: 'catch-up:live:' }, { task: 'catch-up:test:' }]);
   });
 
-  test('of a connected account', async () => {
+  test('runs for a connected account', async () => {
     put(events('connected', 1), 'acct_command');
     const { code, stdout } = await command(['--account', 'acct_command']);
     expect(stdout).toBe('test acct_command: pages 1, seen 1, applied 1, stale 0, duplicate 0, deleted 0, ignored 0\n');
     expect(code).toBe(0);
   });
 
-  test('without a key names the variable and ends with 1', async () => {
+  test('without a key names the variable and exits with 1', async () => {
     const { code, stdout, stderr } = await command([], { STRIPE_API_KEYS: '' });
     expect(code).toBe(1);
     expect(stdout).toBe('');
     expect(stderr).toContain('STRIPE_API_KEYS');
   });
 
-  test('--help shows how, and needs no configuration', async () => {
+  test('--help prints the usage without any configuration', async () => {
     const { code, stdout } = await runCommandLine('catch-up', ['--help'], { PORT: 'wrong' });
     expect(code).toBe(0);
     for (const word of ['--account', 'npm run catch-up']) expect(stdout).toContain(word);

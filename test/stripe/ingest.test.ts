@@ -7,14 +7,14 @@ import { rawEvent, rawSession } from '../support/stripe.js';
 
 const database = await testDatabase();
 
-/** An ingest, and what it logs. */
+/** Returns an ingest and the lines it logs. */
 function ingestWith(STRIPE_LIVEMODE: string) {
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   return { ingest: createIngest(mirrorStore(database), { STRIPE_LIVEMODE }, log), lines };
 }
 
-test('what the contract cannot hold is logged and counted, without the value', async () => {
+test('replaced values are logged by column and reason, never by value, and counted', async () => {
   const { ingest, lines } = ingestWith('both');
   const locale = 'x'.repeat(300);
   await ingest.event(rawEvent(rawSession({ id: 'cs_test_1', submit_type: 'subscribe', locale })));
@@ -35,7 +35,7 @@ test('what the contract cannot hold is logged and counted, without the value', a
   expect(JSON.stringify(lines)).not.toMatch(/subscribe|xxx/);
 });
 
-test('what is ignored is counted: other types, the other mode, ids that cannot be held', async () => {
+test('events and snapshots of other types, the other mode or an oversized id are counted as ignored', async () => {
   const { ingest } = ingestWith('live');
   const live = { livemode: true };
   await ingest.event(rawEvent(rawSession({ id: 'cs_live_1' }), { type: 'customer.created', ...live }));

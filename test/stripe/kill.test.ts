@@ -6,7 +6,7 @@ import { rawEvent, rawSession, signatureOf, webhookSecret } from '../support/str
 
 const template = inject('template');
 
-/** Where the process keeps its data, and how it is read after it was killed. */
+/** Returns where the process stores its data, and how to open it after the kill. */
 async function place() {
   if (template.kind === 'embedded') {
     const DATA_DIR = await dataDirectory();
@@ -16,7 +16,7 @@ async function place() {
   return { environment: { DATABASE_URL: url }, open: async () => database, close: false };
 }
 
-test('kill -9 between receipt and answer loses no event that was acknowledged, and leaves none half done', async () => {
+test('kill -9 during deliveries loses no acknowledged event and leaves none half stored', async () => {
   const { environment, open, close } = await place();
   const service = await startProcess({ ...environment, STRIPE_WEBHOOK_SECRETS: webhookSecret });
   const acknowledged: string[] = [];
@@ -35,7 +35,7 @@ test('kill -9 between receipt and answer loses no event that was acknowledged, a
   });
   await Promise.all(sends);
   await service.exited;
-  // Not so many that all were done before, nor so few that none was.
+  // The kill must come after some deliveries and before the last.
   expect(acknowledged.length).toBeGreaterThanOrEqual(40);
   expect(acknowledged.length).toBeLessThan(400);
 

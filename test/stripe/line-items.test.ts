@@ -19,7 +19,7 @@ const items = [{ id: 'li_1', object: 'item', quantity: 2 }];
 const silent = pino({ level: 'silent' });
 
 let number = 0;
-/** A completed session that Stripe has with its line items. */
+/** Puts a completed session with line items in the fake Stripe. */
 function completed(fields: Record<string, unknown> = {}, lineItems = items) {
   number += 1;
   const session = rawSession({ id: `cs_test_items_${number}`, ...complete, ...fields });
@@ -31,7 +31,7 @@ const asked = (id: string) => stripe.requests.filter((path) => path.includes(id)
 const itemsOf = async (id: string) => (await api.get(`${sessionsPath}/${id}`).expect(200)).body.display_items;
 const soon = { timeout: 10_000, interval: 50 };
 
-/** The events of a session as if they had been received so many seconds ago. */
+/** Makes a session's events look as if they arrived some seconds ago. */
 async function age(id: string, seconds: number): Promise<void> {
   await database.query({
     text: 'UPDATE stripe_event SET received_at = now() - make_interval(secs => $2) WHERE session_id = $1',
@@ -39,7 +39,7 @@ async function age(id: string, seconds: number): Promise<void> {
   });
 }
 
-/** What fetches line items on the same database, and which sessions it asked for. */
+/** Creates a line-item fetcher on the same database that records its calls. */
 function fetcher({ fails = false } = {}) {
   const ids: string[] = [];
   const outcomes: string[] = [];
@@ -56,8 +56,8 @@ function fetcher({ fails = false } = {}) {
   return { ...lineItems, ids, outcomes };
 }
 
-describe('once a session completes', () => {
-  test('its line items are fetched after its event was answered, and counted', async () => {
+describe('when a session completes', () => {
+  test('its line items are fetched after the event is answered, and counted', async () => {
     const session = completed();
     let answered = false;
     stripe.before = async () => expect(answered).toBe(true);
@@ -71,7 +71,7 @@ describe('once a session completes', () => {
     expect(text).toMatch(/^stripe_line_items_fetches_total\{outcome="applied"\} 1$/m);
   });
 
-  test('a Stripe that does not answer delays no event', async () => {
+  test('a silent Stripe delays no delivery', async () => {
     stripe.before = () => setTimeout(2000);
     const sessions = Array.from({ length: 12 }, () => completed());
     const began = Date.now();
@@ -81,7 +81,7 @@ describe('once a session completes', () => {
     await expect.poll(() => itemsOf(sessions[11]?.id as string), { timeout: 20_000 }).toEqual({ '0': items[0] });
   });
 
-  test('nothing is fetched for a session that is open, expired, in setup mode, or came with its items', async () => {
+  test('nothing is fetched for an open, expired or setup session, or one that came with its items', async () => {
     const others = [
       completed({ status: 'open', payment_status: 'unpaid' }),
       completed({ status: 'expired', payment_status: 'unpaid' }),
@@ -97,7 +97,7 @@ describe('once a session completes', () => {
     expect(stripe.requests).toHaveLength(1);
   });
 
-  test('nothing is fetched where it is not configured', async () => {
+  test('nothing is fetched without STRIPE_FETCH_LINE_ITEMS', async () => {
     const { STRIPE_FETCH_LINE_ITEMS, ...without } = environment;
     const plain = await startService({ environment: without });
     expect(plain.app.lineItems).toBeUndefined();
@@ -107,8 +107,8 @@ describe('once a session completes', () => {
   });
 });
 
-describe('the schedule', () => {
-  test('asks again where the first try failed', async () => {
+describe('the schedule of line items', () => {
+  test('retries after a failed fetch', async () => {
     const session = completed();
     stripe.fail(500, { times: 2 });
     await deliver(api, rawEvent(session)).expect(200);
@@ -119,7 +119,7 @@ describe('the schedule', () => {
     await expect.poll(() => itemsOf(session.id), soon).toEqual({ '0': items[0] });
   });
 
-  test('asks again for a session that had line items before it completed', async () => {
+  test('fetches again for a session that had line items before it completed', async () => {
     const session = completed({ status: 'open', payment_status: 'unpaid' }, [
       { id: 'li_1', object: 'item', quantity: 1 },
     ]);
@@ -135,12 +135,12 @@ describe('the schedule', () => {
     await expect.poll(() => itemsOf(session.id), soon).toEqual({ '0': items[0] });
   });
 
-  test('asks for a session at some ages only, and at last no more', async () => {
+  test('fetches at set ages and finally gives up', async () => {
     const session = completed({}, []);
     const plain = await startService({ database, environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
     await deliver(plain.api, rawEvent(session)).expect(200);
     const one = fetcher({ fails: true });
-    /** How often a pass asks when the session is of an age. */
+    /** Returns how many fetches a pass makes for the session at an age. */
     const askedAt = async (seconds: number) => {
       await age(session.id, seconds);
       const before = one.ids.filter((id) => id === session.id).length;
@@ -148,7 +148,7 @@ describe('the schedule', () => {
       await setTimeout(10);
       return one.ids.filter((id) => id === session.id).length - before;
     };
-    // The first pass asks for all that are not too old.
+    // The first pass fetches for every session that is not too old.
     expect(await askedAt(50_000)).toBe(1);
     expect(await askedAt(30)).toBe(0);
     expect(await askedAt(60.5)).toBe(1);
@@ -167,7 +167,7 @@ describe('the schedule', () => {
     restarted.stop();
   });
 
-  test('asks no more for a session whose items Stripe says are none', async () => {
+  test('does not fetch again when Stripe says that there are no items', async () => {
     const session = completed({}, []);
     await deliver(api, rawEvent(session)).expect(200);
     await expect.poll(() => itemsOf(session.id), soon).toEqual({});
@@ -178,7 +178,7 @@ describe('the schedule', () => {
     one.stop();
   });
 
-  test('once stopped begins nothing more', async () => {
+  test('fetches nothing once stopped', async () => {
     const one = fetcher();
     one.stop();
     one.onMissingLineItems({ id: 'cs_test_stopped', second: 1 });
@@ -187,7 +187,7 @@ describe('the schedule', () => {
   });
 });
 
-test('the service fetches what it was stopped before, and ends with 0 while Stripe is silent', {
+test('after a restart the service fetches the line items it missed, and exits with 0 while Stripe is silent', {
   timeout: 90_000,
 }, async () => {
   const session = completed();

@@ -7,7 +7,7 @@ import { columns } from '../../src/model/session.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { testDatabase } from '../support/database.js';
 
-/** The row of a session is a function of the set of Stripe's states, whatever their order and repetition. */
+/** Checks that a session's row depends only on the set of Stripe's states, not on their order or repetition. */
 
 const database = await testDatabase();
 const log = pino({ level: 'silent' });
@@ -24,7 +24,7 @@ async function clear(): Promise<void> {
   for (const table of ['checkout_session', 'stripe_event']) await query(`DELETE FROM ${table}`);
 }
 
-/** Every column of the row, public and private, but for those that say when and how often it was written. */
+/** Returns every column except those that record when and how often the row was written, and the ledger. */
 async function stored() {
   const [row] = await query<{ session: Record<string, unknown> }>(
     `SELECT to_jsonb(s) - '{djstripe_id,version,document,djstripe_created,djstripe_updated}'::text[] AS session
@@ -40,7 +40,7 @@ async function tagOf(): Promise<string | undefined> {
   return (await sessions.find(id))?.etag;
 }
 
-/** A state of Stripe's, and how it comes: an event in an API version, or a snapshot. */
+/** A state from Stripe: an event in an API version, or a snapshot. */
 interface State {
   readonly event?: string;
   readonly version: string | null;
@@ -66,7 +66,7 @@ function permutations<Item>(items: readonly Item[]): Item[][] {
   return items.flatMap((item, index) => permutations(items.toSpliced(index, 1)).map((rest) => [item, ...rest]));
 }
 
-/** What a shape of Stripe's object may have or lack, each with a value of the state's own. */
+/** Builds the optional fields of Stripe's object, each with a value of its own state. */
 function fieldsOf(has: Record<string, boolean>, status: string | undefined, paid: boolean, mark: string) {
   const optional: Record<string, unknown> = {
     display_items: [{ custom: mark }],
@@ -115,8 +115,8 @@ const states: fc.Arbitrary<State[]> = fc
     return drawn.flatMap(({ event, version, account, shape, status, paid }, index): State[] => {
       const mark = 'abcd'[index] as string;
       const fields = fieldsOf(shape, status, paid, mark);
-      // Two events of one second; the account is the event's, whichever endpoint delivers it. Snapshots of one second
-      // are ordered by their arrival alone.
+      // Two events share a second. An event has one account, whichever endpoint delivers it. Snapshots have distinct
+      // seconds, because those of one second are ordered by arrival alone.
       const state: State =
         event === undefined
           ? { version, second: 100 + index, fields, ...(account !== undefined && { account }) }
@@ -128,7 +128,7 @@ const states: fc.Arbitrary<State[]> = fc
     });
   });
 
-test('any order, repetition and concurrency of states ends in the same row and ledger', {
+test('any order, repetition and concurrency of states gives the same row and ledger', {
   timeout: 120_000,
 }, async () => {
   await fc.assert(
@@ -149,7 +149,7 @@ test('any order, repetition and concurrency of states ends in the same row and l
   );
 });
 
-describe('one event that comes by two endpoints', () => {
+describe('one event delivered by two endpoints', () => {
   const common = { status: 'complete', payment_status: 'paid', mode: 'payment' };
   const old: State = {
     event: 'evt_a',
@@ -164,7 +164,7 @@ describe('one event that comes by two endpoints', () => {
     fields: { ...common, created: 7 },
   };
 
-  test('is applied in each API version that changes the row, and then a duplicate', async () => {
+  test('is applied in each API version that adds columns, and is then a duplicate', async () => {
     for (const order of [
       [old, current],
       [current, old],
@@ -186,7 +186,7 @@ describe('one event that comes by two endpoints', () => {
     }
   });
 
-  test('is a duplicate in the version that brings nothing', async () => {
+  test('is a duplicate in an API version that adds nothing', async () => {
     const bare: State = { ...old, fields: common };
     expect(await take(current)).toBe('applied');
     const tag = await tagOf();
@@ -194,7 +194,7 @@ describe('one event that comes by two endpoints', () => {
     expect(await tagOf()).toBe(tag);
   });
 
-  test('leaves a session deleted, and one that was created again to the client', async () => {
+  test('does not restore a deleted session', async () => {
     await take(current);
     await sessions.remove(id, anyRow);
     expect(await take(old)).toBe('duplicate');
@@ -202,7 +202,7 @@ describe('one event that comes by two endpoints', () => {
   });
 });
 
-describe('a column that the newest state lacks', () => {
+describe('a column missing from the newest state', () => {
   const newest: State = {
     event: 'evt_b',
     version: null,
@@ -214,7 +214,7 @@ describe('a column that the newest state lacks', () => {
     fields: { payment_status: 'unpaid', locale: 'fr', metadata: { from: 'older' } },
   };
 
-  test('is filled by an older one, which changes the tag once', async () => {
+  test('is filled from an older state, which changes the ETag once', async () => {
     await take(newest);
     const before = await tagOf();
     expect(await take(older)).toBe('applied');
@@ -225,7 +225,7 @@ describe('a column that the newest state lacks', () => {
     expect((await stored()).session).toMatchObject({ locale: 'de', metadata: { from: 'older' } });
   });
 
-  test('and that a client wrote is replaced by the first state that carries it, and by no repetition', async () => {
+  test("keeps a client's value until a state first carries it, and again after repetitions", async () => {
     await take(newest);
     const metadata = columns.find(({ name }) => name === 'metadata') as (typeof columns)[number];
     const write = () => sessions.patch(id, [{ column: metadata, value: { from: 'client' }, merge: false }], anyRow);

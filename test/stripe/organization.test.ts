@@ -35,14 +35,14 @@ async function ownerOf(id: string): Promise<string | null> {
 const path = 'acct_Member/acct_Connected';
 const contexts = (...list: string[]) => list.map((context) => ({ account: undefined, context }));
 
-describe('the owner of what an event brings is', () => {
+describe('the owner of a session from an event is', () => {
   test.each([
-    ['its context', { context: 'acct_Member' }, 'acct_Member'],
-    ['the end of the path that its context is', { context: path }, 'acct_Connected'],
-    ['its account, where it has both', { account: 'acct_Connected', context: 'acct_Member' }, 'acct_Connected'],
-    ['the configured account, where it has neither', {}, 'acct_Own'],
-    ['the configured account, where its context names none', { context: 'org_6' }, 'acct_Own'],
-    ['the configured account, where both are null', { account: null, context: null }, 'acct_Own'],
+    ["the event's context", { context: 'acct_Member' }, 'acct_Member'],
+    ["the last account of the context's path", { context: path }, 'acct_Connected'],
+    ["the event's account when it has both", { account: 'acct_Connected', context: 'acct_Member' }, 'acct_Connected'],
+    ['the configured account when the event has neither', {}, 'acct_Own'],
+    ['the configured account when the context names no account', { context: 'org_6' }, 'acct_Own'],
+    ['the configured account when both are null', { account: null, context: null }, 'acct_Own'],
   ])('%s', async (_, fields, owner) => {
     const id = newId();
     await deliver(api, { ...rawEvent(rawSession({ id })), ...fields }).expect(200, { outcome: 'applied', session: id });
@@ -53,7 +53,7 @@ describe('the owner of what an event brings is', () => {
 });
 
 describe("with an organization's key", () => {
-  test('a refresh names the account in Stripe-Context: the known one, the given one, or the configured one', async () => {
+  test('a refresh sends the known, given or configured account in Stripe-Context', async () => {
     const [known, given, configured] = [newId(), newId(), newId()];
     stripe.putSession(rawSession({ id: known }), { account: 'acct_Member' });
     stripe.putSession(rawSession({ id: given }), { account: path });
@@ -67,7 +67,7 @@ describe("with an organization's key", () => {
     expect(await ownerOf(configured)).toBe('acct_Own');
   });
 
-  test('a refresh without any account is 503 and says what to do', async () => {
+  test('a refresh without an account is 503 and names STRIPE_ACCOUNT_ID', async () => {
     const unknown = await startService({ environment });
     const answer = await unknown.api.post(`${sessionsPath}/${newId()}/refresh`);
     const problem = expectProblem(answer, 503, 'stripe-not-configured');
@@ -79,7 +79,7 @@ describe("with an organization's key", () => {
     }
   });
 
-  test('a thin event is fetched by its whole context', async () => {
+  test('a thin event is fetched with its whole context', async () => {
     const id = newId();
     stripe.putSession(rawSession({ id }), { account: path });
     const event = {
@@ -91,7 +91,7 @@ describe("with an organization's key", () => {
     expect(await ownerOf(id)).toBe('acct_Connected');
   });
 
-  test('backfill and catch-up name the account, which owns what they take in', async () => {
+  test('backfill and catch-up send the account and make it the owner', async () => {
     const [listed, happened] = [newId(), newId()];
     stripe.putSession(rawSession({ id: listed }), { account: path });
     const created = Math.floor(Date.now() / 1000) - 60;
@@ -104,20 +104,20 @@ describe("with an organization's key", () => {
   });
 });
 
-// Each command opens the database, which takes the embedded one seconds.
-describe('the commands', { timeout: 120_000 }, async () => {
+// Every command opens the database, which takes seconds on the embedded one.
+describe("the commands with an organization's key", { timeout: 120_000 }, async () => {
   const commands = await commandDatabase();
   const command = (name: string, args: string[], more: Record<string, string> = {}) =>
     runWarmCommand(name, args, { ...commands.environment, ...organization, ...more });
 
-  test.each(['backfill', 'catch-up'])('%s without an account ends with one line that says so', async (name) => {
+  test.each(['backfill', 'catch-up'])('%s without an account exits with 1 and says so in one line', async (name) => {
     const { code, stderr } = await command(name, []);
     expect(code).toBe(1);
     expect(stderr.trim().split('\n')).toEqual([expect.stringMatching(/organization.*--account.*STRIPE_ACCOUNT_ID/)]);
     expect(stripe.requests).toEqual([]);
   });
 
-  test('backfill takes the configured account, and --account a path', async () => {
+  test('backfill uses the configured account, or the path in --account', async () => {
     stripe.putSession(rawSession({ id: newId() }), { account: 'acct_Own' });
     stripe.putSession(rawSession({ id: newId() }), { account: path });
     const configured = await command('backfill', [], own);

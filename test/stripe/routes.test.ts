@@ -21,8 +21,8 @@ async function deliverNew(fields: Record<string, unknown> = {}): Promise<string>
   return id;
 }
 
-describe('the payment of a session', () => {
-  test('says whether it is paid, and how much', async () => {
+describe('GET /payment', () => {
+  test('returns whether the session is paid, and how much', async () => {
     const id = await deliverNew({ status: 'complete', payment_status: 'paid', amount_total: 9_007_199_254_740_991 });
     const { body, headers } = await api.get(`${sessionsPath}/${id}/payment`).expect(200);
     expectComponent('CheckoutSessionPayment', body);
@@ -42,14 +42,14 @@ describe('the payment of a session', () => {
     expect(headers.etag).toMatch(/^"\d+-\d+"$/);
   });
 
-  test('is null where Stripe sent something of another type', async () => {
+  test('returns null for a field of the wrong type', async () => {
     const id = await deliverNew({ amount_total: '12', currency: 5, expires_at: 1e300, status: null });
     const { body } = await api.get(`${sessionsPath}/${id}/payment`).expect(200);
     expectComponent('CheckoutSessionPayment', body);
     expect(body).toMatchObject({ amount_total: null, currency: null, expires_at: null, status: null });
   });
 
-  test('is added to a session and to a list by include=payment, and to nothing else', async () => {
+  test('include=payment adds the payment to a session and a list, and to no other answer', async () => {
     const customer = `cus_${newId()}`;
     const id = await deliverNew({ customer, status: 'complete', payment_status: 'paid' });
     const ours = sessionBody({ customer });
@@ -66,7 +66,7 @@ describe('the payment of a session', () => {
     expect((await api.get(`${sessionsPath}/${id}`).expect(200)).body).not.toHaveProperty('payment');
   });
 
-  describe('that is delayed', () => {
+  describe('for a delayed payment', () => {
     const [completed, succeeded, failed] = ['completed', 'async_payment_succeeded', 'async_payment_failed'].map(
       (name) => `checkout.session.${name}`,
     );
@@ -82,7 +82,7 @@ describe('the payment of a session', () => {
         rawEvent(rawSession({ id, ...fields }), { id: `evt_${type}_${id}`, type: type as string, created }),
       ).expect(200);
 
-    test('failed once its last event says so, in whatever order the events of one second arrive', async () => {
+    test('reports the failure when the last event says so, even if events of one second arrive reversed', async () => {
       for (const order of [
         [completed, failed],
         [failed, completed],
@@ -98,7 +98,7 @@ describe('the payment of a session', () => {
       }
     });
 
-    test('has not failed while it is awaited, and not once it is paid', async () => {
+    test('reports no failure while the payment is pending or once it is paid', async () => {
       const id = newId();
       await send(id, completed, 1_769_861_000);
       expect(await paymentOf(id)).toMatchObject({ last_event_type: completed, payment_failed: false });
@@ -117,7 +117,7 @@ describe('the payment of a session', () => {
       expect(await paymentOf(known)).toMatchObject({ last_event_type: failed, payment_failed: false });
     });
 
-    test('of a session without an event has none', async () => {
+    test('reports no last event for a session that came by refresh', async () => {
       stripe.reset();
       const id = newId();
       stripe.putSession(rawSession({ id, ...unpaid }));
@@ -125,7 +125,7 @@ describe('the payment of a session', () => {
       expect(await paymentOf(id)).toMatchObject({ last_event_type: null, last_event_at: null, payment_failed: false });
     });
 
-    test('is never answered 304, as an event of the same content leaves the ETag', async () => {
+    test('answers 200 to If-None-Match, because an event can change it without a new ETag', async () => {
       const id = newId();
       const path = `${sessionsPath}/${id}?include=payment`;
       await send(id, completed, 1_769_861_000);
@@ -150,7 +150,7 @@ describe('the payment of a session', () => {
     });
   });
 
-  test('and the raw object are problems where there are none', async () => {
+  test('GET /payment and /stripe-data of a session without a raw object are 404', async () => {
     const { id } = (await api.post(sessionsPath).send(sessionBody()).expect(201)).body;
     for (const part of ['payment', 'stripe-data']) {
       expectProblem(await api.get(`${sessionsPath}/${id}/${part}`), 404, 'stripe-data-not-found');
@@ -160,14 +160,14 @@ describe('the payment of a session', () => {
   });
 });
 
-describe('the raw object', () => {
+describe('GET /stripe-data', () => {
   const sessions = fixtures('sessions');
 
-  test('was found in the fixtures', () => {
+  test('the fixtures hold enough sessions', () => {
     expect(sessions.length).toBeGreaterThan(5);
   });
 
-  test.each(sessions)('of $name comes back as it was sent, and its session is valid', async ({ name, object }) => {
+  test.each(sessions)('returns $name as Stripe sent it, and its session is valid', async ({ name, object }) => {
     const { client_secret, ...raw }: RawSession = { ...object, object: 'checkout.session', id: `cs_fixture_${name}` };
     await deliver(api, rawEvent({ ...raw, client_secret })).expect(200, { outcome: 'applied', session: raw.id });
     const { body } = await api.get(`${sessionsPath}/${raw.id}/stripe-data`).expect(200);
@@ -176,7 +176,7 @@ describe('the raw object', () => {
     expectComponent('CheckoutSessionPayment', (await api.get(`${sessionsPath}/${raw.id}/payment`).expect(200)).body);
   });
 
-  test('is for keys with full access', async () => {
+  test('needs a key with full access', async () => {
     const keys = { API_KEYS: 'full', API_READ_KEYS: 'reads', STRIPE_WEBHOOK_SECRETS: webhookSecret };
     const guarded = await startService({ environment: keys });
     const path = `${sessionsPath}/cs_test_1`;
@@ -189,7 +189,7 @@ describe('the raw object', () => {
   });
 });
 
-describe('a refresh', () => {
+describe('POST /refresh', () => {
   const refresh = (id: string, query = '') => api.post(`${sessionsPath}/${id}/refresh${query}`);
 
   test('fetches a session that no event brought, with all its line items', async () => {
@@ -209,7 +209,7 @@ describe('a refresh', () => {
     expect((await api.get(`${sessionsPath}?payment_status=paid&id=${id}`).expect(200)).body.results).toHaveLength(1);
   });
 
-  test('leaves a newer state, and one of the same content its tag', async () => {
+  test('leaves a newer state alone, and keeps the ETag when nothing changed', async () => {
     stripe.reset();
     const id = newId();
     stripe.putSession(rawSession({ id }));
@@ -223,7 +223,7 @@ describe('a refresh', () => {
     expect((await api.get(`${sessionsPath}/${id}/payment`).expect(200)).body.payment_status).toBe('paid');
   });
 
-  test('older than the event that is stored adds the line items, which events lack', async () => {
+  test('adds line items to a newer stored event, because events lack them', async () => {
     stripe.reset();
     const id = newId();
     stripe.putSession(rawSession({ id, locale: 'fr' }), { lineItems: [{ id: 'li_1' }] });
@@ -234,7 +234,7 @@ describe('a refresh', () => {
     expect((await refresh(id).expect(200)).headers.etag).toBe(headers.etag);
   });
 
-  test('asked for many times at once asks Stripe once', async () => {
+  test('shares Stripe calls between concurrent refreshes of one session', async () => {
     stripe.reset();
     const id = newId();
     stripe.putSession(rawSession({ id }));
@@ -242,7 +242,7 @@ describe('a refresh', () => {
     expect(stripe.requests.filter((path) => path.includes(id)).length).toBeLessThan(10);
   });
 
-  test('asks the account that has the session: the one that is known, or the one that is given', async () => {
+  test('asks Stripe for the known account, or the given one', async () => {
     stripe.reset();
     const id = newId();
     stripe.putSession(rawSession({ id }), { account: 'acct_other' });
@@ -253,7 +253,7 @@ describe('a refresh', () => {
     expectProblem(await refresh(id, '?account=nobody'), 400, 'invalid-request');
   });
 
-  test('that Stripe answers with 404 changes nothing that is stored', async () => {
+  test('is 404 when Stripe answers 404, and changes nothing stored', async () => {
     stripe.reset();
     const id = await deliverNew();
     const before = await api.get(`${sessionsPath}/${id}`).expect(200);
@@ -261,7 +261,7 @@ describe('a refresh', () => {
     expect((await api.get(`${sessionsPath}/${id}`).expect(200)).headers.etag).toBe(before.headers.etag);
   });
 
-  test('of a session that was deleted here is 404, and it stays deleted', async () => {
+  test('is 404 for a session deleted here, which stays deleted', async () => {
     stripe.reset();
     const id = await deliverNew();
     stripe.putSession(rawSession({ id }));
@@ -270,7 +270,7 @@ describe('a refresh', () => {
     await api.get(`${sessionsPath}/${id}`).expect(404);
   });
 
-  test('that Stripe fails is 502, and says nothing of the key', async () => {
+  test('is 502 when Stripe fails, and reveals nothing about the key', async () => {
     stripe.reset();
     const id = newId();
     stripe.putSession(rawSession({ id }));
@@ -285,7 +285,7 @@ describe('a refresh', () => {
   });
 
   test.each(['page 200', 'page 302', 'page 404', 'json 404', 'page 502'] as const)(
-    'that something else than Stripe answers with %s is 502, and what is stored stands',
+    'is 502 when a proxy answers %s instead of Stripe, and changes nothing stored',
     async (page) => {
       stripe.reset();
       const id = await deliverNew();
@@ -300,7 +300,7 @@ describe('a refresh', () => {
   test.each([
     ['another session', { id: 'cs_test_another' }],
     ['another object', { object: 'payment_intent' }],
-  ])('that is answered with %s is 502, logged, and stores neither', async (_, fields) => {
+  ])('is 502 and stores nothing when Stripe answers with %s', async (_, fields) => {
     stripe.reset();
     const lines: string[] = [];
     const logger = pino({ level: 'error' }, { write: (line: string) => void lines.push(line) });
@@ -312,7 +312,7 @@ describe('a refresh', () => {
     for (const one of [id, 'cs_test_another']) await api.get(`${sessionsPath}/${one}`).expect(404);
   });
 
-  test('without a key of the mode is 503 and names the variable', async () => {
+  test("is 503 without a Stripe key for the session's mode, and names the variable", async () => {
     stripe.reset();
     const keyless = await startService();
     const problem = expectProblem(
@@ -324,10 +324,10 @@ describe('a refresh', () => {
   });
 });
 
-describe('the ledger', () => {
+describe('GET /api/stripe-events', () => {
   const list = (query: string) => api.get(`/api/stripe-events?${query}`).expect(200);
 
-  test('answers whether an event arrived, and what it did', async () => {
+  test('shows whether an event arrived, and its outcome', async () => {
     const session = rawSession({ id: newId(), status: 'complete', payment_status: 'paid' });
     const event = rawEvent(session, { created: 1_769_870_000, account: 'acct_1' });
     const stale = rawEvent({ ...session, status: 'open', payment_status: 'unpaid' }, { created: 1_769_860_000 });
@@ -351,7 +351,7 @@ describe('the ledger', () => {
     ]);
   });
 
-  test('is filtered by each of its columns, and paged by cursors', async () => {
+  test('filters by each column and pages by cursors', async () => {
     const id = newId();
     for (let created = 1; created <= 5; created += 1) {
       await deliver(api, rawEvent(rawSession({ id }), { created })).expect(200);
@@ -375,14 +375,14 @@ describe('the ledger', () => {
     expect(seen).toEqual(['05', '04', '03', '02', '01']);
   });
 
-  test('names the filter that does not exist', async () => {
+  test('rejects an unknown filter or value, and suggests the nearest filter', async () => {
     const problem = expectProblem(await api.get('/api/stripe-events?session=1'), 400, 'invalid-request');
     expect(problem.errors[0].detail).toContain('session_id');
     expectProblem(await api.get('/api/stripe-events?outcome=lost'), 400, 'invalid-request');
     expectProblem(await api.get('/api/stripe-events?include=payment'), 400, 'invalid-request');
   });
 
-  test('has no parameter that the contract does not describe', () => {
+  test("publishes its own parameters, and none of the session list's", () => {
     const names = contract.paths['/api/stripe-events'].get.parameters.map(({ name }: { name: string }) => name);
     expect(names).toContain('outcome__in');
     expect(names).not.toContain('metadata');

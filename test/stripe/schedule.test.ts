@@ -12,7 +12,7 @@ import { rawEvent, rawSession } from '../support/stripe.js';
 import { commandDatabase, startStripeApi } from '../support/stripe-api.js';
 
 const stripe = await startStripeApi();
-// Nobody else's: what a test before was stopped in may still be on its way.
+// A separate Stripe: a run that an earlier test stopped may still send requests to the other one.
 const quiet = await startStripeApi();
 const database = await testDatabase();
 const processDatabase = await commandDatabase();
@@ -65,8 +65,8 @@ async function countOf(name: string): Promise<number> {
   return row?.count ?? 0;
 }
 
-describe('the ledger', () => {
-  test('loses what is older than its retention, in as many batches as it takes, and nothing else', async () => {
+describe('removal of old events', () => {
+  test('deletes every event past its retention, in several batches, and nothing else', async () => {
     await addEvents('old', 20_500, '91 days');
     await addEvents('kept', 10, '89 days');
     expect(await removeOld(90)).toBe(20_500);
@@ -74,14 +74,14 @@ describe('the ledger', () => {
     expect(await removeOld(1_000_000_000)).toBe(0);
   });
 
-  test('loses each event once, whoever removes at the same time', async () => {
+  test('counts each event once when four removals run at the same time', async () => {
     await addEvents('shared', 12_000, '91 days');
     const removed = await Promise.all([1, 2, 3, 4].map(() => removeOld(90)));
     expect(removed.reduce((sum, count) => sum + count)).toBe(12_000);
     expect(await countOf('shared')).toBe(0);
   });
 
-  test('keeps what says that the payment of an unpaid session failed, however many there are', async () => {
+  test('keeps the newest payment failure of every unpaid session', async () => {
     const type = 'checkout.session.async_payment_failed';
     await addEvents('failed', 10_050, '92 days');
     await addEvents('after', 50, '91 days');
@@ -93,14 +93,14 @@ describe('the ledger', () => {
         FROM generate_series(1, 10030) AS n`,
       values: [],
     });
-    // Of 30 the session was deleted or erased, or is paid.
+    // 20 failed events have no session any more, and 10 belong to a paid session.
     expect(await removeOld(90)).toBe(50 + 30);
     expect([await countOf('failed'), await countOf('after')]).toEqual([10_020, 0]);
     await database.query({ text: `DELETE FROM checkout_session WHERE id LIKE 'cs_failed%'`, values: [] });
     expect(await removeOld(90)).toBe(10_020);
   });
 
-  test('is cleared as soon as the service runs', async () => {
+  test('runs as soon as the service starts', async () => {
     await addEvents('start', 5, '91 days');
     start(0);
     await expect.poll(() => countOf('start')).toBe(0);
@@ -117,7 +117,7 @@ describe('catch-up', () => {
     expect(await countOf('0')).toBe(1);
   });
 
-  test('never runs twice at once', async () => {
+  test('never runs twice at the same time', async () => {
     let running = 0;
     let most = 0;
     quiet.before = async () => {
@@ -131,21 +131,21 @@ describe('catch-up', () => {
     expect(most).toBe(1);
   });
 
-  test('does not run without an interval or without a key', async () => {
+  test('does not run without an interval or without a usable key', async () => {
     const schedules = [start(0), start(20, {}), start(20, { ...stripe.environment, STRIPE_LIVEMODE: 'live' })];
     await new Promise((resolve) => setTimeout(resolve, 100));
     await Promise.all(schedules.map((schedule) => schedule.stop()));
     expect(stripe.requests).toEqual([]);
   });
 
-  test('an interval longer than timers hold is not none', async () => {
+  test('with an interval longer than timers allow runs once, not in a loop', async () => {
     start(Number.MAX_SAFE_INTEGER);
     await expect.poll(messages).toContain('caught up');
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(stripe.requests).toHaveLength(1);
   });
 
-  test('that fails is logged and tried again', async () => {
+  test('logs a failed run and tries again', async () => {
     stripe.fail(401);
     start(20);
     await expect.poll(messages).toContain('caught up');
@@ -158,12 +158,12 @@ describe('catch-up', () => {
   });
 });
 
-describe('stopped, the schedule', () => {
-  test('begins nothing more', async () => {
+describe('stopping the schedule', () => {
+  test('starts no further run', async () => {
     const schedule = start(10);
     await expect.poll(() => stripe.requests.length).toBeGreaterThan(0);
     await schedule.stop();
-    // A request that was under way may still arrive.
+    // A request sent before the stop may still arrive.
     await new Promise((resolve) => setTimeout(resolve, 50));
     const { length } = stripe.requests;
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -185,7 +185,7 @@ describe('stopped, the schedule', () => {
   });
 });
 
-test('the service catches up, and ends with 0 while Stripe does not answer', async () => {
+test('the service catches up, and exits with 0 while Stripe does not answer', async () => {
   stripe.putEvent(rawEvent(rawSession({ id: 'cs_test_service' }), { created: now() - 60 }));
   const environment = { ...processDatabase.environment, ...stripe.environment };
   const service = await startProcess({ ...environment, CATCH_UP_INTERVAL_MINUTES: '1' });

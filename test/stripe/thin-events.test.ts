@@ -19,7 +19,7 @@ function newId(): string {
 const paid = { status: 'complete', payment_status: 'paid' };
 const iso = (milliseconds: number) => new Date(milliseconds).toISOString();
 
-/** A thin event of a session, as Stripe's event destinations send it. */
+/** Builds a thin event about a session, in the shape of Stripe's event destinations. */
 function thinEvent(session: string, fields: Record<string, unknown> = {}) {
   number += 1;
   return {
@@ -33,7 +33,7 @@ function thinEvent(session: string, fields: Record<string, unknown> = {}) {
   };
 }
 
-/** A session that Stripe has, and a thin event of it. */
+/** Puts a completed session in the fake Stripe and returns its id with a thin event about it. */
 function completed(fields: Partial<RawSession> = {}, more: Parameters<typeof stripe.putSession>[1] = {}) {
   const id = newId();
   stripe.putSession(rawSession({ id, ...paid, ...fields }), more);
@@ -43,7 +43,7 @@ function completed(fields: Partial<RawSession> = {}, more: Parameters<typeof str
 const ledgerOf = async (id: string) => (await api.get(`/api/stripe-events?session_id=${id}`).expect(200)).body.results;
 
 describe('a thin event', () => {
-  test('brings its session whole, with its line items, and stands in the ledger under its own id and time', async () => {
+  test('stores its session with line items, and enters the ledger under its own id and time', async () => {
     const items = [{ id: 'li_1', object: 'item', quantity: 2 }];
     const { id, event } = completed({ customer: 'cus_1' }, { lineItems: items });
     await deliver(api, { ...event, created: '2026-01-31T12:00:00.250Z' }).expect(200, {
@@ -65,7 +65,7 @@ describe('a thin event', () => {
     ]);
   });
 
-  test('delivered again is a duplicate, for which Stripe is not asked', async () => {
+  test('delivered again is a duplicate and calls Stripe no second time', async () => {
     const { id, event } = completed();
     await deliver(api, event).expect(200);
     const { length } = stripe.requests;
@@ -73,7 +73,7 @@ describe('a thin event', () => {
     expect(stripe.requests).toHaveLength(length);
   });
 
-  test('delivered many times at once is applied once', async () => {
+  test('delivered ten times at once is applied once', async () => {
     const { id, event } = completed();
     const answers = await Promise.all(Array.from({ length: 10 }, () => deliver(api, event).expect(200)));
     const outcomes = answers.map(({ body }) => body.outcome).sort();
@@ -81,7 +81,7 @@ describe('a thin event', () => {
     expect(await ledgerOf(id)).toHaveLength(1);
   });
 
-  test('after the snapshot event that it names is a duplicate, for which Stripe is not asked', async () => {
+  test('after its snapshot event is a duplicate and calls Stripe not at all', async () => {
     const { id, event } = completed();
     const snapshot = rawEvent(rawSession({ id, ...paid }));
     await deliver(api, snapshot).expect(200);
@@ -90,7 +90,7 @@ describe('a thin event', () => {
     expect(await ledgerOf(id)).toHaveLength(1);
   });
 
-  test('before its snapshot event, in any order: both are in the ledger and the row is the newest state', async () => {
+  test('before its snapshot event is applied, and the snapshot event is then stale', async () => {
     const { id, event } = completed({ metadata: { from: 'now' } });
     const snapshot = rawEvent(rawSession({ id, ...paid, metadata: { from: 'then' } }), { created: 1_769_861_000 });
     await deliver(api, { ...event, snapshot_event: snapshot.id }).expect(200);
@@ -99,12 +99,12 @@ describe('a thin event', () => {
     expect(await ledgerOf(id)).toHaveLength(2);
   });
 
-  test('does not share a call of Stripe that began before its change', async () => {
+  test('does not share a Stripe call that began before its own change', async () => {
     const { id, event } = completed({ payment_status: 'unpaid' });
     let answers = 0;
     stripe.before = async () => {
       answers += 1;
-      // The first call is still under way when the change comes.
+      // The first call is still in flight when the change happens.
       if (answers > 1) return;
       await new Promise((resolve) => setTimeout(resolve, 300));
     };
@@ -119,7 +119,7 @@ describe('a thin event', () => {
     expect(payment.body.payment_status).toBe('paid');
   });
 
-  test('of a session that was deleted here leaves it deleted', async () => {
+  test('leaves a session deleted that was deleted here', async () => {
     const { id, event } = completed();
     await deliver(api, rawEvent(rawSession({ id }))).expect(200);
     await api.delete(`${sessionsPath}/${id}`).expect(204);
@@ -127,7 +127,7 @@ describe('a thin event', () => {
     await api.get(`${sessionsPath}/${id}`).expect(404);
   });
 
-  test('of another type, of no session, or of one that Stripe does not have is ignored', async () => {
+  test('of another type, without a session, or about an unknown session is ignored', async () => {
     const { id } = completed();
     for (const event of [
       thinEvent(id, { type: 'v2.core.event_destination.ping' }),
@@ -144,7 +144,7 @@ describe('a thin event', () => {
     expect(stripe.requests).toHaveLength(1);
   });
 
-  test('names the account whose session is fetched in its context', async () => {
+  test('fetches the session for the account in its context', async () => {
     const { id, event } = completed({}, { account: 'acct_member' });
     await deliver(api, { ...event, context: 'acct_member' }).expect(200, { outcome: 'applied', session: id });
     expect(stripe.accounts).toEqual([{ account: 'acct_member', context: undefined }]);
@@ -154,7 +154,7 @@ describe('a thin event', () => {
   });
 });
 
-describe('a thin event is repeated by Stripe where', () => {
+describe('a thin event is answered with an error, so that Stripe retries it, when', () => {
   test.each([500, 'cut', 'page 404', 'json 404', 'page 302', 401] as const)('Stripe fails with %s', async (failure) => {
     const { id, event } = completed();
     stripe.fail(failure, { times: 9 });
@@ -165,7 +165,7 @@ describe('a thin event is repeated by Stripe where', () => {
     await deliver(api, event).expect(200, { outcome: 'applied', session: id });
   });
 
-  test('Stripe answers with another session, and neither is stored', async () => {
+  test('Stripe answers with another session, and neither session is stored', async () => {
     const { id, event } = completed();
     const other = newId();
     stripe.reset();
@@ -174,7 +174,7 @@ describe('a thin event is repeated by Stripe where', () => {
     for (const one of [id, other]) await api.get(`${sessionsPath}/${one}`).expect(404);
   });
 
-  test('there is no Stripe key', async () => {
+  test('no Stripe key is configured', async () => {
     const keyless = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
     const problem = expectProblem(await deliver(keyless.api, thinEvent('cs_test_1')), 503, 'stripe-not-configured');
     expect(problem.detail).toContain('STRIPE_API_KEYS');
@@ -189,14 +189,14 @@ describe('a thin event is repeated by Stripe where', () => {
   });
 });
 
-test('the mode that is not taken in is ignored, and Stripe is not asked', async () => {
+test('a thin event of the mode not taken in is ignored without a call to Stripe', async () => {
   const live = await startService({ environment: { ...environment, STRIPE_LIVEMODE: 'live' } });
   const { event } = completed();
   await deliver(live.api, event).expect(200, { outcome: 'ignored' });
   expect(stripe.requests).toEqual([]);
 });
 
-test('a forged thin event is refused before Stripe is asked', async () => {
+test('a forged thin event is refused before any call to Stripe', async () => {
   const { id, event } = completed();
   expectProblem(await deliver(api, event, 'whsec_other'), 400, 'invalid-signature');
   expect(stripe.requests).toEqual([]);

@@ -8,7 +8,7 @@ const origin = { second: 1000, eventId: 'evt_1', type: 'checkout.session.complet
 const carriedBy = (fields: Record<string, unknown>) =>
   translate(rawSession({ id: 'cs_test_1', ...fields }), origin)?.state.carried;
 
-/** A session without some of its fields, as older API versions have it. */
+/** Builds a session that lacks some fields, as older API versions send it. */
 function without(...names: string[]) {
   const session: Record<string, unknown> = rawSession({ id: 'cs_test_1' });
   for (const name of names) delete session[name];
@@ -27,7 +27,7 @@ test.each([
   [{ status: undefined, payment_status: 'no_payment_required' }, 2],
   [{ status: undefined, payment_status: 'unpaid' }, 1],
   [{ status: undefined, payment_status: undefined }, 1],
-])('%j has come as far as %i', (fields, progress) => {
+])('a session with %j has progress %i', (fields, progress) => {
   expect(translate(rawSession({ id: 'cs_test_1', ...fields }), origin)?.state.stamp).toEqual({
     progress,
     second: 1000,
@@ -35,14 +35,14 @@ test.each([
   });
 });
 
-test('a snapshot without a status has come nowhere, unless it is paid', () => {
+test('a snapshot without a status has progress 0, or 2 when it is paid', () => {
   const progressOf = (fields: Record<string, unknown>) =>
     translate({ ...without('status'), ...fields }, { second: 1, eventId: '' })?.state.stamp.progress;
   expect(progressOf({ payment_status: 'unpaid' })).toBe(0);
   expect(progressOf({ payment_status: 'paid' })).toBe(2);
 });
 
-test('null enums become their defaults, and unknown ones too, which is noted', () => {
+test('null and unknown enum values become the default, and unknown values are reported', () => {
   expect(carriedBy({ billing_address_collection: null, submit_type: null })).toMatchObject({
     billing_address_collection: 'auto',
     submit_type: 'auto',
@@ -63,7 +63,7 @@ test.each([
   [{ subscription: 'sub_1', setup_intent: null }, 'subscription', 'subscription'],
   [{ subscription: null, setup_intent: 'seti_1' }, 'setup', 'setup'],
   [{ subscription: null, setup_intent: null }, 'payment', undefined],
-])('with %j an unknown mode is %s, and of a state without one %s is carried', (fields, mode, inferred) => {
+])('with %j an unknown mode becomes %s, and a missing mode is carried as %s', (fields, mode, inferred) => {
   expect(carriedBy({ mode: 'of_tomorrow', ...fields })).toMatchObject({ mode });
   for (const old of [without('mode'), { ...without('mode'), mode: null }]) {
     const state = translate({ ...old, ...fields }, origin)?.state;
@@ -72,7 +72,7 @@ test.each([
   }
 });
 
-test('what a state does not carry stays out of it', () => {
+test('a column the state does not carry stays absent', () => {
   const old = translate(without('created', 'mode', 'metadata', 'submit_type', 'success_url'), origin)?.state.carried;
   for (const name of ['created', 'mode', 'metadata', 'submit_type', 'success_url', 'description', 'display_items']) {
     expect(old).not.toHaveProperty(name);
@@ -83,7 +83,7 @@ test('what a state does not carry stays out of it', () => {
   });
 });
 
-test('expanded objects become their ids, lists maps by position, epoch seconds times', () => {
+test('expanded objects become ids, arrays become maps by position, epoch seconds become date-times', () => {
   expect(
     carriedBy({
       customer: { id: 'cus_1', object: 'customer' },
@@ -105,7 +105,7 @@ test('expanded objects become their ids, lists maps by position, epoch seconds t
   });
 });
 
-test('a text that spells out what PostgreSQL cannot hold is as good as any', () => {
+test('text that spells out an escape such as \\u0000 is kept as it is', () => {
   const metadata = { nul: String.raw`\u0000`, half: String.raw`\ud800` };
   const translation = translate(rawSession({ id: 'cs_test_1', metadata }), origin);
   expect(translation?.state.carried.metadata).toEqual(metadata);
@@ -113,7 +113,7 @@ test('a text that spells out what PostgreSQL cannot hold is as good as any', () 
   expect(translation?.projections).toEqual([]);
 });
 
-test('an over-long text is projected to "" and stands whole in the raw object', () => {
+test('an over-long text becomes "" in the column and stays whole in the raw object', () => {
   const locale = 'x'.repeat(256);
   const translation = translate(rawSession({ id: 'cs_test_1', locale }), origin);
   expect(translation?.state.carried.locale).toBe('');
@@ -132,11 +132,11 @@ test.each([
   { object: 'checkout.session', id: 'a\0b' },
   { object: 'checkout.session', id: '..' },
   { object: 'checkout.session', id: 'x'.repeat(256) },
-])('%j is no session that can be held', (object) => {
+])('%j is not a session that can be stored', (object) => {
   expect(translate(object, origin)).toBeUndefined();
 });
 
-test('of every recorded session and event the result is one that strict clients read', () => {
+test('every recorded session and event translates to a session that strict clients accept', () => {
   const events = fixtures('events').map(({ object }) => (object.data as { object: object }).object);
   const objects = [...events, ...fixtures('sessions').map(({ object }) => object)];
   expect(objects.length).toBeGreaterThan(10);

@@ -42,7 +42,7 @@ async function outcomeOf(event: unknown): Promise<string> {
 }
 
 describe('an event', () => {
-  test('creates its session, whole, without the secret of the browser', async () => {
+  test('creates its session with every field but client_secret', async () => {
     const id = newId();
     const session = rawSession({ id, customer: 'cus_1', metadata: { order: '1' } });
     const { body } = await deliver(api, rawEvent(session)).expect(200);
@@ -69,7 +69,7 @@ describe('an event', () => {
     expect(row).toMatchObject({ status: 'open', payment_status: 'unpaid' });
   });
 
-  test.each([null, 'test'])('is stored whatever its livemode is: %s', async (livemode) => {
+  test.each([null, 'test'])('is stored even when livemode is %s', async (livemode) => {
     const id = newId();
     expect(await outcomeOf(rawEvent(rawSession({ id, livemode })))).toBe('applied');
     const [row] = await database.query({
@@ -79,7 +79,7 @@ describe('an event', () => {
     expect(row).toEqual({ stripe_livemode: null, sent: livemode });
   });
 
-  test('delivered again is a duplicate and changes nothing, tag and time included', async () => {
+  test('delivered again is a duplicate and changes nothing, ETag and djstripe_updated included', async () => {
     const event = rawEvent(rawSession({ id: newId() }));
     const path = `${sessionsPath}/${event.data.object.id}`;
     expect(await outcomeOf(event)).toBe('applied');
@@ -90,14 +90,14 @@ describe('an event', () => {
     expect(after.body).toEqual(before.body);
   });
 
-  test('delivered many times at once is applied once', async () => {
+  test('delivered 20 times at once is applied once', async () => {
     const event = rawEvent(rawSession({ id: newId() }));
     const outcomes = await Promise.all(Array.from({ length: 20 }, () => outcomeOf(event)));
     expect(outcomes.filter((outcome) => outcome === 'applied')).toHaveLength(1);
     expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(19);
   });
 
-  test('older than the state that is stored is stale', async () => {
+  test('older than the stored state is stale', async () => {
     const id = newId();
     const paid = rawEvent(rawSession({ id, status: 'complete', payment_status: 'paid' }), { created: 2000 });
     const opened = rawEvent(rawSession({ id }), { created: 1000 });
@@ -107,7 +107,7 @@ describe('an event', () => {
     expect(await stored(id)).toEqual(before);
   });
 
-  test('of a session that was deleted here leaves it deleted', async () => {
+  test('leaves a session deleted that was deleted here', async () => {
     const id = newId();
     await deliver(api, rawEvent(rawSession({ id }))).expect(200);
     await api.delete(`${sessionsPath}/${id}`).expect(204);
@@ -117,7 +117,7 @@ describe('an event', () => {
     await api.get(`${sessionsPath}/${id}`).expect(404);
   });
 
-  test('leaves what it does not carry, and a write of ours leaves what only Stripe knows', async () => {
+  test('leaves columns it does not carry, and API writes leave columns only Stripe sets', async () => {
     const id = newId();
     await api
       .post(sessionsPath)
@@ -129,7 +129,7 @@ describe('an event', () => {
     expect(await stored(id)).toMatchObject({ status: 'complete', payment_status: 'paid' });
   });
 
-  test('takes no number of the sequence when its session exists', async () => {
+  test('takes no sequence number when its session exists', async () => {
     const [first, second, third] = [newId(), newId(), newId()];
     const create = async (id: string): Promise<number> => {
       await deliver(api, rawEvent(rawSession({ id }))).expect(200);
@@ -144,7 +144,7 @@ describe('an event', () => {
     expect(await create(third)).toBe(before + 2);
   });
 
-  test('of another type or without a session is received and ignored', async () => {
+  test('of another type or without a valid session is ignored', async () => {
     for (const event of [
       rawEvent(rawSession({ id: newId() }), { type: 'customer.created' }),
       rawEvent({ id: 'cus_1', object: 'customer' }),
@@ -155,7 +155,7 @@ describe('an event', () => {
     }
   });
 
-  test('with what PostgreSQL cannot hold, or the contract not, is kept all the same', async () => {
+  test('with text PostgreSQL or the contract cannot hold is stored with replacements', async () => {
     const id = newId();
     const session = rawSession({
       id,
@@ -176,8 +176,8 @@ describe('an event', () => {
   });
 });
 
-describe('in any order and with any repetition', () => {
-  // Of a whole second and of the same, with and without going on from open.
+describe('events in any order and repetition', () => {
+  // Two events share a second; progress goes on from open in one and not in the other.
   const history = (id: string): RawEvent[] => {
     const at = (
       created: number,
@@ -198,7 +198,7 @@ describe('in any order and with any repetition', () => {
     ];
   };
 
-  test('the same row comes out, one after the other and all at once', async () => {
+  test('end in the same row, delivered one by one or all at once', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.shuffledSubarray([0, 1, 2, 3, 0, 1, 2, 3], { minLength: 8 }),
@@ -229,14 +229,14 @@ describe('in any order and with any repetition', () => {
   });
 });
 
-describe('every recorded event', () => {
+describe('a recorded event', () => {
   const events = fixtures('events');
 
-  test('was found', () => {
+  test('exists in the fixtures', () => {
     expect(events.length).toBeGreaterThan(0);
   });
 
-  test.each(events)('$name is taken in and reads back valid', async ({ name, object }) => {
+  test.each(events)('from $name is stored and its session reads back valid', async ({ name, object }) => {
     const event = structuredClone(object) as unknown as RawEvent;
     const id = `cs_fixture_${name.replace('.json', '')}`;
     event.id = `evt_${name}`;
@@ -279,7 +279,7 @@ describe('a signed body that is', () => {
     ],
     ['an empty envelope', '{"detail-type":"checkout.session.completed","detail":null}'],
     ['an envelope of something else', '{"specversion":"1.0","data":{"id":5}}'],
-  ])('%s is received and ignored', async (_, body) => {
+  ])('%s is ignored with 200', async (_, body) => {
     await deliverBytes(api, Buffer.from(body), signatureOf(body)).expect(200, { outcome: 'ignored' });
   });
 
@@ -289,14 +289,14 @@ describe('a signed body that is', () => {
       (inner: object) => ({ 'detail-type': 'x', source: 'aws.partner', detail: inner }),
     ],
     ['an Azure Event Grid envelope', (inner: object) => ({ specversion: '1.0', type: 'x', data: inner })],
-  ])('%s is opened', async (_, wrap) => {
+  ])('%s is unwrapped', async (_, wrap) => {
     const inner = event();
     const session = inner.data.object.id;
     await deliver(api, wrap(inner)).expect(200, { outcome: 'applied', session });
     await deliver(api, inner).expect(200, { outcome: 'duplicate', session });
   });
 
-  test('no event is logged for what it was, without its content, and counted', async () => {
+  test('a body that is no event is logged without its content, and counted', async () => {
     const lines: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
     const logged = await startService({ environment, logger });
@@ -317,7 +317,7 @@ describe('a signed body that is', () => {
   });
 });
 
-describe('what is not from Stripe is refused, and nothing is stored', () => {
+describe('a delivery is refused and stores nothing when it has', () => {
   const payload = JSON.stringify(rawEvent(rawSession({ id: 'cs_test_forged' })));
   const now = Math.floor(Date.now() / 1000);
   const post = (header: string | undefined, body = payload) => {
@@ -327,34 +327,34 @@ describe('what is not from Stripe is refused, and nothing is stored', () => {
 
   test.each([
     ['no signature', undefined],
-    ['an empty one', ''],
-    ['nonsense', 'v1=abc'],
-    ['another secret', signatureOf(payload, 'whsec_other')],
-    ['an old one', signatureOf(payload, webhookSecret, now - 400)],
-    ['one from the future', signatureOf(payload, webhookSecret, now + 4000)],
-    ['another scheme', signatureOf(payload).replace('v1=', 'v0=')],
+    ['an empty signature', ''],
+    ['a malformed signature', 'v1=abc'],
+    ['the signature of another secret', signatureOf(payload, 'whsec_other')],
+    ['an old signature', signatureOf(payload, webhookSecret, now - 400)],
+    ['a signature from the future', signatureOf(payload, webhookSecret, now + 4000)],
+    ['a signature of another scheme', signatureOf(payload).replace('v1=', 'v0=')],
     ['the signature of another body', signatureOf(`${payload} `)],
   ])('%s', async (_, header) => {
     expectProblem(await post(header), 400, 'invalid-signature');
     expect(await stored('cs_test_forged')).toBeUndefined();
   });
 
-  test('compressed on its way: the answer says what is wrong', async () => {
+  test('a body compressed by a proxy, and the answer says so', async () => {
     const response = await deliverBytes(api, gzipSync(payload), signatureOf(payload));
     expect(expectProblem(response, 400, 'invalid-signature').detail).toContain('gzip');
     expect(await stored('cs_test_forged')).toBeUndefined();
   });
 
-  test('the secret before the rotation still holds', async () => {
+  test('a delivery signed with the old secret is accepted during a rotation', async () => {
     await deliver(api, rawEvent(rawSession({ id: newId() })), 'whsec_before_rotation').expect(200);
   });
 });
 
-describe('other configurations', async () => {
+describe('with other configurations', async () => {
   const unset = await startService();
   const liveOnly = await startService({ environment: { ...environment, STRIPE_LIVEMODE: 'live', API_KEYS: 'key' } });
 
-  test('without a secret the answer is 503 and names the variable', async () => {
+  test('without a webhook secret a delivery is 503, and the answer names the variable', async () => {
     const problem = expectProblem(
       await deliver(unset.api, rawEvent(rawSession({ id: 'cs_1' }))),
       503,
@@ -363,7 +363,7 @@ describe('other configurations', async () => {
     expect(problem.detail).toContain('STRIPE_WEBHOOK_SECRETS');
   });
 
-  test('the mode that is not taken in is ignored; no API key is asked for', async () => {
+  test('an event of the mode not taken in is ignored, and no API key is needed', async () => {
     const test = await deliver(liveOnly.api, rawEvent(rawSession({ id: 'cs_test_1' }))).expect(200);
     expect(test.body).toEqual({ outcome: 'ignored' });
     const session = rawSession({ id: 'cs_live_1', livemode: true });
@@ -371,7 +371,7 @@ describe('other configurations', async () => {
     expect(live.body).toEqual({ outcome: 'applied', session: 'cs_live_1' });
   });
 
-  test('a database that fails is a 5xx, so that Stripe repeats', async () => {
+  test('a database failure is 500, so that Stripe retries', async () => {
     const failing = await startService({ environment });
     await failing.database.query({ text: 'DROP TABLE stripe_event CASCADE', values: [] });
     const response = await deliver(failing.api, rawEvent(rawSession({ id: 'cs_1' })));
