@@ -3,13 +3,13 @@ import type { checkout_session, Prisma } from '../../src/database/generated/clie
 import type { Session } from '../../src/model/session.js';
 
 /**
- * Fails to compile when the model (src/model/session.ts) and the schema (prisma/schema.prisma) differ in the columns, their
- * kinds, or where they are nullable. `npm run typecheck` compiles it.
+ * Fails to compile when the model (src/model/session.ts) and prisma/schema.prisma differ in their columns, types, or
+ * nullability. `npm run typecheck` compiles it.
  */
 
 type PrivateColumn = keyof typeof privateTypes | keyof typeof generatedTypes | keyof typeof tombstoneTypes;
 
-// A JSON column of Prisma's may always be null, JSON's own: of maps only the kind is compared.
+// Prisma's JSON type always includes null, JSON's own. So map columns are compared by kind only.
 type Kind<Value> = [Prisma.JsonObject] extends [Value]
   ? 'map'
   : [Value] extends [Date | string]
@@ -28,7 +28,7 @@ type Shape<Row> = {
 
 type Equal<One, Other> = [One, Other] extends [Other, One] ? true : false;
 
-/** True, or it does not compile. */
+/** Compiles only as true. */
 export const modelAgreesWithSchema: Equal<
   Shape<Session>,
   Shape<Omit<checkout_session, Exclude<PrivateColumn, 'id'>>>

@@ -6,7 +6,7 @@ import { testDatabase } from '../support/database.js';
 
 const database = await testDatabase();
 
-/** Ten divided by each of the divisors, by the database: a zero among them fails the statement. */
+/** Divides ten by each divisor in one SQL statement, which a zero divisor fails. */
 async function tenBy(divisors: readonly number[]): Promise<number[]> {
   const rows = await database.query<{ quotient: number }>({
     text: 'SELECT 10 / divisor AS quotient FROM unnest($1::integer[]) WITH ORDINALITY AS r (divisor, position) ORDER BY position',
@@ -33,7 +33,7 @@ function observed({ maxSize = 100, run = tenBy, ...options }: Options = {}) {
   return { ask, sizes };
 }
 
-test('a lone item runs at once, the others of its turn in one statement, each answer its own', async () => {
+test('a lone item runs at once, and the rest of its turn in one statement', async () => {
   const { ask, sizes } = observed();
   expect(await Promise.all([1, 2, 5, 2].map(ask))).toEqual([10, 5, 2, 5]);
   expect(sizes).toEqual([1, 3]);
@@ -41,7 +41,7 @@ test('a lone item runs at once, the others of its turn in one statement, each an
   expect(sizes).toEqual([1, 3, 1]);
 });
 
-test('what the database refuses fails alone', async () => {
+test('one failing item does not fail the others of its batch', async () => {
   const { ask } = observed();
   const settled = await Promise.allSettled([1, 0, 5].map(ask));
   expect(settled).toMatchObject([
@@ -52,7 +52,7 @@ test('what the database refuses fails alone', async () => {
 });
 
 test.each(['57P01', '08006', '53300', 'XX000', 'EPIPE', 'ECONNRESET', undefined])(
-  'a failure (%s) after which it may have been done is not repeated',
+  'a batch that fails with %s is not retried, because it may have been committed',
   async (code) => {
     let runs = 0;
     const run = async () => {
@@ -66,7 +66,7 @@ test.each(['57P01', '08006', '53300', 'XX000', 'EPIPE', 'ECONNRESET', undefined]
   },
 );
 
-test('a batch is no larger than allowed, and no item is lost or answered twice', async () => {
+test('a batch never exceeds its maximum, and every item gets its own answer', async () => {
   const { ask, sizes } = observed({ maxSize: 3 });
   expect(await Promise.all(Array.from({ length: 10 }, (_, index) => ask(index + 1)))).toEqual([
     10, 5, 3, 2, 2, 1, 1, 1, 1, 1,
@@ -74,7 +74,7 @@ test('a batch is no larger than allowed, and no item is lost or answered twice',
   expect(sizes).toEqual([1, 3, 3, 3]);
 });
 
-/** A run in which the item 10 waits until it is unlocked, or for its lock timeout. */
+/** Builds a `run` in which the item 10 waits for the unlock or its lock timeout. */
 function locking() {
   let unlock = () => {};
   const unlocked = new Promise<void>((resolve) => {
@@ -95,7 +95,7 @@ async function refusedAfter(milliseconds: number, code: string): Promise<never> 
   throw Object.assign(new Error('refused'), { code });
 }
 
-test('the items of a refused batch run one after the other', async () => {
+test('the items of a refused batch are retried one after another', async () => {
   let running = 0;
   let most = 0;
   const run = async (items: readonly number[]) => {
@@ -113,7 +113,7 @@ test('the items of a refused batch run one after the other', async () => {
   expect(most).toBe(1);
 });
 
-test('after a timeout the items that are slow together take no longer than their batch', async () => {
+test('after a statement timeout the retries stop once they took as long as their batch', async () => {
   let alone = 0;
   const run = async (items: readonly number[]) => {
     if (items.length > 1) return refusedAfter(250, '57014');
@@ -130,7 +130,7 @@ test('after a timeout the items that are slow together take no longer than their
   expect(Date.now() - began).toBeLessThan(3000);
 });
 
-test('when the connection goes while the items run alone, the others fail at once', async () => {
+test('when the connection fails during the retries, the remaining items fail at once', async () => {
   let runs = 0;
   const run = async (items: readonly number[]) => {
     runs += 1;
@@ -142,7 +142,7 @@ test('when the connection goes while the items run alone, the others fail at onc
   expect(runs).toBe(3);
 });
 
-test('of a batch that was refused each is answered when it is done', async () => {
+test('during the retries each item is answered as soon as it is done', async () => {
   const { run, unlock } = locking();
   const { ask } = observed({ run });
   const [, locked, refused, free] = [5, 10, 0, 2].map(ask);
@@ -152,16 +152,16 @@ test('of a batch that was refused each is answered when it is done', async () =>
   expect(await locked).toBe(1);
 });
 
-test('half of the outstanding items are a batch, so that the database works on it while the others are handled', async () => {
+test('a batch takes half of the outstanding items, so that database and process work at the same time', async () => {
   const { ask, sizes } = observed();
   await Promise.all(Array.from({ length: 13 }, (_, index) => ask(index + 1)));
   expect(sizes).toEqual([1, 7, 5]);
 });
 
-test('the next batch is sent before the one before it is answered', async () => {
+test('the next batch is sent before the previous batch is answered', async () => {
   const order: string[] = [];
   const run = async (items: readonly number[]) => {
-    // More promises than an answer takes.
+    // More microtask turns than answering takes.
     for (let step = 0; step < 20; step += 1) await undefined;
     order.push(`${items.length} sent`);
     return tenBy(items);
@@ -171,7 +171,7 @@ test('the next batch is sent before the one before it is answered', async () => 
   expect(order).toEqual(['1 sent', '4 sent', 'answered', '3 sent', ...new Array(7).fill('answered')]);
 });
 
-test('an item that arrives together with the outcome of a batch is sent before that is answered', async () => {
+test('an item that arrives with the outcome of a batch is sent before that batch is answered', async () => {
   const order: string[] = [];
   let release = () => {};
   const released = new Promise<void>((resolve) => {
@@ -187,13 +187,13 @@ test('an item that arrives together with the outcome of a batch is sent before t
   const first = [1, 2, 4].map(asking);
   await expect.poll(() => order).toEqual(['1 sent', '2 sent', 'answered']);
   release();
-  // The next callback of the same turn of the event loop, as when two sockets have something to read.
+  // Still in the same event-loop turn, as when two sockets become readable together.
   for (let step = 0; step < 20; step += 1) await undefined;
   await Promise.all([...first, asking(5)]);
   expect(order).toEqual(['1 sent', '2 sent', 'answered', '1 sent', 'answered', 'answered', 'answered']);
 });
 
-test('a batch that waits for long holds nothing else back, up to a number of them', async () => {
+test('a batch waiting for a lock holds back no other batch, up to the concurrency limit', async () => {
   const { run, unlock } = locking();
   const { ask, sizes } = observed({ run });
   const waiting: Promise<number>[] = [];
@@ -206,14 +206,14 @@ test('a batch that waits for long holds nothing else back, up to a number of the
   waiting.push(ask(10));
   await begun(5);
   const last = ask(5);
-  // Longer than a batch holds back the next one.
+  // Longer than a slow batch may hold back the next one.
   await setTimeout(300);
   await begun(5);
   unlock();
   expect(await Promise.all([...waiting, last])).toEqual([1, 1, 1, 1, 2]);
 });
 
-test('two of one key are in batches of their own, in their order', async () => {
+test('two items of one key run in separate batches, in their order', async () => {
   const seen: (readonly number[])[] = [];
   const run = (items: readonly number[]) => {
     seen.push(items);
@@ -224,7 +224,7 @@ test('two of one key are in batches of their own, in their order', async () => {
   expect(seen).toEqual([[1], [11, 2], [1]]);
 });
 
-test('what is asked for alike in one turn shares an answer that is younger than all of it, and nothing is kept', async () => {
+test('equal requests of one turn share one query that starts after all of them, and nothing is cached', async () => {
   let asked = 0;
   let runs = 0;
   const ask = sharePerTurn(
@@ -246,7 +246,7 @@ test('what is asked for alike in one turn shares an answer that is younger than 
     { quotient: 10, after: 4 },
     { quotient: 5, after: 4 },
   ]);
-  // The first of them did not wait.
+  // The first request ran at once.
   expect(runs).toBe(3);
   const refused = { status: 'rejected', reason: { code: '22012' } };
   expect(await Promise.allSettled([0, 0, 0].map(count))).toMatchObject([refused, refused, refused]);

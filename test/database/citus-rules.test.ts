@@ -11,8 +11,8 @@ import { treeOf } from './citus/query-tree.js';
 import { faultsOf } from './citus/rules.js';
 
 /**
- * The statements of the service against the rules of Citus, where there is no Citus: `npm run citus` runs them on one. The
- * tree of each statement is PostgreSQL's own, and PostgreSQL says which functions are volatile.
+ * Checks the service's statements against the rules of Citus without a Citus server. `npm run citus` runs them on one.
+ * PostgreSQL itself parses each statement and says which functions are volatile.
  */
 
 const script = readFileSync(new URL('../../prisma/distribute.sql', import.meta.url), 'utf8');
@@ -28,7 +28,7 @@ const insert = (conflict: string) => `INSERT INTO stripe_event AS e (id, type, c
   VALUES ('a', 'b', now(), 'c', 'd') ON CONFLICT (session_id, id) DO UPDATE SET ${conflict}`;
 const update = (set: string, where = 'true') => `UPDATE checkout_session AS s SET ${set} WHERE ${where}`;
 
-describe('the rules', () => {
+describe('the rules of Citus', () => {
   test.each([
     [update('djstripe_updated = clock_timestamp()'), 'a VOLATILE function in an UPDATE or DELETE'],
     [update(`description = ''`, 'random() < 1'), 'a VOLATILE function in an UPDATE or DELETE'],
@@ -67,11 +67,11 @@ describe('the rules', () => {
       `SELECT (SELECT to_json(l)::text FROM (SELECT s.id, now() AS at) AS l) FROM checkout_session AS s`,
       'a subquery without FROM that has a function that is not IMMUTABLE',
     ],
-  ])('%s is at fault', async (text, fault) => {
+  ])('reject %s', async (text, fault) => {
     expect(await faults(text)).toContain(fault);
   });
 
-  test('a join with the inputs has to name its shards', async () => {
+  test('require a join with the inputs to name its shards', async () => {
     const join = `${input} SELECT s.document FROM input AS r JOIN checkout_session AS s ON s.id = r.id`;
     expect(await faults(join, true)).toEqual(['a join that visits all shards']);
     expect(await faults(`${join} AND s.id = ANY($2::text[])`, true)).toEqual([]);
@@ -85,15 +85,15 @@ describe('the rules', () => {
     `${input} SELECT s.id FROM input AS r JOIN checkout_session AS s ON s.id = r.id`,
     `SELECT (SELECT count(*) FROM stripe_event AS e WHERE e.session_id = s.id) FROM checkout_session AS s`,
     `SELECT (SELECT max(x) FROM unnest(ARRAY[1, s.version]) AS x) FROM checkout_session AS s`,
-  ])('%s is none', async (text) => {
+  ])('accept %s', async (text) => {
     expect(await faults(text)).toEqual([]);
   });
 });
 
-/** Citus answers so to a statement that it cannot run. */
+/** The error of Citus for a statement it cannot run. */
 const notSupported = Object.assign(new Error('not supported'), { code: '0A000' });
 
-/** The change feed is 501 on distributed tables, and runs none of its statements there. */
+/** The change feed is 501 on distributed tables and runs none of its statements there. */
 const isOfFeed = (name = '') => /^changes?\b/.test(name);
 
 describe('the statements of the service', () => {
@@ -107,7 +107,7 @@ describe('the statements of the service', () => {
     await runCommands(recorded.database);
   });
 
-  test('all of them are seen', () => {
+  test('are all recorded', () => {
     const names = [...seen().values()].flatMap(({ name }) => name ?? []);
     const folder = new URL('../../src/', import.meta.url);
     const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
@@ -118,7 +118,7 @@ describe('the statements of the service', () => {
     expect(seen().size).toBeGreaterThan(50);
   });
 
-  test('Citus would run each of them', async () => {
+  test('satisfy the rules of Citus', async () => {
     const wrong: Record<string, string[]> = {};
     for (const { name, text } of [...seen().values()].map(expandShardHints)) {
       if (!/^\s*(SELECT|WITH|INSERT|UPDATE|DELETE)/.test(text) || isGroupOfLists({ name }) || isOfFeed(name)) continue;
@@ -129,7 +129,7 @@ describe('the statements of the service', () => {
   });
 });
 
-test('no function takes a whole row of a distributed table, or asks one', async () => {
+test('no function takes a whole row of a distributed table or queries one', async () => {
   const rows = await database.query<{ name: string }>({
     text: `SELECT p.proname::text AS name FROM pg_proc AS p JOIN unnest($1::text[]) AS t (name) ON true
       WHERE p.pronamespace = current_schema()::regnamespace
@@ -142,7 +142,7 @@ test('no function takes a whole row of a distributed table, or asks one', async 
   expect(rows).toEqual([]);
 });
 
-test('a table that is distributed loses its triggers first', async () => {
+test('distribute.sql drops every trigger of a distributed table', async () => {
   const rows = await database.query<{ name: string; table: string }>({
     text: `SELECT tgname::text AS name, tgrelid::regclass::text AS table FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = ANY ($1::text[]::regclass[])`,
     values: [tables],
@@ -151,10 +151,12 @@ test('a table that is distributed loses its triggers first', async () => {
   for (const { name, table } of rows) expect(script).toContain(`DROP TRIGGER "${name}" ON "${table}";`);
 });
 
-/** Statements that Citus sends to the workers with the whole script around them. A worker refuses several statements. */
+/** Statements that Citus sends to the workers as the whole script. A worker refuses several statements at once. */
 const sentWithScript = /^\s*(CREATE (UNIQUE )?INDEX|DROP INDEX|ALTER TABLE .*DROP COLUMN)/is;
 
-/** Returns whether Citus refuses a migration of distributed tables. In a DO block each statement is its own script. */
+/**
+ * Returns whether Citus refuses a migration of distributed tables. A DO block runs each statement as its own script.
+ */
 function isRefusedWhole(migration: string): boolean {
   const statements = migration
     .replace(/\$\$.*?\$\$/gs, '')
@@ -172,11 +174,11 @@ test.each([
   ['-- Alone.\nCREATE INDEX a ON t (x);', false],
   ['ALTER TABLE t ADD COLUMN z TEXT; ALTER TABLE t ADD COLUMN y TEXT;', false],
   ['ALTER TABLE t ADD COLUMN z TEXT; DO $$ BEGIN CREATE INDEX c ON t (z); DROP INDEX d; END $$;', false],
-])('the migration %j is refused on distributed tables: %s', (migration, isFault) => {
+])('the check of migrations says of %j that Citus refuses it: %s', (migration, isFault) => {
   expect(isRefusedWhole(migration)).toBe(isFault);
 });
 
-test('a migration of tables that may be distributed makes and drops indexes alone, or in a block', async () => {
+test('every later migration creates and drops indexes alone or in a DO block', async () => {
   const [init, ...later] = (await readMigrations()).migrationDirectories;
   expect(init?.path).toMatch(/_init$/);
   const atFault = later.filter(({ migrationFile }) => isRefusedWhole(String(migrationFile.content.value)));

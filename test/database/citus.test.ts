@@ -8,9 +8,9 @@ import { sessionStore } from '../../src/database/sessions/store.js';
 import { onPostgres, postgresDatabase, testDatabase } from '../support/database.js';
 import { startService } from '../support/service.js';
 
-/** The service and Citus, where there is no cluster. `npm run citus` tries it on one. */
+/** Tests the Citus support without a cluster. `npm run citus` runs it on one. */
 
-/** As Citus 13.2 answers while a worker is away, or as it goes. */
+/** Errors of Citus 13.2 while a worker is down or going down. */
 const never =
   'connection to the remote node postgres@10.0.0.2:5432 failed with the following error: Connection refused';
 const starting =
@@ -29,23 +29,26 @@ const workerFailures = [
   failure('XX000', 'could not receive data from server: Connection reset by peer'),
 ];
 
-test.each(workerFailures)('$message is a 503, and keeps the connection to the coordinator', (error) => {
-  expect(databaseProblem(error)).toMatchObject({ code: 'database-unavailable', statusCode: 503 });
-  expect(endsConnection(error)).toBe(false);
-});
+test.each(workerFailures)(
+  'the worker failure "$message" is a 503 and keeps the connection to the coordinator',
+  (error) => {
+    expect(databaseProblem(error)).toMatchObject({ code: 'database-unavailable', statusCode: 503 });
+    expect(endsConnection(error)).toBe(false);
+  },
+);
 
-test('other internal errors are not taken for a worker', () => {
+test('another internal error is not taken for a worker failure', () => {
   const error = failure('XX000', 'cache lookup failed for relation 1');
   expect(databaseProblem(error)).toBeUndefined();
   expect(endsConnection(error)).toBe(true);
   expect(endsConnection(failure('08006', 'the connection is gone'))).toBe(true);
 });
 
-test('a group is run one by one only where the worker has surely done nothing', () => {
+test('a batch is retried one by one only after errors that prove the worker did nothing', () => {
   expect(workerFailures.map(isRefusal)).toEqual([true, true, false, false, true, true, false]);
 });
 
-test('the sessions on other workers are written while one is away', async () => {
+test('while one worker is down, sessions on other workers are still written', async () => {
   const write = batching<string, string>({
     ...writeBatch,
     async run(items) {
@@ -61,7 +64,7 @@ test('the sessions on other workers are written while one is away', async () => 
   ]);
 });
 
-test('a failing worker is counted each time and told once in a while', () => {
+test('every worker failure is counted, and only the first of a burst is reported', () => {
   const told: Error[] = [];
   const workers = watchWorkers((error) => told.push(error));
   for (const error of [...workerFailures, new Error('another')]) workers.note(error);
@@ -69,12 +72,12 @@ test('a failing worker is counted each time and told once in a while', () => {
   expect(told).toEqual([workerFailures[0]]);
 });
 
-test('the count is a metric', async () => {
+test('worker failures are exported as a metric', async () => {
   const { api } = await startService({ database: { ...(await testDatabase()), workerFailures: () => 3 } });
   expect((await api.get('/metrics').expect(200)).text).toContain('\ndatabase_worker_failures_total 3\n');
 });
 
-test('on Citus a statement names its ids once more, wherever it joins them', () => {
+test('on Citus a statement adds its ids to every join', () => {
   const text = 'SELECT $1 /* shards of s.id */ AND $2 /* shards of e.session_id */';
   expect(expandShardHints({ text, values: ['a', 'b'], ids: ['cs_1', 'cs_2'] })).toMatchObject({
     text: 'SELECT $1 AND s.id = ANY($3::text[]) AND $2 AND e.session_id = ANY($3::text[])',
@@ -88,7 +91,7 @@ test('on Citus a statement names its ids once more, wherever it joins them', () 
   expect(expandShardHints(plain)).toBe(plain);
 });
 
-/** Asks in a transaction in which tables of the names of Citus's catalogue come before PostgreSQL's own. */
+/** Runs `isCitus` in a transaction where fake Citus catalogue tables shadow PostgreSQL's. */
 async function inCatalogue(database: Database, extension: string, group: number): Promise<boolean> {
   return database.transaction(async (query) => {
     for (const text of catalogueOf(extension, group)) await query({ text, values: [] });
@@ -104,7 +107,7 @@ const catalogueOf = (extension: string, group: number) => [
   `CREATE TABLE citus_like.pg_dist_local_group AS SELECT ${group} AS groupid`,
 ];
 
-test('the catalogue says whether it is Citus, and a worker is refused', async () => {
+test('isCitus detects a coordinator and refuses a worker', async () => {
   const database = await testDatabase();
   expect(await isCitus(database.query)).toBe(false);
   expect(await inCatalogue(database, 'plpgsql', 0)).toBe(false);
@@ -114,7 +117,7 @@ test('the catalogue says whether it is Citus, and a worker is refused', async ()
   );
 });
 
-test('the pool asks by itself when it opens', async () => {
+test('a pool detects Citus when it opens', async () => {
   const template = inject('template');
   if (!onPostgres || template.kind !== 'postgres') return;
   const { url, database } = await postgresDatabase(template.url, template.name);
@@ -140,7 +143,7 @@ test('the pool asks by itself when it opens', async () => {
   await worker.close();
 });
 
-test('migrations have Citus change several tables in one transaction', async () => {
+test('migrations set citus.multi_shard_modify_mode to sequential', async () => {
   const database = await testDatabase();
   if (!onPostgres) return;
   const setting = await database.withMigrationAdapter(async (factory) => {

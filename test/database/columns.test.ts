@@ -29,19 +29,19 @@ test.each([
   ['checkout_session', allSessionTypes],
   ['stripe_event', ledgerTypes],
   ['stripe_progress', progressTypes],
-])('the columns of %s are those of the database, with their types', async (table, types) => {
+])("the declared columns of %s equal the database's, with their types", async (table, types) => {
   const found = await columnsOf(table);
   const declared = Object.entries(types).map(([name, type]) => [name, inSql[type] ?? type]);
   expect(Object.fromEntries(found.map(({ name, type }) => [name, type]))).toEqual(Object.fromEntries(declared));
 });
 
-test('the generated columns are those that PostgreSQL derives', async () => {
+test('the declared generated columns are those PostgreSQL generates', async () => {
   const found = await columnsOf('checkout_session');
   const generated = found.filter((column) => column.generated).map(({ name }) => name);
   expect(generated.sort()).toEqual(Object.keys(generatedTypes).sort());
 });
 
-test('a tombstone has a value for each column but its own two and the generated ones', () => {
+test('tombstoneValues covers every column except id, deleted_at and the generated ones', () => {
   const own = ['id', 'deleted_at', ...Object.keys(generatedTypes)];
   const names = [...tombstoneValues.map(([name]) => name), ...own];
   expect(names.sort()).toEqual(Object.keys(allSessionTypes).sort());

@@ -7,12 +7,12 @@ const database = await testDatabase();
 
 const failing = [
   ['at its parsing', 'SELEC 1', '42601'],
-  ['for a table that is not there', 'SELECT * FROM nowhere', '42P01'],
+  ['for a missing table', 'SELECT * FROM nowhere', '42P01'],
   ['while it runs', 'SELECT 1 / 0', '22012'],
-  ['for a constraint', 'UPDATE stripe_session_mode SET value = NULL', '23502'],
+  ['on a constraint', 'UPDATE stripe_session_mode SET value = NULL', '23502'],
 ] as const;
 
-test.each(failing)('after a statement that fails %s the next one is served', async (_, text, code) => {
+test.each(failing)('after a statement fails %s, the next statement succeeds', async (_, text, code) => {
   for (const name of [undefined, `fails-${code}`]) {
     const statement = { text, values: [], ...(name && { name }) };
     await expect(database.query(statement)).rejects.toMatchObject({ code });
@@ -22,7 +22,9 @@ test.each(failing)('after a statement that fails %s the next one is served', asy
 
 if (template.kind === 'postgres') {
   const { url, database: administrator } = await postgresDatabase(template.url, template.name);
-  /** Statements that a connection has prepared, and the process that serves it. */
+  /**
+   * Returns the process id of a connection's backend, and how many statements it has prepared under the name `kept`.
+   */
   const backend = {
     name: 'backend',
     text: "SELECT pg_backend_pid() AS pid, (SELECT count(*)::int FROM pg_prepared_statements WHERE name = 'kept') AS kept",
@@ -33,7 +35,7 @@ if (template.kind === 'postgres') {
     openPostgres({ url, poolSize: 1, statementTimeout, preparedStatements: true });
   type Backend = { pid: number; kept: number };
 
-  test('many errors of SQL, in a transaction or not, cost neither the connection nor what it has prepared', async () => {
+  test('SQL errors end neither the connection nor its prepared statements', async () => {
     const one = single(300);
     try {
       await one.query(kept(5));
@@ -53,7 +55,7 @@ if (template.kind === 'postgres') {
     }
   });
 
-  test('a session that lost its prepared statements, or whose table has changed, prepares them again', async () => {
+  test('a statement is prepared again after DEALLOCATE ALL or a change of its table', async () => {
     const one = single();
     const read = { name: 'kept', text: 'SELECT label FROM changing', values: [] };
     try {
@@ -70,7 +72,7 @@ if (template.kind === 'postgres') {
     }
   });
 
-  test('a connection that its server ended is not given to the next', async () => {
+  test('a connection the server ended is replaced before the next statement', async () => {
     const one = single();
     try {
       const [before] = await one.query<Backend>(backend);
@@ -83,7 +85,7 @@ if (template.kind === 'postgres') {
     }
   });
 
-  test('writes that the server refuses to make do not cost a new connection each', async () => {
+  test('writes refused as read-only keep their connection', async () => {
     const one = single();
     try {
       await one.query({ text: 'SET default_transaction_read_only = on', values: [] });

@@ -14,7 +14,9 @@ async function temporaryDirectory(...below: string[]): Promise<string> {
   return directory;
 }
 
-/** Another process that tries to lock a folder. It writes `locked` and stays, or the name of the error and ends. */
+/**
+ * Starts another process that locks a directory. It prints `locked` and stays, or prints the error's name and exits.
+ */
 async function otherProcess(directory: string, cwd = tmpdir()): Promise<{ child: ChildProcess; answer: string }> {
   const module = new URL('../../dist/database/engine/directory-lock.js', import.meta.url);
   const script = `import { lockDirectory } from ${JSON.stringify(module.href)};
@@ -40,13 +42,13 @@ async function kill(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-/** Locks a folder until the test is finished. */
+/** Locks a directory until the test finishes. */
 async function lock(directory: string): Promise<void> {
   const unlock = await lockDirectory(directory);
   onTestFinished(unlock);
 }
 
-test('a folder is held by one at a time, and free again once it is let go of', async () => {
+test('one lock holds a directory at a time, and unlocking frees it', async () => {
   const directory = await temporaryDirectory();
   const unlock = await lockDirectory(directory);
   await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
@@ -54,7 +56,7 @@ test('a folder is held by one at a time, and free again once it is let go of', a
   await lock(directory);
 });
 
-test('the refusal names the folder and the ways out', async () => {
+test('the refusal names the directory and the alternatives', async () => {
   const directory = await temporaryDirectory();
   await lock(directory);
   const error: Error = await lockDirectory(directory).then(
@@ -64,24 +66,24 @@ test('the refusal names the folder and the ways out', async () => {
   for (const word of [directory, 'DATA_DIR', 'DATABASE_URL']) expect(error.message).toContain(word);
 });
 
-test('a trial that is refused leaves the lock as it is', async () => {
+test('a refused attempt leaves the lock in place', async () => {
   const directory = await temporaryDirectory();
   await lock(directory);
   for (let trial = 0; trial < 3; trial += 1) await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
 });
 
-test('different folders do not hold each other up', async () => {
+test('locks on different directories are independent', async () => {
   await lock(await temporaryDirectory());
   await lock(await temporaryDirectory());
 });
 
-test('another process is refused too', async () => {
+test('another process is refused', async () => {
   const directory = await temporaryDirectory();
   await lock(directory);
   expect((await otherProcess(directory)).answer).toContain('DirectoryInUse');
 });
 
-test('what a killed process left is taken over at once', async () => {
+test('the lock of a killed process is taken over at once', async () => {
   const directory = await temporaryDirectory();
   const { child, answer } = await otherProcess(directory);
   expect(answer).toBe('locked');
@@ -92,25 +94,22 @@ test('what a killed process left is taken over at once', async () => {
   await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
 });
 
-test.each([1, 2, 3])(
-  'of several that find what was left, one takes it, the others are refused and end (%i)',
-  async () => {
-    const directory = await temporaryDirectory();
-    await kill((await otherProcess(directory)).child);
-    const others = await Promise.all([1, 2, 3, 4].map(() => otherProcess(directory)));
-    const answers = others.map(({ answer }) => answer).sort();
-    expect(answers.filter((answer) => answer === 'locked')).toHaveLength(1);
-    expect(answers.filter((answer) => answer.startsWith('DirectoryInUse'))).toHaveLength(3);
-    const refused = others.filter(({ answer }) => answer !== 'locked');
-    for (const { child } of refused) await expect.poll(() => child.exitCode).toBe(0);
-    // Those who ended have not taken the lock with them.
-    await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
-  },
-);
+test.each([1, 2, 3])('of four processes that find a stale lock, one takes it and three exit (round %i)', async () => {
+  const directory = await temporaryDirectory();
+  await kill((await otherProcess(directory)).child);
+  const others = await Promise.all([1, 2, 3, 4].map(() => otherProcess(directory)));
+  const answers = others.map(({ answer }) => answer).sort();
+  expect(answers.filter((answer) => answer === 'locked')).toHaveLength(1);
+  expect(answers.filter((answer) => answer.startsWith('DirectoryInUse'))).toHaveLength(3);
+  const refused = others.filter(({ answer }) => answer !== 'locked');
+  for (const { child } of refused) await expect.poll(() => child.exitCode).toBe(0);
+  // The processes that exited did not remove the lock.
+  await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
+});
 
 const long = ['a'.repeat(100), 'b'.repeat(100), 'c'.repeat(100)];
 
-test('a path too long for a socket is locked all the same', async () => {
+test('a directory whose path is too long for a socket can be locked', async () => {
   const directory = await temporaryDirectory(...long);
   const unlock = await lockDirectory(directory);
   await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
@@ -119,14 +118,14 @@ test('a path too long for a socket is locked all the same', async () => {
   await lock(directory);
 });
 
-test('a long path is one lock, wherever the processes were started', async () => {
+test('a long path is the same lock for processes with different working directories', async () => {
   const directory = await temporaryDirectory(...long);
   const { answer } = await otherProcess(directory, directory);
   expect(answer).toBe('locked');
   await expect(lockDirectory(directory)).rejects.toThrow(DirectoryInUse);
 });
 
-test('after a kill a long path is taken over too', async () => {
+test('the lock on a long path is taken over after a kill', async () => {
   const directory = await temporaryDirectory(...long);
   await kill((await otherProcess(directory)).child);
   await lock(directory);

@@ -6,7 +6,7 @@ import { testDatabase } from '../support/database.js';
 const script = readFileSync(new URL('../../prisma/distribute.sql', import.meta.url), 'utf8');
 const schema = readFileSync(new URL('../../prisma/schema.prisma', import.meta.url), 'utf8');
 
-/** Records what Citus would be asked for: its functions by name and parameters, on a database that does not have it. */
+/** Stands in for Citus: its two functions, by name and parameters, record their calls in a table. */
 const recorder = `
   CREATE TABLE asked (relation regclass PRIMARY KEY, by text, with_relation regclass);
   CREATE FUNCTION create_reference_table(table_name regclass) RETURNS void LANGUAGE sql AS
@@ -36,7 +36,7 @@ const asked = await database.query<Asked>({
 });
 const distributed = asked.filter(({ by }) => by !== null);
 
-test('every table of the schema is distributed, but those of the change feed, which stay empty', async () => {
+test("distribute.sql distributes every table except the change feed's and drops every trigger", async () => {
   const tables = [...schema.matchAll(/^model (\w+)/gm)].map(([, name]) => name as string);
   const feed = tables.filter((name) => name.startsWith('checkout_session_change'));
   expect(feed).toHaveLength(2);
@@ -48,14 +48,14 @@ test('every table of the schema is distributed, but those of the change feed, wh
   expect(triggers).toEqual([]);
 });
 
-test('what one write touches lives together', () => {
+test('a session and its events are on the same shard', () => {
   expect(distributed).toEqual([
     { table: 'checkout_session', by: 'id', with: null },
     { table: 'stripe_event', by: 'session_id', with: 'checkout_session' },
   ]);
 });
 
-test('a distributed table has no unique constraint that the nodes could not keep', async () => {
+test('every unique constraint of a distributed table contains its distribution column', async () => {
   const rows = await database.query<{ name: string; table: string; columns: string[] }>({
     text: `SELECT i.indexrelid::regclass::text AS name, i.indrelid::regclass::text AS table,
         array_agg(a.attname::text) AS columns
@@ -67,7 +67,7 @@ test('a distributed table has no unique constraint that the nodes could not keep
   for (const { table, columns } of rows) expect(columns).toContain(distributed.find((one) => one.table === table)?.by);
 });
 
-test('the foreign keys of a distributed table lead to tables that every node has', async () => {
+test('foreign keys of a distributed table point only to reference tables', async () => {
   const rows = await database.query<{ table: string }>({
     text: `SELECT DISTINCT confrelid::regclass::text AS table FROM pg_constraint
       WHERE contype = 'f' AND conrelid::regclass::text = ANY($1)`,

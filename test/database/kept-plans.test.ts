@@ -11,7 +11,7 @@ import { sessionBody } from '../support/service.js';
 
 const database = await testDatabase();
 
-/** The statements of each store, as they come to the database. */
+/** Runs each store operation and returns its statements as the database receives them. */
 async function statements(): Promise<Statement[]> {
   const seen: Statement[] = [];
   const query = async <Row>(statement: Statement): Promise<Row[]> => {
@@ -34,7 +34,7 @@ async function statements(): Promise<Statement[]> {
   await sessions.payment('cs_test_none');
   const mirror = mirrorStore({ ...database, query });
   const changes = [{ column, value: 'cus_1', merge: false }];
-  // One input, then three at once: the first runs by itself, and the two others are a statement of their own.
+  // First one input, then three at once: the first of these runs alone, the other two as a batch statement.
   const writes: ((id: string) => Promise<unknown>)[] = [
     (id) => sessions.create({ ...session, id }),
     (id) => sessions.replace({ ...session, id }, none),
@@ -49,14 +49,14 @@ async function statements(): Promise<Statement[]> {
   return seen;
 }
 
-test('plans that are kept from the time when the tables were empty look at each row by its key', async () => {
+test('generic plans made on empty tables find every row by primary key', async () => {
   const seen = await statements();
   expect([...new Set(seen.map(({ name }) => name))]).toEqual([
     ...['find-one', 'find', 'find-payment', 'payment'],
     ...['create', 'replace', 'patch', 'apply'].flatMap((name) => [`${name}-one`, name]),
     'remove',
   ]);
-  // Nothing but PostgreSQL keeps plans.
+  // Only PostgreSQL caches plans.
   if (!onPostgres) return;
   await database.query({ text: 'TRUNCATE checkout_session, stripe_event', values: [] });
   for (const { text, values } of seen) {
@@ -70,7 +70,8 @@ test('plans that are kept from the time when the tables were empty look at each 
       await query({ text: 'DEALLOCATE kept', values: [] });
       return plan.map((row) => row['QUERY PLAN']);
     });
-    // A bitmap of the key is a look by the key too: a session may have several events. Its heap scan says nothing more.
+    // A bitmap index scan of the primary key is fine too: a session may have several events. Its heap scan names no
+    // index.
     const scans = lines.filter(
       (line) => /Scan.* on (checkout_session|stripe_event)/.test(line) && !line.includes('Bitmap Heap Scan'),
     );
@@ -79,7 +80,7 @@ test('plans that are kept from the time when the tables were empty look at each 
   }
 });
 
-test('whatever shapes of lists a client asks for, those that are in use are kept', async () => {
+test('a client that asks for many list shapes does not push those in use out of the plan cache', async () => {
   let names: (string | undefined)[] = [];
   const query: typeof database.query = (statement) => {
     names.push(statement.name);

@@ -13,7 +13,7 @@ const template = inject('template');
 const none = { match: undefined, noneMatch: undefined };
 const column = columns.find(({ name }) => name === 'locale') as (typeof columns)[number];
 
-/** Counts the statements that are in flight. */
+/** Counts the statements in flight. */
 function counting(database: Database) {
   const seen = { running: 0, most: 0 };
   const query: Database['query'] = async (statement) => {
@@ -38,7 +38,7 @@ async function createMany(store: Store, count: number): Promise<string[]> {
 
 const localised = (store: Store, id: string, value: string) => store.patch(id, [{ column, value, merge: false }], none);
 
-test('a statement that has a lock timeout is run as any other', async () => {
+test('a statement with a lock timeout runs and returns its rows', async () => {
   const database = await testDatabase();
   const statement = { name: 'limited', text: 'SELECT $1::text AS text', values: ['x'], lockTimeout: 100 };
   for (let round = 0; round < 2; round += 1) expect(await database.query(statement)).toEqual([{ text: 'x' }]);
@@ -50,7 +50,7 @@ if (template.kind === 'postgres') {
   const database = openPostgres({ url, poolSize: 10, statementTimeout, preparedStatements: true });
   afterAll(() => database.close());
 
-  /** Runs work while another transaction holds what a statement locks. */
+  /** Runs `work` while another transaction holds the locks of `statement`. */
   async function whileLocked<Result>(statement: string, work: () => Promise<Result>): Promise<Result> {
     const holder = new pg.Client({ connectionString: url });
     await holder.connect();
@@ -64,7 +64,7 @@ if (template.kind === 'postgres') {
   }
   const rowOf = (id: string) => `SELECT FROM checkout_session WHERE id = '${id}' FOR UPDATE`;
 
-  test('a locked row fails its own write alone, on few connections, while reads go on', async () => {
+  test('a locked row fails only its own write, on at most two connections, while reads continue', async () => {
     const { counted, seen } = counting(database);
     const sizes: number[] = [];
     const store = sessionStore(counted, (kind, size) => void (kind === 'patch' && sizes.push(size)));
@@ -76,7 +76,7 @@ if (template.kind === 'postgres') {
     const began = Date.now();
     await whileLocked(rowOf(locked), async () => {
       const [first = '', ...rest] = others.slice(0, 100);
-      // The first write runs alone, and the locked row is in the batch after it.
+      // The first write runs alone. The locked row is in the next batch.
       const alone = localised(store, first, 'de');
       const refused = localised(store, locked, 'de').catch((error) => error);
       const writes = Promise.all([alone, ...rest.map((id) => localised(store, id, 'de'))]);
@@ -98,7 +98,7 @@ if (template.kind === 'postgres') {
     expect(locales).toEqual(['en', ...new Array(100).fill('de'), ...new Array(100).fill('en')]);
   });
 
-  test('a locked table fails all writes in time, and none is done later', async () => {
+  test('a locked table fails every write in time, and none is applied later', async () => {
     const store = sessionStore(database);
     const ids = await createMany(store, 40);
     const began = Date.now();
@@ -111,7 +111,7 @@ if (template.kind === 'postgres') {
     for (const { document } of again) expect(JSON.parse(document).locale).toBe('fr');
   });
 
-  test('a write of a locked session is 503 query-timeout and changes nothing; its neighbours are 200', async () => {
+  test("a write to a locked session is 503 query-timeout; other sessions' writes are 200", async () => {
     const { api } = await startService({ database });
     const bodies = Array.from({ length: 6 }, () => sessionBody());
     for (const body of bodies) await api.post(sessionsPath).send(body).expect(201);

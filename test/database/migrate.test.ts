@@ -25,7 +25,7 @@ const migrated = await testDatabase();
 const rows = <Row>(database: typeof empty, text: string, values: unknown[] = []) =>
   database.query<Row>({ text, values });
 
-test('an empty database gets every migration, in order; the next start finds nothing to do', async () => {
+test('an empty database gets every migration in order, and the next start applies none', async () => {
   expect(await pendingMigrations(empty)).toEqual(names);
   expect(await migrate(empty)).toEqual(names);
   expect(await pendingMigrations(empty)).toEqual([]);
@@ -33,7 +33,7 @@ test('an empty database gets every migration, in order; the next start finds not
   expect(await rows(empty, 'SELECT id FROM checkout_session')).toEqual([]);
 });
 
-test("Prisma's own table agrees with the files", async () => {
+test('_prisma_migrations holds the name and checksum of every migration file', async () => {
   const applied = await rows<{ name: string; checksum: string; finished: boolean; applied_steps_count: number }>(
     migrated,
     `SELECT migration_name AS name, checksum, finished_at IS NOT NULL AS finished, applied_steps_count
@@ -51,7 +51,7 @@ test("Prisma's own table agrees with the files", async () => {
 });
 
 if (onPostgres)
-  test('once migrated, nothing of it stays connected', async () => {
+  test('after migrating no connection of the schema engine stays open', async () => {
     const database = connected;
     expect(await migrate(database)).toEqual(names);
     const others = `SELECT application_name AS name, query FROM pg_stat_activity
@@ -60,7 +60,7 @@ if (onPostgres)
     await expect.poll(() => rows(database, others)).toEqual([]);
   });
 
-/** What the schema engine would add to the migrations to arrive at a schema. */
+/** Returns the migration that the schema engine would add to reach a schema. */
 async function drift(schema: string): Promise<{ exitCode: number; stdout: string | null }> {
   const pglite = await PGlite.create();
   onTestFinished(() => pglite.close());
@@ -78,7 +78,7 @@ async function drift(schema: string): Promise<{ exitCode: number; stdout: string
 
 const schema = await readFile(join(prismaDirectory, 'schema.prisma'), 'utf8');
 
-test('a document can be written where nothing is on the search path, as in a restore', async () => {
+test('a row can be written with an empty search_path, as pg_restore does', async () => {
   const written = await migrated.transaction(async (query) => {
     await query({ text: `SET LOCAL search_path TO ''`, values: [] });
     const [row] = await query<{ document: string }>({
@@ -92,7 +92,7 @@ test('a document can be written where nothing is on the search path, as in a res
   expect(written.id).toBe('cs_test_restored');
 });
 
-test('raw objects are compressed with lz4 where the server has it', async () => {
+test('stripe_data is compressed with lz4 if the server supports it', async () => {
   const [column] = await rows<{ compression: string; has_lz4: boolean }>(
     migrated,
     `SELECT attcompression::text AS compression,
@@ -102,7 +102,7 @@ test('raw objects are compressed with lz4 where the server has it', async () => 
   expect(column?.compression).toBe(column?.has_lz4 ? 'l' : '');
 });
 
-test('the migrations arrive at schema.prisma', async () => {
+test('the migrations produce schema.prisma exactly', async () => {
   const { exitCode, stdout } = await drift(schema);
   expect(stdout).toContain('empty migration');
   expect(exitCode).toBe(0);
@@ -111,14 +111,14 @@ test('the migrations arrive at schema.prisma', async () => {
 test.each([
   ['a column', '  payment_status     String?\n', 'ADD COLUMN     "forgotten" TEXT', '  forgotten String?\n'],
   ['an index', '  @@index([created(sort: Desc), id(sort: Desc)])\n', 'CREATE INDEX', '  @@index([locale])\n'],
-])('%s that no migration makes would be noticed', async (_, place, statement, addition) => {
+])('the drift check detects %s that no migration creates', async (_, place, statement, addition) => {
   expect(schema).toContain(place);
   const { exitCode, stdout } = await drift(schema.replace(place, `${place}${addition}`));
   expect(stdout).toContain(statement);
   expect(exitCode).toBe(2);
 });
 
-/** A copy of the real migrations, in a folder of its own. */
+/** Copies the real migrations into a temporary directory. */
 async function copied(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'checkout-session-migrations-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
@@ -126,7 +126,7 @@ async function copied(): Promise<string> {
   return directory;
 }
 
-/** The real migrations and one more. */
+/** Copies the real migrations and adds one more. */
 async function withMigration(sql: string): Promise<string> {
   const directory = await copied();
   const added = join(directory, 'migrations', '99990101000000_added');
@@ -138,7 +138,7 @@ async function withMigration(sql: string): Promise<string> {
 const exists = async (database: typeof empty, table: string) =>
   (await rows<{ found: boolean }>(database, 'SELECT to_regclass($1) IS NOT NULL AS found', [table]))[0]?.found;
 
-test('a migration that fails leaves nothing of itself, and no start goes on after it', async () => {
+test('a failed migration is rolled back and blocks every later start', async () => {
   const directory = await withMigration(
     'CREATE TABLE half_done (id int);\nSELECT 1 / 0;\nCREATE TABLE never (id int);\n',
   );
@@ -148,11 +148,11 @@ test('a migration that fails leaves nothing of itself, and no start goes on afte
   expect(await exists(failing, 'checkout_session')).toBe(true);
   await expect(migrate(failing, directory)).rejects.toThrow(/99990101000000_added/);
   expect(await pendingMigrations(failing, directory)).toContain('99990101000000_added');
-  // Nor does the release that lacks it: half of something may be there.
+  // An older release must not start either, because the schema may be half changed.
   await expect(migrate(failing)).rejects.toThrow();
 });
 
-test('a new migration is applied alone, and an older release runs on beside it', async () => {
+test('a new migration is applied alone, and an older release still starts on the result', async () => {
   expect(await migrate(repeated)).toEqual(names);
   const directory = await withMigration(
     'CREATE TABLE added (id int);\nCREATE FUNCTION two() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; RETURN 2; END $$;\n',
@@ -162,7 +162,7 @@ test('a new migration is applied alone, and an older release runs on beside it',
   expect(await migrate(repeated)).toEqual([]);
 });
 
-/** Inserts a session in a session of the database with a time zone. */
+/** Inserts a row while the connection's time zone is `timeZone`. Returns its document. */
 async function documentIn(timeZone: string, id: string): Promise<Record<string, unknown>> {
   const [row] = await rows<{ document: string; zone: string }>(
     migrated,
@@ -179,7 +179,7 @@ async function documentIn(timeZone: string, id: string): Promise<Record<string, 
 }
 
 test.each(['UTC', 'Asia/Kolkata', 'America/New_York'])(
-  "the row's document has the model's columns in order and its times in UTC, in the time zone %s",
+  "document has the model's columns in order and UTC times under the time zone %s",
   async (timeZone) => {
     const document = await documentIn(timeZone, `cs_test_${timeZone}`);
     expect(Object.keys(document)).toEqual(columns.map(({ name }) => name));
@@ -194,7 +194,7 @@ test.each(['UTC', 'Asia/Kolkata', 'America/New_York'])(
   },
 );
 
-test("the row's document is what PostgreSQL makes of the row", async () => {
+test('document equals row_to_json of the row, including escapes and extreme times', async () => {
   const text = 'quoted " \\ / \u0001\n\u2028 ünïcødé 😀 %s';
   const full = columns.map(({ name, kind }) => {
     const value = { integer: 1, boolean: true, timestamp: '0001-01-01T00:00:00.000001Z', enum: 'auto', map: { text } };

@@ -9,7 +9,7 @@ import { testDatabase } from '../support/database.js';
 const template = inject('template');
 const name = '20000101000000_slow';
 
-/** A folder with one migration, which takes a while. */
+/** Creates a directory with one migration that takes a second. */
 async function slowMigration(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'checkout-session-slow-'));
   onTestFinished(() => rm(directory, { recursive: true }));
@@ -20,7 +20,7 @@ async function slowMigration(): Promise<string> {
   return directory;
 }
 
-test('a slow migration is waited for', async () => {
+test('migrate waits for a slow migration', async () => {
   expect(await migrate(await testDatabase('empty'), await slowMigration())).toEqual([name]);
 });
 
@@ -31,7 +31,7 @@ if (template.kind === 'postgres') {
     ['holds the lock', 0, 'SELECT pg_advisory_lock%', /^The database was lost while migrating \(.+\)\. Start again/],
     ['migrates', 1, 'SELECT pg_sleep%', /^The database cannot be migrated: .+ \(20000101000000_slow\)$/],
   ] as const)(
-    'the loss of the connection that %s fails the migration in one line',
+    'losing the connection that %s fails the migration with a one-line message',
     async (_, index, query, expected) => {
       const database = databases[index];
       const outcome = migrate(database, await slowMigration()).catch((error: Error) => error);
@@ -45,7 +45,7 @@ if (template.kind === 'postgres') {
       const message = operatorMessage(await outcome);
       expect(message).toMatch(expected);
       expect(message).not.toContain('\n');
-      // The server notices that the other connections are gone, at the latest when their statements end.
+      // The server notices closed connections only when their statements end.
       await expect.poll(() => backends('%pg_sleep%', '1')).toHaveLength(0);
     },
   );

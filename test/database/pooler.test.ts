@@ -13,17 +13,17 @@ async function expectNothingPrepared(database: Database): Promise<void> {
 }
 
 if (template.kind === 'embedded') {
-  test('nothing is prepared on the one connection of the embedded database', async () => {
+  test('the embedded database prepares no named statement', async () => {
     await expectNothingPrepared(await testDatabase());
   });
 } else {
-  // Behind a pooler the timeout is a setting of the role or of the database.
+  // Behind a pooler, the statement timeout is a setting of the role or database.
   const { url, database } = await postgresDatabase(template.url, 'template0');
   await administrate(template.url, `ALTER DATABASE "${new URL(url).pathname.slice(1)}" SET statement_timeout = '20ms'`);
   const pooled = openPostgres({ url, poolSize: 1, statementTimeout: 9000, preparedStatements: false });
   afterAll(() => pooled.close());
 
-  test("migrations are not under the server's statement timeout", async () => {
+  test("migrations run without the server's statement timeout", async () => {
     await database.withMigrationAdapter(async (adapter) => {
       const connection = await adapter.connect();
       await connection.executeScript('SELECT pg_sleep(0.1)');
@@ -33,11 +33,11 @@ if (template.kind === 'embedded') {
     expect(await pendingMigrations(database)).toEqual([]);
   });
 
-  test('what goes through a pooler is under it, as a pooler takes no settings', async () => {
+  test("statements through a pooler keep the server's timeout, because a pooler accepts no settings", async () => {
     await expect(pooled.query({ text: 'SELECT pg_sleep(0.1)', values: [] })).rejects.toMatchObject({ code: '57014' });
   });
 
-  test('nothing is prepared on a connection that is not ours', async () => {
+  test('with preparedStatements false no statement is prepared', async () => {
     await expectNothingPrepared(pooled);
   });
 }

@@ -13,7 +13,7 @@ const named = (name: string, text: string, ...values: unknown[]): Statement => (
 
 const hard = ['', 'a', 'a,b', '{}', '"', '\\', '\\"', 'NULL', ' ', 'line\nbreak', 'é', '😀'];
 
-test('values of statements with a name come as they are', async () => {
+test('parameters of a named statement arrive unchanged', async () => {
   const text =
     'SELECT $1::text AS text, $2::text[] AS list, $3::text[] AS none, $4::text AS null, $5::integer AS number, $6::boolean AS boolean';
   for (const value of hard) {
@@ -22,7 +22,7 @@ test('values of statements with a name come as they are', async () => {
   }
 });
 
-test('a statement with a name may have no rows, no columns, or no values', async () => {
+test('a named statement may return no rows or columns and take no values', async () => {
   const seen = async (statement: Statement) => [await database.query(statement), await database.query(statement)];
   expect(await seen(named('no-rows', 'SELECT 1 AS one WHERE false'))).toEqual([[], []]);
   expect(await seen(named('no-columns', 'SELECT'))).toEqual([[{}], [{}]]);
@@ -34,7 +34,7 @@ test.each([
   ['at a value', 'SELECT 10 / $1::integer AS quotient', 'ten', '22P02'],
   ['while it runs', 'SELECT 10 / $1::integer AS quotient', 0, '22012'],
 ])(
-  'a statement that fails %s fails again, and well when it is well, on the same connection',
+  'a named statement that fails %s fails every time, and a good call then succeeds on the same connection',
   async (_, text, bad, code) => {
     const name = `fails-${code}`;
     await database.transaction(async (query) => {
@@ -49,7 +49,7 @@ test.each([
         expect(await attempt(named(name, text, bad))).toBe(code);
         expect(await attempt(good)).toEqual([{ quotient: 2 }]);
         expect(await attempt(good)).toEqual([{ quotient: 2 }]);
-        // The text of a name never changes in the service.
+        // In the service a name always has the same text.
         if (code === '42601') break;
       }
     });
@@ -57,14 +57,17 @@ test.each([
 );
 
 if (template.kind !== 'embedded') {
-  test.each([[{ a: 1 }], [new Date(0)]])('a value that cannot be sent (%o) fails its own statement', async (value) => {
-    const statement = named('echo', 'SELECT $1::text AS text', value);
-    await expect(database.query(statement)).rejects.toThrow(TypeError);
-    await expect(database.transaction((query) => query(statement))).rejects.toThrow(TypeError);
-    expect(await database.query(named('echo', 'SELECT $1::text AS text', 'x'))).toEqual([{ text: 'x' }]);
-  });
+  test.each([[{ a: 1 }], [new Date(0)]])(
+    'a value that cannot be encoded (%o) fails only its own statement',
+    async (value) => {
+      const statement = named('echo', 'SELECT $1::text AS text', value);
+      await expect(database.query(statement)).rejects.toThrow(TypeError);
+      await expect(database.transaction((query) => query(statement))).rejects.toThrow(TypeError);
+      expect(await database.query(named('echo', 'SELECT $1::text AS text', 'x'))).toEqual([{ text: 'x' }]);
+    },
+  );
 
-  test('the bytes of a page are those of UTF-8, whatever the encoding of the database', async () => {
+  test('documents arrive as UTF-8 from a LATIN1 database', async () => {
     const name = `checkout_session_test_${randomUUID()}`;
     await administrate(template.url, `CREATE DATABASE "${name}" TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'`);
     const url = databaseUrl(template.url, name);
@@ -83,7 +86,7 @@ if (template.kind !== 'embedded') {
   const [single, several] = [own(1), own(3)];
   afterAll(() => Promise.all([single.close(), several.close()]));
 
-  test('it is prepared once on a connection', async () => {
+  test('a named statement is prepared once per connection', async () => {
     const prepared = () =>
       single.query({
         text: "SELECT generic_plans + custom_plans AS runs FROM pg_prepared_statements WHERE name = 'once'",
@@ -103,11 +106,11 @@ if (template.kind !== 'embedded') {
     return row?.count;
   };
 
-  test('a connection keeps so many at most: the least recently used ones are closed, and prepared again', async () => {
+  test('a connection keeps 128 prepared statements and drops the least recently used', async () => {
     const run = (index: number) => single.query(named(`bounded-${index}`, `SELECT ${index} + $1::integer AS sum`, 1));
     for (let index = 0; index < 300; index += 1) {
       expect(await run(index)).toEqual([{ sum: index + 1 }]);
-      // One that is used meanwhile stays.
+      // This statement stays, because it is used in every round.
       expect(await single.query(named('used', 'SELECT $1::text AS text', 'x'))).toEqual([{ text: 'x' }]);
     }
     expect(await preparedCount()).toBe(128);
@@ -118,7 +121,7 @@ if (template.kind !== 'embedded') {
     expect(await preparedCount()).toBe(128);
   });
 
-  test('those that fail are among them', async () => {
+  test('failed statements count towards the limit', async () => {
     await single.transaction(async (query) => {
       for (let index = 0; index < 200; index += 1) {
         await query({ text: 'SAVEPOINT attempt', values: [] });
@@ -129,7 +132,7 @@ if (template.kind !== 'embedded') {
     expect(await preparedCount()).toBe(128);
   });
 
-  test('many at once, on few connections, each have their own rows', async () => {
+  test('fifty concurrent statements on three connections each get their own rows', async () => {
     const rows = await Promise.all(
       Array.from({ length: 50 }, (_, index) =>
         several.query<{ n: number }>(named('series', 'SELECT n FROM generate_series(1, $1::integer) AS n', index)),
@@ -140,12 +143,12 @@ if (template.kind !== 'embedded') {
     );
   });
 
-  test('rows that are larger than what a socket brings at once come whole', async () => {
+  test('rows larger than one socket read arrive complete', async () => {
     const statement = named('large', "SELECT repeat('é', $1::integer) AS text FROM generate_series(1, 3)", 300_000);
     expect(await single.query(statement)).toEqual(new Array(3).fill({ text: 'é'.repeat(300_000) }));
   });
 
-  test('a connection that ends while a statement is under way fails it, and the next has another', async () => {
+  test('a connection that ends during a statement fails it, and the next statement gets a new connection', async () => {
     const ending = single.query(named('ending', 'SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(5)'));
     await expect(ending).rejects.toMatchObject({ code: '57P01' });
     expect(await single.query(named('after', 'SELECT 1 AS one'))).toEqual([{ one: 1 }]);

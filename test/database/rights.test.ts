@@ -13,7 +13,7 @@ import { sessionBody, sessionsPath } from '../support/service.js';
 const template = inject('template');
 const database = await testDatabase();
 
-test('the role that made the tables may migrate and run', async () => {
+test('the owner of the tables may migrate and serve', async () => {
   await assertMayMigrate(database.query);
   await assertMayRun(database.query);
 });
@@ -22,7 +22,7 @@ if (template.kind === 'postgres') {
   const server = template.url;
   const suffix = randomBytes(6).toString('hex');
   const [migrator, service] = [`migrator_${suffix}`, `service_${suffix}`];
-  // The same password as in the URL, so that one URL serves all roles.
+  // Give the roles the password of the server's URL, so that one URL works for all.
   const { password } = new URL(server);
   const login = password ? `LOGIN PASSWORD '${decodeURIComponent(password)}'` : 'LOGIN';
   for (const role of [migrator, service]) await administrate(server, `CREATE ROLE ${role} ${login}`);
@@ -34,14 +34,14 @@ if (template.kind === 'postgres') {
   ] as const;
   const [created, empty, hidden, owned] = databases;
   afterAll(async () => {
-    // A role cannot be dropped while a database depends on it.
+    // PostgreSQL drops a role only when no database depends on it.
     for (const { url } of databases) {
       for (const role of [service, migrator]) await administrate(url, `DROP OWNED BY ${role}`);
     }
     for (const role of [migrator, service]) await administrate(server, `DROP ROLE ${role}`);
   });
 
-  /** The URL for another role. */
+  /** Returns the URL with another role. */
   function as(role: string, url: string): string {
     const other = new URL(url);
     other.username = role;
@@ -54,14 +54,14 @@ if (template.kind === 'postgres') {
     return opened;
   };
 
-  /** The statements that README.md gives, for the roles of this file. */
+  /** Returns the GRANT statements in README.md, with this file's role names. */
   async function documentedGrants(): Promise<string> {
     const text = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
     const [, block = ''] = /### Roles\n.*?```sql\n(.*?)```/s.exec(text) ?? [];
     return block.replaceAll('migrator', migrator).replaceAll('service', service);
   }
 
-  test('two roles, as documented: one migrates, the other serves with its rights alone', async () => {
+  test('with the documented GRANTs one role migrates and another serves', async () => {
     await administrate(created.url, await documentedGrants());
     const environment = { MIGRATE_ON_START: 'false', DATABASE_URL: as(service, created.url) };
     const migrated = await runCommandLine('migrate', [], { DATABASE_URL: as(migrator, created.url) });
@@ -85,7 +85,7 @@ if (template.kind === 'postgres') {
     expect(await send('POST', path, { id, ...fields })).toBe(201);
   });
 
-  test('a start migrates by DATABASE_DIRECT_URL, and serves as the other role', async () => {
+  test("the service migrates with DATABASE_DIRECT_URL's role and serves with DATABASE_URL's", async () => {
     await administrate(empty.url, await documentedGrants());
     const { url } = await startProcess({
       DATABASE_URL: as(service, empty.url),
@@ -94,7 +94,7 @@ if (template.kind === 'postgres') {
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
   });
 
-  test('a role that may not create in the schema, or not use it, learns the GRANT in one line', async () => {
+  test('a role without rights on the schema gets the missing GRANT in one line', async () => {
     const { url } = hidden;
     const environment = { DATABASE_URL: as(service, url) };
     const grant = (rights: string) => `GRANT ${rights} ON SCHEMA public TO ${service}`;
@@ -112,7 +112,7 @@ if (template.kind === 'postgres') {
     expect(await migrate(open(environment.DATABASE_URL))).not.toEqual([]);
   });
 
-  test('a role without rights on the tables learns the GRANTs in one line, and they are enough', async () => {
+  test('a role without rights on the tables gets the missing GRANTs in one line, and they suffice', async () => {
     const role = open(as(service, owned.url));
     const refusal = await assertMayRun(role.query).catch((error: Error) => error.message);
     expect(refusal).not.toContain('\n');
@@ -130,7 +130,7 @@ if (template.kind === 'postgres') {
     );
   });
 
-  test('a command that lacks a right says so in one line', async () => {
+  test('a command without rights fails with one line that names them', async () => {
     const { url } = await postgresDatabase(server, template.name);
     const { code, stderr } = await runCommandLine('export', [], { DATABASE_URL: as(service, url) });
     expect(code).toBe(1);

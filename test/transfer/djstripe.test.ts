@@ -16,9 +16,9 @@ const template = inject('template');
 
 interface Version {
   name: string;
-  /** The type of the references, as DJSTRIPE_FOREIGN_KEY_TO_FIELD makes it. */
+  /** The type of foreign keys, set by DJSTRIPE_FOREIGN_KEY_TO_FIELD. */
   reference: 'bigint' | 'text';
-  /** Whether there is `stripe_data` and few columns, as from 2.10. */
+  /** True from dj-stripe 2.10 on: a `stripe_data` column in place of most others. */
   isNew: boolean;
 }
 
@@ -29,7 +29,7 @@ const versions: Version[] = [
   { name: 'stripe_data, references by id', reference: 'text', isNew: true },
 ];
 
-/** The tables as dj-stripe's migrations make them, with three sessions. */
+/** Creates the tables as dj-stripe's migrations do, with three sessions. */
 async function build(database: Database, { reference, isNew }: Version): Promise<void> {
   const statement = (text: string, values: unknown[] = []) => database.query({ text, values });
   for (const [table, id] of [
@@ -151,7 +151,7 @@ describe.each(versions)('$name', async (version) => {
   await build(source, version);
   const options = { account: undefined, acceptsMode: () => true, onProjection: () => {}, counts: newDjstripeCounts() };
 
-  test('its rows become sessions, stamped with their djstripe_updated', async () => {
+  test('dj-stripe rows become sessions that keep their djstripe_updated', async () => {
     const entries: ImportEntry[] = [];
     for await (const entry of djstripeEntries(djstripeRows(source), options)) entries.push(entry);
     const rows = entries.map(({ parsed }) => parsed as { json: string; djstripeId: number });
@@ -167,7 +167,7 @@ describe.each(versions)('$name', async (version) => {
     expect(again.map(({ outcome }) => outcome)).toEqual(['unchanged', 'unchanged', 'unchanged']);
   });
 
-  test('the mode that is not taken in is ignored', async () => {
+  test('a row of the mode not taken in is ignored', async () => {
     const results: unknown[] = [];
     const testOnly = { ...options, acceptsMode: (livemode: boolean) => !livemode };
     for await (const { parsed } of djstripeEntries(djstripeRows(source), testOnly)) results.push(parsed);
@@ -175,7 +175,7 @@ describe.each(versions)('$name', async (version) => {
   });
 });
 
-/** A table with one row of a version, and what an import makes of it. */
+/** Builds a dj-stripe table with one row, imports it, and returns the stored session. */
 async function importOne(columns: string, row: Record<string, unknown>) {
   const source = await testDatabase('empty');
   const target = await testDatabase();
@@ -224,7 +224,7 @@ const blank = {
   ...{ billing_address_collection: '', success_url: '', payment_method_types: '["card"]' },
 };
 
-test('2.8: the columns of the payment make a raw object, and line items the display items', async () => {
+test('2.8: payment columns become a raw object, and line items become display_items', async () => {
   const { document, stripe_data, counts, ...stored } = await importOne(`${columnsOfContract}, ${columnsOfPayment}`, {
     ...{ ...blank, id: 'cs_test_28', mode: 'payment', created: '2026-01-01T00:00:00Z', metadata: '{"a": "1"}' },
     ...{ customer_id: 'cus_1', description: 'ours', amount_subtotal: 2000, amount_total: 9007199254740991 },
@@ -242,7 +242,7 @@ test('2.8: the columns of the payment make a raw object, and line items the disp
   expect(counts).toEqual({ edited: 0, withoutPayment: 0, unresolved: 0 });
 });
 
-test('2.9: columns that were edited stand before the raw object, which stays', async () => {
+test('2.9: an edited column wins over the raw object, which stays unchanged', async () => {
   const raw = rawSession({ id: 'cs_test_29', metadata: { a: '1' }, customer: 'cus_1', payment_status: 'paid' });
   const columns = `${columnsOfContract}, ${columnsOfPayment}, stripe_data jsonb`;
   const { document, stripe_data, counts, ...stored } = await importOne(columns, {
@@ -258,7 +258,7 @@ test('2.9: columns that were edited stand before the raw object, which stays', a
   expect(counts.edited).toBe(1);
 });
 
-test('2.10: what was never synced again is read from the columns that are left, and counted', async () => {
+test('2.10: a row never synced again is read from its remaining columns, and counted', async () => {
   const { document, stripe_data, counts } = await importOne('stripe_data jsonb', {
     ...{
       id: 'cs_test_210',
@@ -280,12 +280,12 @@ test("a database without dj-stripe's table is refused", async () => {
 if (template.kind === 'postgres') {
   const { environment } = await commandDatabase();
 
-  describe.each(versions)('the command, on $name', async (version) => {
+  describe.each(versions)('npm run import -- --from-djstripe, with $name', async (version) => {
     const source = await postgresDatabase(template.url, 'template0');
     const target = await commandDatabase();
     await build(source.database, version);
 
-    test('takes it over, twice the same, and goes on after its numbers', async () => {
+    test('imports every row, changes nothing when repeated, and numbers new sessions after the last', async () => {
       const args = ['--from-djstripe', source.url];
       const first = await run('import', args, target.environment);
       expect(first.code, first.stderr).toBe(0);
@@ -307,7 +307,7 @@ if (template.kind === 'postgres') {
       expect(totalsOf(await run('import', args, target.environment))).toMatchObject({ unchanged: 2, deleted: 1 });
     });
 
-    test('a row whose number is past what clients hold is reported, and the rest goes on', async () => {
+    test('reports a djstripe_id above 2147483647 and imports the other rows', async () => {
       await source.database.query({
         text: `UPDATE djstripe_session SET djstripe_id = 2147483648 WHERE djstripe_id = 43`,
         values: [],
@@ -319,7 +319,7 @@ if (template.kind === 'postgres') {
     });
   });
 
-  test("a database that is not dj-stripe's ends the command with 2", async () => {
+  test("import from a database without dj-stripe's table exits with 2", async () => {
     const exit = await run('import', ['--from-djstripe', environment.DATABASE_URL as string], environment);
     expect(exit.stderr.trim()).toMatch(/^PostgreSQL at .*: There is no table djstripe_session\.$/);
     expect(exit.stdout).toBe('');

@@ -21,7 +21,7 @@ const target = await commandDatabase();
 const directory = await mkdtemp(join(tmpdir(), 'checkout-session-transfer-'));
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-/** Sessions of every kind, changed ones, deleted ones, their events, and where commands left off. */
+/** Writes sessions of every kind, changed and deleted ones, events, and the progress of a command. */
 async function fill(database: Database): Promise<void> {
   await migrate(database);
   const config = { STRIPE_LIVEMODE: 'both', STRIPE_ACCOUNT_ID: 'acct_1' };
@@ -52,7 +52,7 @@ async function tags(database: Database): Promise<unknown[]> {
   return database.query({ text, values: [] });
 }
 
-test('an export has every column of every table', async () => {
+test('a full export has every column of every table', async () => {
   await source.use(fill);
   const { stdout } = await run('export', ['--full'], source.environment);
   const exported: Record<string, unknown>[] = stdout
@@ -78,7 +78,7 @@ test('an export has every column of every table', async () => {
   for (const line of tombstones) expect(Object.keys(line)).toEqual(['kind', 'id', 'deleted_at']);
 });
 
-test('a full export, imported into an empty database, is exported to the same bytes', async () => {
+test('a full export imported into an empty database exports to the same bytes', async () => {
   const first = await runCommandLine('export', ['--full'], source.environment);
   expect(first).toMatchObject({
     code: 0,
@@ -95,7 +95,7 @@ test('a full export, imported into an empty database, is exported to the same by
   expect((await run('export', ['--full'], target.environment)).stdout).toBe(first.stdout);
 });
 
-test('in the shape of the contract every line is valid, and import keeps it', async () => {
+test("an export in the contract's shape has a valid session on every line", async () => {
   const { code, stdout } = await run('export', [], source.environment);
   expect(code).toBe(0);
   const lines = stdout.trim().split('\n');
@@ -103,7 +103,7 @@ test('in the shape of the contract every line is valid, and import keeps it', as
   for (const line of lines) expectSession(JSON.parse(line));
 });
 
-test('to a file that cannot be written it ends with 2', async () => {
+test('export to a file it cannot write exits with 2', async () => {
   const exit = await run('export', ['--output', join(directory, 'no', 'file')], source.environment);
   expect(exit.code).toBe(2);
   expect(exit.stderr).toContain('The file cannot be written');
@@ -112,7 +112,7 @@ test('to a file that cannot be written it ends with 2', async () => {
 if (onPostgres) {
   const moved = await commandDatabase();
 
-  test('from the embedded database to PostgreSQL, to the same bytes', async () => {
+  test('an export of the embedded database moves to PostgreSQL byte for byte', async () => {
     const DATA_DIR = join(directory, 'data');
     const embedded = await openEmbedded(DATA_DIR);
     await fill(embedded);

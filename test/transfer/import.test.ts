@@ -13,7 +13,7 @@ import { fixture, lines, temporaryFile, totalsOf } from './run.js';
 
 const { environment, use } = await commandDatabase();
 
-// Several at a time, as each use opens the embedded database anew.
+// Takes several ids at once, because each `use` reopens the embedded database.
 const documentsOf = (...ids: string[]) =>
   use(async (database) => {
     const rows = await Promise.all(ids.map((id) => sessionStore(database).find(id)));
@@ -37,7 +37,7 @@ const everything = () =>
     }),
   );
 
-test('every kind is taken in, what is bad is reported with its line, and again it changes nothing', async () => {
+test('import applies every kind of line, reports each bad line, and changes nothing when repeated', async () => {
   const exit = await runCommandLine('import', [fixture('mixed.ndjson')], environment);
   expect(exit.code).toBe(1);
   expect(totalsOf(exit)).toEqual({ read: 11, applied: 5, unchanged: 0, deleted: 0, ignored: 1, bad: 5 });
@@ -67,12 +67,12 @@ test('every kind is taken in, what is bad is reported with its line, and again i
   expect(totalsOf(again)).toEqual({ read: 11, applied: 0, unchanged: 5, deleted: 0, ignored: 1, bad: 5 });
   expect(await everything()).toEqual(before);
 
-  // 813 went to cs_test_new, which came in the same group, and 814 to cs_test_collides.
+  // 813 went to cs_test_new, which is in the same batch, and 814 to cs_test_collides.
   const next = await use((database) => create(database, 'cs_test_after_812'));
   expect(JSON.parse(next?.document ?? '').djstripe_id).toBe(815);
 });
 
-test('a session is replaced by what is not older, by nothing older, and by nothing of unknown age', async () => {
+test('an imported row replaces an older one, but not when it is older or of unknown age', async () => {
   const row = (name: string, updated: string | undefined, description: string) =>
     sessionBody({ id: `cs_test_ages_${name}`, description, djstripe_updated: updated });
   const both = (updated: string, description: string) => [
@@ -92,7 +92,7 @@ test('a session is replaced by what is not older, by nothing older, and by nothi
   }
 });
 
-test('lines of one session are taken in in their order', async () => {
+test('lines of one session are applied in their order', async () => {
   const at = (second: number) =>
     sessionBody({ id: 'cs_test_order', description: `${second}`, djstripe_updated: `2026-01-01T00:00:0${second}Z` });
   const exit = await run('import', ['-'], environment, lines([at(1), at(3), at(2)]));
@@ -100,7 +100,7 @@ test('lines of one session are taken in in their order', async () => {
   expect(await documentsOf('cs_test_order')).toMatchObject([{ description: '3' }]);
 });
 
-test('what was deleted stays deleted; --restore brings it back, whatever kind it is', async () => {
+test('a deleted session stays deleted on import, and --restore brings it back from any kind of line', async () => {
   const object = rawSession({ id: 'cs_test_gone_object' });
   const event = rawEvent(rawSession({ id: 'cs_test_gone_event', status: 'complete' }));
   const row = sessionBody({ id: 'cs_test_gone_row', djstripe_id: 900, djstripe_updated: '2026-01-01T00:00:00Z' });
@@ -110,7 +110,7 @@ test('what was deleted stays deleted; --restore brings it back, whatever kind it
   await remove(...ids);
   const kept = await run('import', ['-'], environment, input);
   expect(kept.code).toBe(0);
-  // The event was delivered before.
+  // The event is a duplicate.
   expect(totalsOf(kept)).toMatchObject({ applied: 0, deleted: 2, unchanged: 1 });
   expect(await documentsOf(...ids)).toEqual([undefined, undefined, undefined]);
   const restored = await run('import', ['--restore', '-'], environment, input);
@@ -124,25 +124,25 @@ test.each([
   ['an array', (one: object, other: object) => JSON.stringify([one, other], null, 2)],
   ["Stripe's list", (one: object, other: object) => JSON.stringify({ object: 'list', data: [one, other] }, null, 2)],
   [
-    'a page of ours',
+    'a page of this API',
     (one: object, other: object) => JSON.stringify({ count: null, next: null, results: [one, other] }),
   ],
-  ['lines after all', (one: object, other: object) => lines([one, other])],
-])('a document that is %s, from a file and from the standard input', async (_, write) => {
+  ['newline-delimited JSON', (one: object, other: object) => lines([one, other])],
+])('%s can be imported from a file and from standard input', async (_, write) => {
   const content = write(rawSession({ id: 'cs_test_document_1' }), sessionBody());
   const path = await temporaryFile('sessions.json', content);
   expect(totalsOf(await run('import', [path], environment))).toMatchObject({ read: 2, bad: 0 });
   expect(totalsOf(await run('import', ['-'], environment, content))).toMatchObject({ read: 2, applied: 0, bad: 0 });
 });
 
-test('the two lines that npm writes before an export are passed over, and the first bad line is one line', async () => {
+test('the lines npm prints before an export are skipped, and a bad line is reported once', async () => {
   const input = `\n> checkout-session-service@0.1.0 export\n> node dist/cli/export.js\n\n{"cut\n${lines([sessionBody()])}`;
   const exit = await run('import', ['-'], environment, input);
   expect(totalsOf(exit)).toMatchObject({ read: 2, applied: 1, bad: 1 });
   expect(exit.stderr).toContain('line 5: is not JSON');
 });
 
-test('a row whose djstripe_id another session has gets the next one, once', async () => {
+test('a row whose djstripe_id is taken gets the next free one, and keeps it when imported again', async () => {
   const [one, other] = [sessionBody({ djstripe_id: 5000 }), sessionBody({ djstripe_id: 5000 })];
   const input = lines([one, other, sessionBody({ id: 'cs_test_numbered' }), sessionBody({ djstripe_id: 5002 })]);
   const exit = await run('import', ['-'], environment, input);
@@ -158,7 +158,7 @@ test('a row whose djstripe_id another session has gets the next one, once', asyn
   expect(await everything()).toEqual(before);
 });
 
-test('--keep-numbers reports a djstripe_id that another session has, as a full export does', async () => {
+test('--keep-numbers rejects a taken djstripe_id, as a full export does', async () => {
   const [one, other] = [sessionBody({ djstripe_id: 6000 }), sessionBody({ djstripe_id: 6000 })];
   const exit = await run('import', ['--keep-numbers', '-'], environment, lines([one, other]));
   expect(exit.code).toBe(1);
@@ -199,9 +199,9 @@ test('a restore whose write fails leaves the session deleted', async () => {
 const envelope = (detail: object) => ({ version: '0', 'detail-type': 'checkout.session.completed', detail });
 
 test.each([
-  ['an event in the envelope of EventBridge', envelope(rawEvent(rawSession({ id: 'cs_test_bridge_1' })))],
-  ['a session in the envelope of EventBridge', envelope(rawSession({ id: 'cs_test_bridge_2' }))],
-])('%s, plain and gzipped, from a file and from the standard input', async (_, value) => {
+  ['an event in an EventBridge envelope', envelope(rawEvent(rawSession({ id: 'cs_test_bridge_1' })))],
+  ['a session in an EventBridge envelope', envelope(rawSession({ id: 'cs_test_bridge_2' }))],
+])('%s can be imported plain and gzipped, from a file and from standard input', async (_, value) => {
   const packed = gzipSync(lines([value]));
   expect(totalsOf(await run('import', ['-'], environment, packed))).toMatchObject({ read: 1, applied: 1 });
   const path = await temporaryFile('events.ndjson', packed);
@@ -217,13 +217,13 @@ test.each([
   ],
   ['CSV', 'id,Created (UTC),Amount\ncs_1,2026-01-01,1\n', 'This is CSV, not JSON. Import takes'],
   ['a page of HTML', '<!doctype html>\n<p>', 'This is XML or HTML, not JSON. Import takes'],
-])('%s is refused in one line', async (_, content, message) => {
+])('%s is refused with one line', async (_, content, message) => {
   const exit = await run('import', ['-'], environment, content);
   expect(exit).toMatchObject({ code: 1, stdout: '' });
   expect(exit.stderr.trim().split('\n')).toEqual([expect.stringContaining(message)]);
 });
 
-test("a page of dj-stripe's API has empty enums, which are their defaults", async () => {
+test("empty enums in a page of dj-stripe's API become their defaults", async () => {
   const empty = { mode: '', submit_type: '', billing_address_collection: '' };
   const page = {
     count: 2,
@@ -243,7 +243,7 @@ test("a page of dj-stripe's API has empty enums, which are their defaults", asyn
   ]);
 });
 
-test('the text of a Stripe object in a row of a file is stored without client_secret', async () => {
+test('import drops client_secret from a Stripe object stored as text', async () => {
   const object = rawSession({ id: 'cs_test_text_1', livemode: null, metadata: { order: '1\0' } });
   expect(object.client_secret).toBeDefined();
   const row = {
@@ -259,7 +259,7 @@ test('the text of a Stripe object in a row of a file is stored without client_se
   expect(totalsOf(await run('import', [path], environment))).toMatchObject({ read: 1, unchanged: 1 });
 });
 
-test('a dumpdata of Django: references by number or id, objects of other models are ignored', async () => {
+test('import resolves references in a Django dumpdata file and ignores other models', async () => {
   const fields = {
     ...{ djstripe_created: '2026-01-01T00:00:00Z', djstripe_updated: '2026-01-02T00:00:00Z', livemode: false },
     ...{ created: '2026-01-01T00:00:00Z', metadata: { a: '1' }, mode: '', submit_type: '', locale: '' },
@@ -290,7 +290,7 @@ test('a dumpdata of Django: references by number or id, objects of other models 
   ]);
 });
 
-test('what PostgreSQL cannot hold is at fault alone', async () => {
+test('only the line PostgreSQL cannot hold is rejected', async () => {
   const input = lines([
     sessionBody(),
     sessionBody({ metadata: { note: 'a\0b' } }),
@@ -301,14 +301,14 @@ test('what PostgreSQL cannot hold is at fault alone', async () => {
   expect(exit.stderr).toContain('line 2: metadata/note contains U+0000');
 });
 
-test.each(['import', 'export'] as const)('%s --help says how, without a database', async (command) => {
+test.each(['import', 'export'] as const)('%s --help prints the usage without opening a database', async (command) => {
   const exit = await run(command, ['--help'], { DATA_DIR: '/dev/null/none' });
   expect(exit).toMatchObject({ code: 0, stderr: '' });
   expect(exit.stdout).toContain(`npm run ${command === 'import' ? '' : '--silent '}${command} -- `);
 });
 
 test.each([[[]], [['one', 'two']], [['/no/such/file.ndjson']], [['--nonsense']], [['--from-djstripe', 'mysql://x']]])(
-  'a wrong call %j ends with 2',
+  'import with the arguments %j exits with 2',
   async (args) => {
     const exit = await run('import', args, environment);
     expect(exit.code).toBe(2);

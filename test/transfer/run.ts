@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
 import type { Exit } from '../support/process.js';
 
-/** The totals that an import printed, which must add up. */
+/** Returns the totals an import printed, and expects them to add up. */
 export function totalsOf({ stdout, stderr }: Exit): Record<string, number> {
   const line = /^Read (\d+): (\d+) applied, (\d+) unchanged, (\d+) deleted .*, (\d+) ignored, (\d+) failed\.$/m.exec(
     stdout,
@@ -16,7 +16,7 @@ export function totalsOf({ stdout, stderr }: Exit): Record<string, number> {
   return { read, applied, unchanged, deleted, ignored, bad };
 }
 
-/** A file that is removed after the test. */
+/** Writes a file that is removed after the test. */
 export async function temporaryFile(name: string, content: string | Uint8Array): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'checkout-session-transfer-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
@@ -25,7 +25,7 @@ export async function temporaryFile(name: string, content: string | Uint8Array):
   return path;
 }
 
-/** A path of the fixtures of this folder. */
+/** Returns the path of a file in test/fixtures/transfer. */
 export function fixture(name: string): string {
   return fileURLToPath(new URL(`../fixtures/transfer/${name}`, import.meta.url));
 }

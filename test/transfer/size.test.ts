@@ -31,12 +31,12 @@ async function timed(name: string, path: string): Promise<Record<string, number>
 
 const many = (make: (number: number) => object) => lines(Array.from({ length: size }, (_, index) => make(index + 1)));
 
-test(`${size} rows are all taken in`, async () => {
+test(`import applies all of ${size} rows`, async () => {
   const path = await temporaryFile('rows.ndjson', many(row));
   expect(await timed('rows', path)).toMatchObject({ read: size, applied: size, bad: 0 });
 });
 
-test(`${size} raw objects are all taken in`, async () => {
+test(`import applies all of ${size} raw objects`, async () => {
   const path = await temporaryFile(
     'objects.ndjson',
     many((number) => rawSession({ id: `cs_test_raw_${number}`, created: 1_700_000_000 + number })),

@@ -1,17 +1,16 @@
 import type { Database } from '../../../src/database/engine/database.js';
 import type { Node } from './query-tree.js';
 
-/** The part of PostgreSQL's catalogue that the rules need. */
+/** The part of PostgreSQL's catalogue that the rules use. */
 export interface Catalogue {
-  /** The OIDs of the tables that are distributed. */
+  /** The OIDs of the distributed tables. */
   readonly distributed: ReadonlySet<string>;
-  /** `i`, `s` or `v` of each function, by its OID. */
+  /** The volatility (`i`, `s` or `v`) of each function, by OID. */
   readonly volatility: ReadonlyMap<string, string>;
-  /** The functions of each type that turn it into text, and text into it, by the OID of the type. */
+  /** The functions that convert each type to and from text, by the OID of the type. */
   readonly conversions: ReadonlyMap<string, { readonly output: string; readonly input: string }>;
 }
 
-/** Reads the catalogue. */
 export async function readCatalogue(database: Database, tables: readonly string[]): Promise<Catalogue> {
   const read = <Row>(text: string, values: unknown[] = []) => database.query<Row>({ text, values });
   const relations = await read<{ oid: string }>(
@@ -35,7 +34,7 @@ export async function readCatalogue(database: Database, tables: readonly string[
 const functionFields = ['funcid', 'opfuncid', 'aggfnoid', 'winfnoid'];
 const typeFields = /^(const|var|param|funcresult|opresult|result|case|coalesce|minmax|agg)type$/;
 
-/** Returns the worst of the functions that a node calls itself: `v`, `s` or `i`. */
+/** Returns the highest volatility among the functions a node calls itself: `v`, `s` or `i`. */
 export function volatilityIn({ volatility, conversions }: Catalogue, node: Node): string {
   if (node.tag === 'SQLVALUEFUNCTION') return 's';
   if (node.tag === 'NEXTVALUEEXPR') return 'v';
@@ -48,7 +47,7 @@ export function volatilityIn({ volatility, conversions }: Catalogue, node: Node)
   return ['v', 's'].find((one) => found.includes(one)) ?? 'i';
 }
 
-/** Returns the OID of a node's type; that of text where the node does not say it. */
+/** Returns the OID of a node's type, or of text when the node has none. */
 function typeOf(node: Node): string {
   const name = [...node.fields.keys()].find((key) => typeFields.test(key));
   return name ? String(node.fields.get(name)) : '25';

@@ -18,16 +18,16 @@ import { transferStore } from '../../../src/transfer/store.js';
 import { type Service, sessionBody, sessionsPath } from '../../support/service.js';
 import { rawEvent, rawSession, signatureOf } from '../../support/stripe.js';
 
-/** Every operation of the service that has a statement of its own. */
+/** Runs every operation of the service that has its own SQL statement. */
 
 const several = Array.from({ length: 8 }, (_, index) => index);
 const lineItems = { object: 'list', data: [], has_more: false };
 const log = pino({ level: 'silent' });
 
-/** Milliseconds that a statement takes at least: requests come together while one is under way. */
+/** Minimum milliseconds of a statement, so that requests gather into a batch meanwhile. */
 const delay = 3;
 
-/** A database that keeps each of its statements in a list. `refuses` makes it fail some, as another database would. */
+/** Wraps a database to record its statements. `refuses` returns an error for each statement that should fail. */
 export function recording(database: Database, refuses: (statement: Statement) => Error | undefined) {
   const statements: Statement[] = [];
   const recorded =
@@ -53,7 +53,7 @@ export function recording(database: Database, refuses: (statement: Statement) =>
 
 type App = Pick<Service, 'app'>['app'];
 
-/** Calls every route that asks the database, alone and with several requests at once. */
+/** Calls every route that queries the database, with single and concurrent requests. */
 export async function callRoutes(app: App): Promise<void> {
   const { ask, all } = asking(app);
   for (const path of ['/health/ready', '/metrics', '/api/enums']) await ask('GET', path);
@@ -68,7 +68,7 @@ type Ask = ReturnType<typeof asking>['ask'];
 type All = ReturnType<typeof asking>['all'];
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** Requests in this process, so that those of one turn of the event loop are sent together. */
+/** Sends requests within this process, so that the requests of one event-loop turn reach the service together. */
 function asking(app: App) {
   async function ask(method: Method, url: string, body?: object | string, headers: Record<string, string> = {}) {
     const answer = await app.inject({ method, url, headers, ...(body !== undefined && { payload: body }) });
@@ -112,7 +112,7 @@ async function deliverEvents(ask: Ask, all: All): Promise<void> {
   const send = (index: number) => deliver(rawEvent(objects[index] as (typeof objects)[0]));
   await send(0);
   await all(send);
-  // An older state of an account, which the newer one does not name.
+  // The older event carries an account that the newer one lacks.
   const gap = (index: number) => rawSession({ id: `cs_test_gap_${index}`, line_items: lineItems });
   const newer = (index: number) => rawEvent(gap(index), { created: 1_769_862_000 });
   const older = (index: number) => rawEvent(gap(index), { account: 'acct_1' });
@@ -123,7 +123,7 @@ async function deliverEvents(ask: Ask, all: All): Promise<void> {
   await ask('GET', '/api/stripe-events?session_id=cs_test_event_0');
 }
 
-/** Reads each list more often than it takes to be kept, and then several at once. */
+/** Reads each list often enough to keep its statement prepared, then several times at once. */
 async function readLists(ask: Ask, all: All): Promise<void> {
   const queries = [
     ...['', 'count=exact', 'count=estimated', 'include=payment', 'limit=2&ordering=-id', 'ordering=djstripe_updated'],
@@ -165,7 +165,7 @@ async function readAsStripe(ask: Ask, all: All): Promise<void> {
   for (const query of queries) for (let use = 0; use < 6; use += 1) await ask('GET', `${path}?${query}`);
 }
 
-/** Runs what the command line and the process by itself ask the database. */
+/** Runs the statements of the command line and of the background schedule. */
 export async function runCommands(database: Database): Promise<void> {
   const lines: string[] = [];
   for (const full of [false, true]) {

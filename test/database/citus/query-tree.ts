@@ -1,19 +1,19 @@
 import type { Database } from '../../../src/database/engine/database.js';
 
 /**
- * The analysed tree of a statement, as PostgreSQL itself makes it: every function and operator is named by its OID. A SQL
- * function with a body of BEGIN ATOMIC keeps the trees of its statements in its row of pg_proc.
+ * Gets PostgreSQL's own analysed tree of a statement, in which every function and operator has its OID. A SQL function
+ * with a BEGIN ATOMIC body stores these trees in its pg_proc row.
  */
 
 export type Value = string | Node | readonly Value[];
 
-/** A node of PostgreSQL's, such as FUNCEXPR, with its fields. */
+/** A node of PostgreSQL's tree, such as FUNCEXPR, with its fields. */
 export interface Node {
   readonly tag: string;
   readonly fields: ReadonlyMap<string, Value>;
 }
 
-/** The parts of the text: quoted words, brackets, and words, in which a backslash escapes the next character. */
+/** Matches one token: a quoted word, a bracket, or a word. A backslash escapes the next character. */
 const part = /"(?:[^"\\]|\\.)*"|[(){}]|(?:[^\s(){}"\\]|\\.)+/gs;
 
 /** Parses the text of a `pg_node_tree`. */
@@ -37,7 +37,7 @@ export function parseTree(text: string): Value {
     while (parts[place] !== '}') {
       const name = (parts[place++] as string).slice(1);
       const values: Value[] = [];
-      // A constant has its bytes after its length.
+      // A constant's bytes follow its length.
       while (!/^(:|\}$)/.test(parts[place] as string)) values.push(value());
       fields.set(name, values.length === 1 ? (values[0] as Value) : values);
     }
@@ -48,7 +48,7 @@ export function parseTree(text: string): Value {
   return value();
 }
 
-/** Returns the nodes in a value, itself the first, whose parents `enters` lets in. */
+/** Returns a node and its descendants. `enters` decides for each node whether to visit its children. */
 export function nodesIn(value: Value | undefined, enters: (node: Node) => boolean = () => true): Node[] {
   if (value === undefined || typeof value === 'string') return [];
   if (!isNode(value)) return value.flatMap((one) => nodesIn(one, enters));
@@ -57,10 +57,7 @@ export function nodesIn(value: Value | undefined, enters: (node: Node) => boolea
 
 const isNode = (value: Node | readonly Value[]): value is Node => 'tag' in value;
 
-/**
- * Returns the trees of a statement, with the types of its parameters as PostgreSQL takes them. Nothing is left of it in the
- * database.
- */
+/** Returns the trees of a statement, with the parameter types PostgreSQL infers. Leaves nothing in the database. */
 export async function treeOf(database: Database, text: string): Promise<Value> {
   const undo = new Error('undo');
   let tree = '';

@@ -2,26 +2,26 @@ import { type Catalogue, volatilityIn } from './catalogue.js';
 import { type Node, nodesIn, type Value } from './query-tree.js';
 
 /**
- * Rules for statements that PostgreSQL takes and Citus refuses, or runs on all shards at once. They are those of its planner
- * (13.2: multi_router_planner.c, query_pushdown_planning.c).
+ * Rules for statements that PostgreSQL accepts and Citus refuses or runs on every shard. They follow Citus 13.2's
+ * planner (multi_router_planner.c, query_pushdown_planning.c).
  */
 
 const commands = { select: '1', update: '2', insert: '3', delete: '4' };
-/** The kinds of entries in a FROM. */
+/** The kinds of FROM entries. */
 const kinds = { relation: '0', function: '3', cte: '6', result: '8' };
 
 const isQuery = ({ tag }: Node) => tag === 'QUERY';
 const field = (node: Node, name: string) => node.fields.get(name);
 const fieldsOf = ({ fields }: Node) => [...fields.values()];
 const queriesIn = (value: Value | undefined) => nodesIn(value).filter(isQuery);
-/** A column of a query around the one that it stands in. */
+/** Returns whether a node is a column of an outer query. */
 const refersOut = (node: Node) => node.tag === 'VAR' && field(node, 'varlevelsup') !== '0';
 const hasColumn = (node: Node) => nodesIn(fieldsOf(node)).some(({ tag }) => tag === 'VAR');
 
-/** A fault, and whether a query has it. */
+/** The text of a fault, and a function that returns whether a query has it. */
 type Rule = readonly [fault: string, holds: (query: Node, catalogue: Catalogue) => boolean];
 
-/** The expressions of an UPDATE or DELETE; none of another query. */
+/** Returns the expressions of an UPDATE or DELETE. Other queries have none. */
 function changedIn(query: Node): Node[] {
   const isChange = [commands.update, commands.delete].includes(String(field(query, 'commandType')));
   return isChange ? nodesIn([field(query, 'targetList') ?? '', field(query, 'jointree') ?? '']) : [];
@@ -55,7 +55,7 @@ const changeRules: readonly Rule[] = [
   ],
 ];
 
-/** The entries in the FROM of a query, the tables among them, and the inputs. */
+/** Returns the FROM entries of a query, with the distributed tables and the inputs among them. */
 function fromOf(query: Node, { distributed }: Catalogue) {
   const entries = nodesIn(field(query, 'rtable'), (node) => !isQuery(node)).filter(
     (node) => node.tag === 'RANGETBLENTRY' && field(node, 'rtekind') !== kinds.result,
@@ -100,7 +100,7 @@ const subqueryRules: readonly Rule[] = [
   ],
 ];
 
-/** Of a query that stands in another one. */
+/** Rules for subqueries. */
 const innerRules: readonly Rule[] = [
   [
     'a subquery without FROM that has a function that is not IMMUTABLE',
@@ -125,9 +125,9 @@ const shardRules: readonly Rule[] = [
 ];
 
 /**
- * Returns the faults of a statement, a sentence for each rule that it breaks.
+ * Returns the faults of a statement, one for each rule it breaks.
  *
- * @param namesShards whether it must name the shards that it is about: what a request asks for must.
+ * @param namesShards whether the statement must name its shards, as statements of API requests must
  */
 export function faultsOf(tree: Value, catalogue: Catalogue, namesShards: boolean): string[] {
   const outermost = new Set(nodesIn(tree, (node) => !isQuery(node)).filter(isQuery));
