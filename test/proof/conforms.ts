@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { parseTimestamp } from '../../src/model/timestamp.js';
 import { contract, contractAsSchema } from '../support/contract.js';
 
-/** Any answer of the service against the reviewed contract: its status, its media type, its headers, its body. */
+/** Checks any answer of the service against the reviewed contract: status, media type, headers and body. */
 
 export interface Answer {
   readonly status: number;
@@ -24,7 +24,7 @@ ajv.addSchema(contractAsSchema(), 'contract');
 
 const validators = new Map<string, ValidateFunction>();
 
-/** A validator of what stands at a place of the contract. */
+/** Returns a validator for the schema at a path of the contract. */
 function validatorOf(...place: string[]): ValidateFunction {
   const pointer = place.map((key) => encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/');
   let validate = validators.get(pointer);
@@ -36,9 +36,9 @@ function validatorOf(...place: string[]): ValidateFunction {
 }
 
 /**
- * Expects the contract to foresee an answer.
+ * Expects an answer to conform to the contract.
  *
- * @param path as the contract has it, `/api/checkout-sessions/{id}`.
+ * @param path as the contract writes it, such as `/api/checkout-sessions/{id}`
  */
 export function expectConforms(method: string, path: string, { status, headers, text }: Answer): void {
   const operation = [path, method.toLowerCase()] as const;

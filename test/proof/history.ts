@@ -1,37 +1,37 @@
 import { isDeepStrictEqual } from 'node:util';
 
 /**
- * Whether what clients saw of one session at once could have happened one after the other: linearizability, decided by
- * the search of Wing and Gong (1993) with Lowe's memory of what was tried (2017).
+ * Decides whether concurrent operations on one session are linearizable: whether some sequential order explains every
+ * answer. Uses the search of Wing and Gong (1993) with Lowe's memory of visited states (2017).
  */
 
-/** What a session is at one moment: undefined where there is none. */
+/** The state of a session at one moment. Undefined means that it does not exist. */
 export interface State {
   readonly etag: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** When Stripe's newest state of it was made; undefined where none came since it was created. */
+  /** The second of Stripe's newest state, or undefined if none arrived since the session was created. */
   readonly second?: number | undefined;
 }
 
 export interface Operation {
-  /** For people, when there is no order. */
+  /** Shown when no order is found. */
   readonly label: string;
-  /** Of one clock: when it was sent, and when its answer was there. */
+  /** Times on one clock: when the request was sent, and when its answer arrived. */
   readonly start: number;
   readonly end: number;
-  /** The state after it, where its answer is right for the state before it; `impossible` where it is not. */
+  /** Returns the state after the operation, or `impossible` when its answer contradicts the state before it. */
   readonly apply: (state: State | undefined) => State | undefined | typeof impossible;
 }
 
 export const impossible = Symbol('impossible');
 
-/** The parts of a tag: of which row, and which state of it. */
+/** Returns the row and version that an ETag encodes. */
 export function partsOf(etag: string): { row: number; version: number } {
   const [, row, version] = /^"(\d+)-(\d+)"$/.exec(etag) ?? [];
   return { row: Number(row), version: Number(version) };
 }
 
-/** The tag of the next state of the same row. */
+/** Returns the ETag of the next state of the same row. */
 export function nextTag(etag: string): string {
   const { row, version } = partsOf(etag);
   return `"${row}-${version + 1}"`;
@@ -40,11 +40,11 @@ export function nextTag(etag: string): string {
 interface Attempt {
   readonly done: bigint;
   readonly state: State | undefined;
-  /** The operations in the order that was found. */
+  /** The indexes of the operations done so far, in order. */
   readonly order: readonly number[];
 }
 
-/** @returns the operations in an order in which each answer is right, or undefined when there is none. */
+/** Returns the operations in an order that explains every answer, or undefined if there is none. */
 export function linearize(operations: readonly Operation[], initial: State | undefined): Operation[] | undefined {
   const all = (1n << BigInt(operations.length)) - 1n;
   const tried = new Set<string>();
@@ -56,7 +56,7 @@ export function linearize(operations: readonly Operation[], initial: State | und
     if (tried.has(key)) continue;
     tried.add(key);
     const rest = operations.flatMap((operation, index) => ((done >> BigInt(index)) & 1n ? [] : [{ operation, index }]));
-    // What began after the end of another one that is left comes after it.
+    // An operation that started after another one ended must follow it.
     const firstEnd = Math.min(...rest.map(({ operation }) => operation.end));
     for (const { operation, index } of rest) {
       if (operation.start > firstEnd) continue;
@@ -68,7 +68,7 @@ export function linearize(operations: readonly Operation[], initial: State | und
   return undefined;
 }
 
-/** A state that an answer shows is the one that is there. */
+/** Returns whether an answer shows the current state. */
 export function isSameState(state: State | undefined, etag: string | null, metadata: unknown): boolean {
   return state !== undefined && state.etag === etag && isDeepStrictEqual(state.metadata, metadata);
 }

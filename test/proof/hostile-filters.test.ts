@@ -3,7 +3,7 @@ import { contract } from '../support/contract.js';
 import { sessionBody, sessionsPath, startService } from '../support/service.js';
 import { deliver, rawEvent, rawSession, signatureOf, webhookSecret } from '../support/stripe.js';
 
-/** Values that mean something to SQL, to LIKE, to regular expressions, to JSON or to a shell, in every filter. */
+/** Values with a meaning in SQL, LIKE, regular expressions, JSON or a shell, tried in every filter. */
 
 const { api } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
 
@@ -60,7 +60,7 @@ const texts = ['description', 'cancel_url', 'client_reference_id', 'customer_ema
   ...['djstripe_owner_account', 'customer', 'payment_intent', 'subscription'],
 );
 
-/** A query string of filters, with each value encoded once. */
+/** Builds a query string from filters. */
 const query = (filters: Record<string, string>) => `?${new URLSearchParams(filters)}`;
 const all = (names: string[], lookup: string, value: string) =>
   Object.fromEntries(names.map((name) => [`${name}${lookup}`, value]));
@@ -77,10 +77,10 @@ async function found(filters: Record<string, string>): Promise<string[]> {
   return body.results.map(({ id }: { id: string }) => id);
 }
 
-describe.each(hostile)('%j', (value) => {
+describe.each(hostile)('the value %j', (value) => {
   const id = ids.get(value) as string;
 
-  test('is the text that it is, in each text filter', async () => {
+  test('is matched literally by every text filter', async () => {
     expect(await found(all(texts, '', value))).toEqual([id]);
     expect(await found({ [`metadata[${value}]`]: value })).toEqual([id]);
     expect(await found({ payment_method_types__contains: value })).toEqual([id]);
@@ -99,13 +99,13 @@ const lists = [
   { path: '/api/stripe-events', parameters: contract.paths['/api/stripe-events'].get.parameters },
 ];
 
-describe.each(lists)('$path', ({ path, parameters }) => {
+describe.each(lists)('the list %s', ({ path, parameters }) => {
   interface Parameter {
     name: string;
     schema: { type: string };
   }
   test.each((parameters as Parameter[]).map(({ name }) => name))(
-    '%s takes each of them or refuses it',
+    '%s accepts or refuses each hostile value',
     async (name) => {
       const parameter = name === 'metadata' ? 'metadata[a]' : name;
       for (let at = name.length % 12; at < hostile.length; at += 12) {
@@ -115,7 +115,7 @@ describe.each(lists)('$path', ({ path, parameters }) => {
     },
   );
 
-  test('as the name of a filter each of them is unknown', async () => {
+  test('a hostile filter name is reported as unknown', async () => {
     for (const value of hostile) {
       const { body, status } = await api.get(`${path}${query({ [value]: '1' })}`);
       expect([status, body.errors?.length], value).toEqual([400, 1]);
@@ -123,7 +123,7 @@ describe.each(lists)('$path', ({ path, parameters }) => {
   });
 });
 
-test('from Stripe each of them comes back as it is', async () => {
+test('hostile values from Stripe are stored and found unchanged', async () => {
   for (const value of hostile) {
     const references = { payment_link: value, invoice: { id: value }, customer_account: value };
     const details = { customer_details: { email: value } };
@@ -140,7 +140,7 @@ test('from Stripe each of them comes back as it is', async () => {
   }
 });
 
-test('an event that is nested past what a database can hold is ignored or taken, and fails nothing', async () => {
+test('a deeply nested event is applied or ignored, and never fails', async () => {
   for (const depth of [60, 1000, 10_000, 200_000]) {
     const { id } = sessionBody();
     const event = JSON.stringify(rawEvent(rawSession({ id, metadata: { a: 'nested' } })));

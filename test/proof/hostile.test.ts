@@ -7,7 +7,9 @@ import { deliver, rawEvent, rawSession, webhookSecret } from '../support/stripe.
 import { commandDatabase } from '../support/stripe-api.js';
 import { exchange, open, received, request } from './hostile/wire.js';
 
-/** What no client library sends. Bodies and paths that one could send are in sessions/bad-input.test.ts. */
+/**
+ * Requests that no client library sends. sessions/bad-input.test.ts has the bodies and paths that clients could send.
+ */
 
 const service = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
 const { api, url } = service;
@@ -16,7 +18,7 @@ const processDatabase = await commandDatabase();
 const json = 'Content-Type: application/json';
 const isRefusal = (status: number) => status >= 400 && status < 500;
 
-/** A whole good request, to be hidden in another one. */
+/** Builds a complete valid request to hide behind a malformed one. */
 function smuggled(): { id: string; text: string } {
   const body = JSON.stringify(sessionBody());
   const { id } = JSON.parse(body);
@@ -26,7 +28,7 @@ function smuggled(): { id: string; text: string } {
   };
 }
 
-describe('a request whose end is in doubt is refused, and nothing of it is taken for another request', () => {
+describe('a request of ambiguous length is refused, and the request hidden behind it never runs:', () => {
   const chunked = 'Transfer-Encoding: chunked';
   test.each<[string, string[], string]>([
     ['a length and chunks', ['Content-Length: 5', chunked], '0\r\n\r\n'],
@@ -66,7 +68,7 @@ describe('a request whose end is in doubt is refused, and nothing of it is taken
     await api.get(`${sessionsPath}/${id}`).expect(404);
   });
 
-  test('lines that end with LF alone', async () => {
+  test('lines that end with a bare LF', async () => {
     const { id, text } = smuggled();
     const { statuses } = await exchange(url, text.replaceAll('\r\n', '\n'));
     expect(statuses.filter((status) => !isRefusal(status))).toEqual([]);
@@ -74,7 +76,7 @@ describe('a request whose end is in doubt is refused, and nothing of it is taken
   });
 });
 
-describe('what is no request is refused', () => {
+describe('a malformed request is refused:', () => {
   test.each<[string, string]>([
     ['no version', `GET ${sessionsPath}\r\n\r\n`],
     ['another version', `GET ${sessionsPath} HTTP/9.9\r\nHost: localhost\r\n\r\n`],
@@ -85,8 +87,8 @@ describe('what is no request is refused', () => {
     ['no host', `GET ${sessionsPath} HTTP/1.1\r\n\r\n`],
     ['two hosts', `GET ${sessionsPath} HTTP/1.1\r\nHost: localhost\r\nHost: example.com\r\n\r\n`],
     ['the URL of another host', `GET http://example.com${sessionsPath} HTTP/1.1\r\nHost: example.com\r\n\r\n`],
-    ['a tunnel', 'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n'],
-    ['an expectation that nobody meets', request('GET', sessionsPath, ['Expect: the-unexpected'])],
+    ['a CONNECT request', 'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n'],
+    ['an unknown expectation', request('GET', sessionsPath, ['Expect: the-unexpected'])],
     ['a URL of 100 KB', request('GET', `${sessionsPath}?customer=${'x'.repeat(100_000)}`, [])],
     [
       '5,000 headers',
@@ -97,14 +99,14 @@ describe('what is no request is refused', () => {
       ),
     ],
     ['one header of 100 KB', request('GET', sessionsPath, [`X-A: ${'y'.repeat(100_000)}`])],
-    ['a header that never ends', `GET ${sessionsPath} HTTP/1.1\r\nHost: localhost\r\nX-A: ${'y'.repeat(200_000)}`],
+    ['an endless header', `GET ${sessionsPath} HTTP/1.1\r\nHost: localhost\r\nX-A: ${'y'.repeat(200_000)}`],
   ])('%s', async (_, text) => {
     const { statuses } = await exchange(url, text);
     expect(statuses.filter((status) => !isRefusal(status))).toEqual([]);
     await api.get(`${sessionsPath}?limit=1`).expect(200);
   });
 
-  test('of what HTTP allows nothing is refused: chunk extensions, trailers, requests one behind the other', async () => {
+  test('chunk extensions, trailers and pipelined requests are accepted', async () => {
     const { id, text } = smuggled();
     const body = JSON.stringify(sessionBody());
     const size = body.length.toString(16);
@@ -116,8 +118,8 @@ describe('what is no request is refused', () => {
   });
 });
 
-describe('connections that do not keep to the order of things', () => {
-  test('many that send a byte now and then are all served, and nobody waits for them', async () => {
+describe('misbehaving connections', () => {
+  test('forty slow clients are served and delay no other request', async () => {
     let finish = () => {};
     const othersAreServed = new Promise<void>((resolve) => {
       finish = resolve;
@@ -141,12 +143,12 @@ describe('connections that do not keep to the order of things', () => {
     for (const id of await Promise.all(slow)) await api.get(`${sessionsPath}/${id}`).expect(200);
   });
 
-  test('who has sent all and closes their half has written all of it or nothing, and holds no connection', async () => {
+  test('a client that half-closes after its request gets all of it written or none', async () => {
     const { id, text } = smuggled();
     const socket = open(url);
     const answer = received(socket);
     socket.end(text);
-    // Node takes the end of one half for the end of both: the answer may no longer be sent.
+    // Node treats a half-closed connection as closed, so the answer may not be sent.
     expect([[], [201]]).toContainEqual((await answer).statuses);
     const { body, status } = await api.get(`${sessionsPath}/${id}`);
     expect([200, 404]).toContain(status);
@@ -154,9 +156,9 @@ describe('connections that do not keep to the order of things', () => {
   });
 
   test.each<[string, 'end' | 'resetAndDestroy']>([
-    ['closes', 'end'],
-    ['resets', 'resetAndDestroy'],
-  ])('who %s the connection in the middle of a body has changed nothing', async (_, how) => {
+    ['closed', 'end'],
+    ['reset', 'resetAndDestroy'],
+  ])('a request %s in the middle of its body changes nothing', async (_, how) => {
     for (const share of [0.3, 0.6, 0.95]) {
       const { id, text } = smuggled();
       const socket = open(url);
@@ -171,14 +173,14 @@ describe('connections that do not keep to the order of things', () => {
   });
 });
 
-describe('headers that are long lists', () => {
+describe('If-Match with a long list is answered within a second:', () => {
   const many = '"0-0",'.repeat(2400);
   test.each<[string, string, number]>([
-    ['of tags', `${many}"0-1"`, 412],
-    ['of tags and then none', `${many}x`, 400],
-    ['of nothing', `"0-0"${' ,'.repeat(7000)}x`, 400],
-    ['of spaces', `"0-0"${' '.repeat(14_000)}x`, 400],
-    ['of quotes', '"'.repeat(14_001), 400],
+    ['2,401 tags', `${many}"0-1"`, 412],
+    ['2,400 tags and an invalid one', `${many}x`, 400],
+    ['7,000 empty elements', `"0-0"${' ,'.repeat(7000)}x`, 400],
+    ['14,000 spaces', `"0-0"${' '.repeat(14_000)}x`, 400],
+    ['14,001 quotes', '"'.repeat(14_001), 400],
   ])('%s', async (_, value, status) => {
     const { id } = (await api.post(sessionsPath).send(sessionBody()).expect(201)).body;
     const began = Date.now();
@@ -187,7 +189,7 @@ describe('headers that are long lists', () => {
   });
 });
 
-test('of a property that is given twice the last one counts, in all that is checked and stored', async () => {
+test('the last value of a duplicated property is validated and stored', async () => {
   const body = JSON.stringify(sessionBody()).slice(0, -1);
   const { id } = JSON.parse(`${body}}`);
   const send = (tail: string) =>
@@ -204,17 +206,17 @@ test('of a property that is given twice the last one counts, in all that is chec
     .expect(400);
 });
 
-describe('events that are signed and yet none', () => {
+describe('a signed event', () => {
   test.each<[string, Record<string, unknown>]>([
-    ['of a second that no database has', { created: 9_007_199_254_740_991 }],
-    ['of a year that RFC 3339 cannot write', { created: 253_402_300_800 }],
-    ['from before time', { created: -1 }],
-    ['of a part of a second', { created: 1.5 }],
-    ['with a list in place of the object', { data: [] }],
-    ['with no text as its id', { id: 'evt_\u0000' }],
-    ['with half of a surrogate pair as its type', { type: 'checkout.session.\ud800' }],
-    ['of an account that is a list', { account: [] }],
-  ])('%s: ignored, so that Stripe does not repeat it for days', async (_, fields) => {
+    ['with a time no database can store', { created: 9_007_199_254_740_991 }],
+    ['in the year 10000', { created: 253_402_300_800 }],
+    ['with a negative time', { created: -1 }],
+    ['with a fractional time', { created: 1.5 }],
+    ['with an array as data', { data: [] }],
+    ['with U+0000 in its id', { id: 'evt_\u0000' }],
+    ['with a lone surrogate in its type', { type: 'checkout.session.\ud800' }],
+    ['with an array as account', { account: [] }],
+  ])('%s is ignored with 200, so that Stripe does not retry it for days', async (_, fields) => {
     const session = rawSession({ id: sessionBody().id });
     const { body } = await deliver(api, { ...rawEvent(session), ...fields }).expect(200);
     expect(body).toEqual({ outcome: 'ignored' });
@@ -222,7 +224,7 @@ describe('events that are signed and yet none', () => {
   });
 });
 
-/** Sends each of some requests thirty times, and expects that all are refused. */
+/** Sends each request thirty times and expects every one to be refused. */
 async function attack(target: string, requests: readonly string[]): Promise<void> {
   for (let round = 0; round < 30; round += 1) {
     await Promise.all(
@@ -236,7 +238,7 @@ async function attack(target: string, requests: readonly string[]): Promise<void
   }
 }
 
-test('refused requests leave nothing behind: the memory of a process levels off', async () => {
+test('refused requests leak no memory', async () => {
   const attacked = await startProcess(processDatabase.environment);
   const resident = async () =>
     Number(/^process_resident_memory_bytes (\d+)/m.exec(await (await fetch(`${attacked.url}/metrics`)).text())?.[1]);
@@ -248,7 +250,7 @@ test('refused requests leave nothing behind: the memory of a process levels off'
     request('GET', sessionsPath, [`X-A: ${'y'.repeat(100_000)}`]),
     request('GET', `${sessionsPath}?customer__typo=${'y'.repeat(8000)}`, []),
   ];
-  /** Attacks eight times; returns the highest memory that an attack left. */
+  /** Attacks eight times. Returns the highest resident memory after an attack. */
   const highest = async () => {
     const samples: number[] = [];
     for (let count = 0; count < 8; count += 1) {
@@ -257,8 +259,8 @@ test('refused requests leave nothing behind: the memory of a process levels off'
     }
     return Math.max(...samples);
   };
-  // A process grows while it warms up, by an amount that depends on the version of Node. A leak never stops: one that
-  // keeps every body of either kind holds 24 MB more after each eight attacks.
+  // A process grows while it warms up, by an amount that depends on the Node version. A leak never levels off: keeping
+  // every body of one kind would add 24 MB per eight attacks.
   let before = await highest();
   const growth: number[] = [];
   do {

@@ -4,17 +4,17 @@ import { sessionBody, sessionsPath, startService } from '../support/service.js';
 import { rawEvent, rawSession, signatureOf, webhookSecret } from '../support/stripe.js';
 import { impossible, isSameState, linearize, nextTag, type Operation, partsOf, type State } from './history.js';
 
-/** How many sessions are fought over; PROOF_RUNS=500 is a proof of some minutes. */
+/** Number of sessions the clients compete for. PROOF_RUNS=500 takes some minutes. */
 const rounds = proofRuns(6);
 const clients = 6;
 const turns = 8;
 
 const environment = { STRIPE_WEBHOOK_SECRETS: webhookSecret, MAX_EVENT_LOOP_DELAY_MS: '0' };
 const first = await startService({ environment });
-// A second replica: what one turn of its event loop groups, the first does not know of.
+// A second replica, whose batches the first knows nothing about.
 const second = await startService({ environment, database: first.database });
 
-/** Numbers that a seed repeats: mulberry32. */
+/** Returns a seeded random number generator (mulberry32). */
 function random(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -31,7 +31,7 @@ interface Answer {
   body: { metadata?: Record<string, string>; outcome?: string };
 }
 
-/** What one client can do, given the last tag that it saw; each says what its answer means. */
+/** One request of a client, and the rule that its answer must satisfy. */
 interface Move {
   method: string;
   headers?: Record<string, string>;
@@ -41,7 +41,7 @@ interface Move {
 
 const onlyIf = (holds: boolean, state: State | undefined) => (holds ? state : impossible);
 
-/** A write that makes a state: the tag that it answers with follows the one before, or is of a new row. */
+/** Checks the answer of a write: its ETag must follow the previous one, or start a new row. */
 function written(answer: Answer, state: State | undefined, metadata: Record<string, string>) {
   const { status, etag, body } = answer;
   if (etag === null) return impossible;
@@ -101,7 +101,7 @@ function remove(tag: string | undefined): Move {
   };
 }
 
-/** A change that one state alone forbids. */
+/** Adds If-None-Match to a move. */
 function unless(move: Move, tag: string | undefined): Move {
   if (tag === undefined) return move;
   return {
@@ -136,7 +136,7 @@ function deliver(id: string, token: string, second: number): Move {
     body,
     apply({ status, body: { outcome } }, state) {
       if (status !== 200) return impossible;
-      // The id was there from the beginning: where there is none, it was deleted.
+      // The session existed at the start, so a missing one was deleted.
       if (outcome === 'deleted') return onlyIf(state === undefined, state);
       const isNewer = state?.second === undefined || state.second < second;
       if (!state || isNewer !== (outcome === 'applied')) return impossible;
@@ -166,7 +166,7 @@ async function send(url: string, id: string, { method, headers, body }: Move): P
   return { status: response.status, etag: response.headers.get('etag'), body: text === '' ? {} : JSON.parse(text) };
 }
 
-/** All that the clients did to one session, each one thing after the other. */
+/** Lets every client send its requests to one session, one after another. Returns all operations. */
 async function fight(id: string, dice: (below: number) => number): Promise<Operation[]> {
   const operations: Operation[] = [];
   async function client(number: number): Promise<void> {
@@ -199,7 +199,7 @@ async function fight(id: string, dice: (below: number) => number): Promise<Opera
   return operations;
 }
 
-test('whatever many writers and readers do to a session at once, it was done in some order', {
+test('concurrent writers and readers of a session are linearizable', {
   timeout: 300_000 + rounds * 10_000,
 }, async () => {
   const seed = Number(process.env.PROOF_SEED ?? Date.now() % 1e9);
@@ -221,7 +221,7 @@ test('whatever many writers and readers do to a session at once, it was done in 
   console.info(`${tried} operations on ${rounds} sessions`);
 });
 
-describe('a history that no order explains is found out', () => {
+describe('the linearizability check', () => {
   const initial = { etag: '"1-1"', metadata: {} };
   const operation = (start: number, end: number, move: Move, answer: Partial<Answer>): Operation => ({
     ...{ label: '', start, end },
@@ -230,45 +230,45 @@ describe('a history that no order explains is found out', () => {
   const patched = (token: string, version: number, metadata: Record<string, string>, start: number, end = start + 10) =>
     operation(start, end, patch(token, undefined), { etag: `"1-${version}"`, body: { metadata } });
 
-  test('one that an order explains', () => {
+  test('finds the order that explains a history', () => {
     const a = patched('a', 3, { a: 'patched', b: 'patched' }, 0);
     const b = patched('b', 2, { b: 'patched' }, 5);
     expect(linearize([a, b], initial)).toEqual([b, a]);
   });
 
   test.each<[string, Operation[]]>([
-    ['a write that is lost', [patched('a', 2, { a: 'patched' }, 0), patched('b', 3, { b: 'patched' }, 20)]],
-    ['two writes of one tag', [patched('a', 2, { a: 'patched' }, 0), patched('b', 2, { b: 'patched' }, 0)]],
+    ['a lost write', [patched('a', 2, { a: 'patched' }, 0), patched('b', 3, { b: 'patched' }, 20)]],
+    ['two writes with one ETag', [patched('a', 2, { a: 'patched' }, 0), patched('b', 2, { b: 'patched' }, 0)]],
     [
-      'an order against time',
+      'an order that contradicts the clock',
       [patched('a', 3, { a: 'patched', b: 'patched' }, 0), patched('b', 2, { b: 'patched' }, 20)],
     ],
     [
-      'a read of what was before',
+      'a stale read',
       [
         patched('a', 2, { a: 'patched' }, 0),
         operation(20, 30, read(undefined), { etag: '"1-1"', body: { metadata: {} } }),
       ],
     ],
     [
-      'a tag that was not the one before',
+      'a delete with an outdated ETag',
       [patched('a', 2, { a: 'patched' }, 0), operation(20, 30, remove('"1-1"'), { status: 204 })],
     ],
     [
-      'a delete that brought nothing about',
+      'a delete without effect',
       [
         operation(0, 10, remove(undefined), { status: 204 }),
         operation(20, 30, read(undefined), { etag: '"1-1"', body: { metadata: {} } }),
       ],
     ],
     [
-      'an event for what is deleted',
+      'an event applied to a deleted session',
       [
         operation(0, 10, remove(undefined), { status: 204 }),
         operation(20, 30, deliver('cs_1', 'a', 1), { body: { outcome: 'applied' } }),
       ],
     ],
-  ])('%s', (_, operations) => {
+  ])('rejects %s', (_, operations) => {
     expect(linearize(operations, initial)).toBeUndefined();
   });
 });

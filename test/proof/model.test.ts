@@ -8,7 +8,7 @@ import { Driver } from './model/driver.js';
 import { endOfFeed, expectFeed } from './model/feed.js';
 import { anyRequest, ids } from './model/requests.js';
 
-/** How many sequences are tried; PROOF_RUNS=700 are about 20,000 requests. */
+/** Number of random sequences. PROOF_RUNS=700 sends about 20,000 requests. */
 const runs = proofRuns(12);
 const timeout = 300_000 + runs * 10_000;
 
@@ -22,13 +22,13 @@ const { url, database } = await startService({
   },
 });
 
-/** An account that Stripe has even when it has none of its sessions. */
+/** Keeps the account known to Stripe while it has none of the sessions under test. */
 stripe.putSession({ id: 'cs_of_the_account', livemode: false }, { account: 'acct_1' });
 stripe.putSession({ id: 'cs_live_of_the_account', livemode: true }, { account: 'acct_1' });
 
 const tables = ['checkout_session', 'stripe_event'];
 
-test('any sequence of requests is answered as the model of the contract answers it', { timeout }, async () => {
+test('the service answers any sequence of requests as the model of the contract does', { timeout }, async () => {
   let requests = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(anyRequest, { minLength: 1, maxLength: 40, size: 'max' }), async (sequence) => {

@@ -3,18 +3,18 @@ import { sessionBody, sessionsPath, startService } from '../support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
 
 /**
- * Many walks at once, in every order, with and without filters, in steps that change, forwards and backwards, while
- * events, writes and deletes move everything around what stands. Single walks are in sessions/cursors.test.ts.
+ * Walks lists concurrently in every order, with and without filters, with changing page sizes, forwards and backwards,
+ * while writes move and delete the sessions in between. sessions/cursors.test.ts has single walks.
  */
 
 const environment = { STRIPE_WEBHOOK_SECRETS: webhookSecret, MAX_EVENT_LOOP_DELAY_MS: '0' };
 const { api, url, database } = await startService({ environment });
-// Reads on another replica than the writes.
+// Reads come from a second replica.
 const reader = await startService({ environment, database });
 
 const standingCount = 48;
 const moment = (index: number) => new Date(Date.UTC(2026, 0, 1, 0, index % 20)).toISOString();
-/** The filters that all that stands satisfies, and much of what moves. */
+/** Filters that every standing session matches, and many moving ones. */
 const filters = ['customer=cus_1', 'metadata[kind]=order'];
 const fields = { customer: 'cus_1', metadata: { kind: 'order' } };
 const orderings = ['created', 'djstripe_created', 'djstripe_updated', 'id', 'djstripe_id'].flatMap((name) => [
@@ -34,7 +34,7 @@ async function page(address: string): Promise<Page> {
   return (await response.json()) as Page;
 }
 
-/** The ids of a walk from an address to its end, each page of another size than the one before. */
+/** Follows links from an address to the end, each page with another limit. Returns the ids seen. */
 async function walk(address: string, direction: 'next' | 'previous'): Promise<{ ids: string[]; last: Page }> {
   const ids: string[] = [];
   for (let next = new URL(address), step = 1; ; step += 1) {
@@ -48,7 +48,7 @@ async function walk(address: string, direction: 'next' | 'previous'): Promise<{ 
   }
 }
 
-/** Makes, moves and deletes sessions between those that stand, by every way in, until told to stop. */
+/** Creates, moves and deletes sessions between the standing ones, by API and events, until stopped. */
 function churn(worker: number): () => Promise<number> {
   let isStopped = false;
   let writes = 0;
@@ -76,7 +76,7 @@ function churn(worker: number): () => Promise<number> {
   };
 }
 
-test('however many walk at once while others write, each sees all that stands, once and in order', async () => {
+test('concurrent walks during writes see every standing session once and in order', async () => {
   const standing = new Set<string>();
   for (let index = 0; index < standingCount; index += 1) {
     const id = `cs_${String((index * 17) % standingCount).padStart(3, '0')}`;

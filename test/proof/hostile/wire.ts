@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** Bytes on a bare socket, where an HTTP client would tidy them first. */
+/** Sends bytes over a bare socket, because an HTTP client would correct them first. */
 
 export interface Received {
-  /** Of each answer that came. */
+  /** The status of each answer. */
   statuses: number[];
   text: string;
 }
 
-/** How long an open connection may stay silent until what came is all that comes, in milliseconds. */
+/** Milliseconds of silence after which an open connection is taken to have sent everything. */
 const quiet = 500;
 
 export function open(url: string): Socket {
@@ -18,28 +18,28 @@ export function open(url: string): Socket {
   return socket;
 }
 
-/** What a socket receives until it is closed, or silent. */
+/** Resolves to everything a socket receives until it closes or falls silent. */
 export async function received(socket: Socket): Promise<Received> {
   let text = '';
   socket.setEncoding('latin1').on('data', (chunk: string) => {
     text += chunk;
   });
   socket.setTimeout(quiet, () => {
-    // Silence before the first answer is patience.
+    // Before the first answer, keep waiting.
     if (text !== '') socket.destroy();
   });
   if (!socket.destroyed) await once(socket, 'close');
   return { statuses: [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status)), text };
 }
 
-/** Sends bytes and gives what comes back. */
+/** Sends bytes and resolves to the answers. */
 export function exchange(url: string, bytes: string | Buffer): Promise<Received> {
   const socket = open(url);
   socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
   return received(socket);
 }
 
-/** A request as HTTP/1.1 writes it. */
+/** Writes a request in HTTP/1.1 syntax. */
 export function request(method: string, path: string, headers: string[], body = ''): string {
   return [`${method} ${path} HTTP/1.1`, 'Host: localhost', ...headers, '', body].join('\r\n');
 }

@@ -15,7 +15,7 @@ import {
 } from './mirror.js';
 import type { Request, RequestOf, Tag } from './requests.js';
 
-/** Sends requests to the service and to the model, and expects of the service what the model says. */
+/** Sends each request to the service and to the model, and expects the service to answer as the model does. */
 
 const sessionPath = '/api/checkout-sessions/{id}';
 const foreignTag = '"0-0"';
@@ -38,7 +38,7 @@ export class Driver {
     readonly stripe: StripeApi,
   ) {}
 
-  /** One request, as the contract names its path; the answer conforms. */
+  /** Sends one request to a path of the contract and expects a conforming answer. */
   async send(method: string, path: string, id: string, { headers = {}, body, query = '' }: Sent = {}): Promise<Answer> {
     this.requests += 1;
     const response = await fetch(`${this.url}${path.replace(/\{\w+\}/, encodeURIComponent(id))}${query}`, {
@@ -51,7 +51,7 @@ export class Driver {
     return answer;
   }
 
-  /** What is sent for tags that are described by what they are of. */
+  /** Builds precondition headers from symbolic tags, and the preconditions the model expects. */
   #preconditions(id: string, given: Given | undefined): { headers: Record<string, string>; expected: Preconditions } {
     const current = this.mirror.sessions.get(id)?.etag ?? foreignTag;
     const old = this.#oldTags.at(-1) as string;
@@ -70,7 +70,7 @@ export class Driver {
     return { headers, expected };
   }
 
-  /** Expects an answer with the session in a state that is new, and takes over what the service chose. */
+  /** Expects an answer with a new state of the session, and copies the values the service chose into the model. */
   #takeOver(id: string, fields: Fields, answer: Answer): void {
     const { mirror } = this;
     const before = mirror.sessions.get(id);
@@ -91,7 +91,7 @@ export class Driver {
     mirror.put(id, fields, etag, { djstripe_id, djstripe_created, djstripe_updated });
   }
 
-  /** Expects the service to have what the model has. */
+  /** Expects the service to have the same session as the model. */
   async expectStored(id: string): Promise<void> {
     const held = this.mirror.sessions.get(id);
     const answer = await this.send('GET', sessionPath, id);
@@ -132,7 +132,7 @@ export class Driver {
     const { headers, expected } = this.#preconditions(id, preconditions as Given);
     const body = { ...patch, ...fault };
     const answer = await this.send('PATCH', sessionPath, id, { headers, body });
-    // A merge patch may leave out what a session needs, but not take it away.
+    // A merge patch may omit required properties but must not remove them.
     if (fault) return expect(answer.status).toBe(400);
     const held = this.mirror.sessions.get(id);
     if (!held || !holds(expected, held.etag)) return expect(answer.status).toBe(this.#refusal(held, expected));
@@ -163,7 +163,7 @@ export class Driver {
     const answer = await this.send('GET', sessionPath, id, { headers, query: payment ? '?include=payment' : '' });
     const held = this.mirror.sessions.get(id);
     if (!held) return expect(answer.status).toBe(404);
-    // The tag does not cover the last event of the payment.
+    // The ETag does not cover the payment's last event.
     if (!payment && !holds(expected, held.etag)) {
       expect([answer.status, answer.headers.get('etag')]).toEqual([304, held.etag]);
       return;
@@ -203,7 +203,7 @@ export class Driver {
     await this.#expectAfter(raw.id, changed);
   }
 
-  /** What the service has after a state of Stripe's that changed it, or did not. */
+  /** Expects the state after a delivery, which changed the session or left it alone. */
   async #expectAfter(id: string, changed: Fields | undefined): Promise<void> {
     if (changed) this.#takeOver(id, changed, await this.send('GET', sessionPath, id));
     else await this.expectStored(id);
@@ -227,7 +227,7 @@ export class Driver {
     }
     const url = `/v1/checkout/sessions/${id}/line_items`;
     const asked = { ...raw, line_items: { object: 'list', data: lineItems, has_more: false, url } } as RawState;
-    // It is newer than every event here.
+    // A refresh is newer than every event in this test.
     const { outcome, changed } = this.mirror.apply(asked, Number.MAX_SAFE_INTEGER);
     expect(answer.status).toBe(outcome === 'deleted' ? 404 : 200);
     if (changed) this.#takeOver(id, changed, answer);
@@ -263,7 +263,7 @@ export class Driver {
   }
 }
 
-/** What `/payment` says of a session. */
+/** Returns what `/payment` answers for a session. */
 export function paymentOf({ raw, fields }: Held, mirror: Mirror): Fields | null {
   if (!raw) return null;
   const { id, status, payment_status, amount_total = null, currency = null, expires_at } = raw;

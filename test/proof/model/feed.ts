@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 
-/** A change, as far as the model looks at it. */
+/** The fields of a change that the model checks. */
 interface Change {
   readonly type: string;
   readonly session_id: string;
@@ -20,10 +20,10 @@ export async function endOfFeed(url: string): Promise<string> {
 }
 
 /**
- * Expects the change feed to tell the story of each session: it begins anew after each deletion, each state that was
- * acknowledged is in it, once and in order, and it ends with the state that is stored.
+ * Expects the change feed to contain every acknowledged state of each session, once and in order. A deletion starts a
+ * session anew. The last change of a session is its stored state.
  *
- * @param etags of the sessions that are stored, by their ids
+ * @param etags of the stored sessions, by id
  */
 export async function expectFeed(url: string, cursor: string, etags: ReadonlyMap<string, string>): Promise<void> {
   const versions = new Map<string, number>();

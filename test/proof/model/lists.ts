@@ -4,17 +4,17 @@ import { type Driver, paymentOf } from './driver.js';
 import type { Fields, Held, Json } from './mirror.js';
 import type { RequestOf } from './requests.js';
 
-/** Walks the pages of a list there and back, and expects the rows that the model has, in its order. */
+/** Walks the pages of a list forwards and backwards, and expects the model's rows in order. */
 
 type Row = Held & { document: Fields };
 
 const one = (text: string) => (row: Json | undefined) => row === text;
 const isNull = (value: Json | undefined) => value === null;
-/** Times in one form, so that texts compare as times do. */
+/** Pads a time's fraction to six digits, so that times compare as text. */
 const moment = (value: Json | undefined) =>
   String(value).replace(/(?:\.(\d+))?\+00:00$/, (_, digits = '') => `.${digits.padEnd(6, '0')}`);
 
-/** Whether a row satisfies each filter that is ever asked for, written out. */
+/** For each filter the requests use, a function that returns whether a row matches. */
 const predicates: Record<string, (row: Fields, held: Held) => boolean> = {
   'customer=cus_1': (row) => row.customer === 'cus_1',
   'customer=': (row) => row.customer === '',
@@ -57,13 +57,13 @@ const predicates: Record<string, (row: Fields, held: Held) => boolean> = {
 const idOf = (value: Json | undefined): Json =>
   value !== null && typeof value === 'object' ? ((value as Fields).id as Json) : (value ?? null);
 
-/** Whether a session has an address, in lower case: prefilled, or typed at the checkout. */
+/** Returns whether a session has an address (in lower case), prefilled or typed at the checkout. */
 function hasAddress({ customer_email }: Fields, { raw }: Held, address: string): boolean {
   const details = raw?.customer_details as Fields | null | undefined;
   return [customer_email, details?.email].some((one) => String(one ?? '').toLowerCase() === address);
 }
 
-/** A text, or the JSON text of a number or boolean. */
+/** Compares a text, or the JSON text of a number or boolean. */
 function metadataIs({ metadata }: Fields, key: string, text: string): boolean {
   if (metadata === null || !Object.hasOwn(metadata as Fields, key)) return false;
   const value = (metadata as Fields)[key] as Json;
@@ -72,7 +72,7 @@ function metadataIs({ metadata }: Fields, key: string, text: string): boolean {
 
 const byBytes = (left: string, right: string) => Buffer.compare(Buffer.from(left), Buffer.from(right));
 
-/** In the order asked for: nulls last in both directions, ties by id in the direction. */
+/** Returns a comparison for an ordering: nulls last in both directions, ties by id in the same direction. */
 function compare(ordering: string): (left: Row, right: Row) => number {
   const column = ordering.replace(/^-/, '');
   const direction = ordering.startsWith('-') ? -1 : 1;
@@ -89,7 +89,7 @@ function compare(ordering: string): (left: Row, right: Row) => number {
   };
 }
 
-/** Rows in the model that a list must give. */
+/** Returns the model's rows for a list. */
 function expectedRows(driver: Driver, { filters, ordering = '-created', payment }: RequestOf<'list'>): Fields[] {
   const rows = [...driver.mirror.sessions.values()].map(
     (held): Row => ({ ...held, document: { ...held.fields, ...held.row } }),
@@ -107,7 +107,7 @@ interface Page {
   results: Fields[];
 }
 
-/** Follows links until there is none. */
+/** Follows links in one direction until there is none. */
 async function walk(driver: Driver, query: string, direction: 'next' | 'previous'): Promise<Page[]> {
   const pages: Page[] = [];
   for (let rest: string | undefined = query; rest !== undefined; ) {

@@ -1,25 +1,25 @@
 import { isDeepStrictEqual } from 'node:util';
 
 /**
- * The contract as a plain program: sessions in a map, one request after the other. Nothing is shared with the service,
- * so that an error would have to be made twice. What the service chooses itself (djstripe_id, times, tags) is taken
- * from its answers and held to the rules of the contract.
+ * The contract as a plain program: sessions in a map, one request after another. It shares no code with the service, so
+ * the same error would have to be made twice. Values the service chooses (djstripe_id, times, ETags) come from its
+ * answers and are checked against the contract's rules.
  */
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type Fields = Record<string, Json>;
 
-/** What Stripe says of a session at some time. */
+/** Stripe's session object at some time. */
 export interface RawState extends Fields {
   id: string;
   status: string | null;
   payment_status: string;
 }
 
-/** Progress, second, event id, API version: compared from left to right. */
+/** Progress, second, event id, API version. Stamps compare from left to right. */
 export type Stamp = [number, number, string, string];
 
-/** What the service chose. */
+/** The values the service chose. */
 export interface Row {
   djstripe_id: number;
   djstripe_created: string;
@@ -29,11 +29,11 @@ export interface Row {
 export interface Held {
   fields: Fields;
   etag: string;
-  /** Unknown of a session that an event made, until it is read. */
+  /** Unknown for a session that an event created, until it is read. */
   row?: Row;
   raw?: RawState;
   stamp?: Stamp;
-  /** The stamp of the state that each column was last taken from. */
+  /** For each column, the stamp of the state it was last taken from. */
   origins?: Record<string, Stamp>;
 }
 
@@ -46,7 +46,7 @@ export interface LedgerEntry {
   created: number;
 }
 
-/** What an event of Stripe's says of itself. */
+/** The envelope of a Stripe event. */
 export interface EventEnvelope {
   id: string;
   type: string;
@@ -74,7 +74,7 @@ const isObject = (value: Json | undefined): value is { [key: string]: Json } =>
 
 const keyedByPosition = (value: Json): Json => (Array.isArray(value) ? { ...value } : value);
 
-/** RFC 7396, section 2, word by word. */
+/** Implements RFC 7396, section 2, literally. */
 function mergePatch(target: Json | undefined, patch: Json): Json {
   if (!isObject(patch)) return patch;
   const result: { [key: string]: Json } = isObject(target) ? { ...target } : {};
@@ -85,7 +85,7 @@ function mergePatch(target: Json | undefined, patch: Json): Json {
   return result;
 }
 
-/** RFC 3339 in whatever offset, as the service writes it: UTC, the fraction without zeros at its end. */
+/** Converts any RFC 3339 time to the service's form: UTC, without trailing zeros in the fraction. */
 export function wireTime(text: string): string {
   const [, fraction = ''] = /\.(\d+)/.exec(text) ?? [];
   const digits = fraction.replace(/0+$/, '');
@@ -94,7 +94,7 @@ export function wireTime(text: string): string {
 
 const timeOf = (value: Json): Json => (typeof value === 'string' ? wireTime(value) : value);
 
-/** The fields that the body of a POST or PUT stores. */
+/** Returns the fields that the body of a POST or PUT stores. */
 export function storedFields(body: Fields): Fields {
   const fields = { ...emptyFields, ...body };
   for (const name of plainStrings) fields[name] ??= '';
@@ -103,7 +103,7 @@ export function storedFields(body: Fields): Fields {
   return fields;
 }
 
-/** The fields after a merge patch. */
+/** Returns the fields after a merge patch. */
 export function patchedFields(before: Fields, patch: Fields): Fields {
   const after = { ...before };
   for (const [name, value] of Object.entries(patch)) {
@@ -115,7 +115,7 @@ export function patchedFields(before: Fields, patch: Fields): Fields {
   return after;
 }
 
-/** Whether If-Match and If-None-Match hold for what is stored. */
+/** Returns whether If-Match and If-None-Match allow a write of the stored state. */
 export function holds({ match, noneMatch }: Preconditions, etag: string | undefined): boolean {
   if (match !== undefined && (etag === undefined || (match !== '*' && !match.includes(etag)))) return false;
   if (noneMatch === undefined || etag === undefined) return true;
@@ -124,7 +124,7 @@ export function holds({ match, noneMatch }: Preconditions, etag: string | undefi
 
 const idOf = (value: Json): Json => (isObject(value) ? (value.id as Json) : value);
 
-/** The columns that a state of Stripe's sets: those that it carries. */
+/** Returns the columns that Stripe's object carries. */
 function projected(raw: RawState): Fields {
   const { id: _, status, payment_status, line_items, client_secret, ...rest } = raw;
   const fields: Fields = {};
@@ -157,14 +157,14 @@ function isBefore(one: Stamp, other: Stamp): boolean {
   return false;
 }
 
-/** What a state of Stripe's does to the mirror. */
+/** The effect of Stripe's state on the mirror. */
 export type Outcome = 'applied' | 'stale' | 'duplicate' | 'deleted';
 
 export class Mirror {
   readonly sessions = new Map<string, Held>();
   readonly tombstones = new Set<string>();
   readonly ledger: LedgerEntry[] = [];
-  /** Every tag that was ever given: none may come back for another state. */
+  /** Every ETag ever given. None may return for another state. */
   readonly tags = new Set<string>();
   lastNumber = 0;
 
@@ -180,9 +180,9 @@ export class Mirror {
   }
 
   /**
-   * A state that an event brought, or, without one, that was asked for.
+   * Applies a state that an event brought or, without an event, that a refresh fetched.
    *
-   * @returns the outcome, and the session's fields where they are other than before.
+   * @returns the outcome, and the session's fields if they changed
    */
   apply(raw: RawState, second: number, event?: EventEnvelope): { outcome: Outcome; changed?: Fields } {
     const { id } = raw;
@@ -203,14 +203,17 @@ export class Mirror {
       });
       return result;
     }
-    // The event came before in another API version.
+    // The event arrived before in another API version.
     if (logged.api_version < version) logged.api_version = version;
     if (outcome !== 'applied') return { outcome: 'duplicate' };
     logged.outcome = outcome;
     return result;
   }
 
-  /** The event that Stripe created last; in one second the outcome of a delayed payment, then the greatest id. */
+  /**
+   * Returns the event that Stripe created last. Within one second, the outcome of a delayed payment wins, then the
+   * greatest id.
+   */
   lastEvent(sessionId: string): LedgerEntry | undefined {
     const rank = ({ created, type, id }: LedgerEntry) =>
       `${created} ${type.startsWith('checkout.session.async_payment_') ? 1 : 0} ${id}`;
@@ -226,7 +229,7 @@ export class Mirror {
     if (!held && this.tombstones.has(raw.id)) return { outcome: 'deleted' };
     const before = held?.fields ?? { ...emptyFields, ...requiredEnums, payment_method_types: {}, id: raw.id };
     const isSame = isDeepStrictEqual(held?.stamp, stamp);
-    // A state that is asked for again in the same second is taken where it differs.
+    // A second refresh within the same second counts if it differs.
     const isNewer = !held?.stamp || (isSame ? !isDeepStrictEqual(held.raw, stripeData) : isBefore(held.stamp, stamp));
     const fields: Fields = { ...before };
     const origins = { ...held?.origins };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Fields, Json, RawState } from './mirror.js';
 
-/** Random requests, of few values each, so that they meet. */
+/** Random requests that draw from few values, so that they interact. */
 
 export const ids = ['cs_test_a', 'cs_test_B', 'cs_live_c', 'ü %/?#&+', 'cs_😀'];
 const id = fc.constantFrom(...ids);
@@ -52,7 +52,7 @@ const body = fc.record(
 );
 const patch = fc.record({ ...requiredFields, ...optionalFields }, { requiredKeys: [] });
 
-/** What makes a body invalid. */
+/** Fields that make a body invalid. */
 const fault: fc.Arbitrary<Fields> = fc.constantFrom<Fields>(
   { mode: 'gift' },
   { submit_type: null },
@@ -64,7 +64,7 @@ const fault: fc.Arbitrary<Fields> = fc.constantFrom<Fields>(
   { metadata: ['a'] },
 );
 
-/** Tags by what they are of, as the state decides what they are: of the stored state, of one before, of none. */
+/** Symbolic tags, resolved when the request is sent: of the stored state, an earlier state, or no state. */
 export type Tag = 'current' | 'weak' | 'old' | 'foreign';
 const tags = fc.oneof(
   fc.constant('*' as const),
@@ -157,7 +157,7 @@ const orderings = ['created', 'djstripe_created', 'djstripe_updated', 'id', 'djs
   `-${name}`,
 ]);
 
-/** One request. */
+/** Generators of each kind of request. */
 const requests = {
   create: fc.record({ id, body, fault: sometimes(fault, 6) }),
   replace: fc.record({ id, body, fault: sometimes(fault, 6), preconditions: sometimes(preconditions, 1) }),
