@@ -22,7 +22,7 @@ const local = await startService({ database });
 const failing = await startService({ logger: collected(failures) });
 const open = await startService({ database, environment: { ALLOW_ANONYMOUS: 'true', HOST: '0.0.0.0' } });
 
-/** What comes by a socket until it is closed. */
+/** Resolves to everything the socket receives until it closes. */
 async function received(socket: Socket): Promise<string> {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk) => chunks.push(chunk));
@@ -52,7 +52,7 @@ test.each([
   ['the name of a key', bearer('shop')],
   ['another scheme', { authorization: `Basic ${Buffer.from(`${fullKey}:`).toString('base64')}` }],
   ['the key in another header', { 'x-api-key': fullKey }],
-])('%s is 401 and says what to send', async (_, headers) => {
+])('a request with %s is 401, and the answer says to send a Bearer key', async (_, headers) => {
   for (const method of ['get', 'post'] as const) {
     const response = await keyed.api[method](sessionsPath).set(headers);
     expectProblem(response, 401, 'unauthorized');
@@ -60,7 +60,7 @@ test.each([
   }
 });
 
-test('what a connection sent before opens nothing for what it sends next', async () => {
+test('each request on a kept connection is authorised by its own key', async () => {
   const requests = [
     ['GET', bearer(fullKey), 200],
     ['GET', bearer('full-key-0000000003'), 401],
@@ -83,11 +83,11 @@ test('what a connection sent before opens nothing for what it sends next', async
   );
 });
 
-test('a key in the query is none', async () => {
+test('a key in the query string is not accepted', async () => {
   expectProblem(await keyed.api.get(`${sessionsPath}?access_token=${fullKey}`), 401, 'unauthorized');
 });
 
-test('each of several keys has full access, so that they can be rotated', async () => {
+test('every key in API_KEYS has full access, so keys can be rotated', async () => {
   for (const key of [fullKey, nextKey]) {
     const { id, ...rest } = sessionBody();
     const path = `${sessionsPath}/${id}`;
@@ -107,18 +107,18 @@ test('each of several keys has full access, so that they can be rotated', async 
   }
 });
 
-test.each(['bearer', 'BEARER', 'Token', 'token'])('the scheme %s is taken', async (scheme) => {
+test.each(['bearer', 'BEARER', 'Token', 'token'])('the authorization scheme %s is accepted', async (scheme) => {
   await keyed.api.get(sessionsPath).set('authorization', `${scheme} ${fullKey}`).expect(200);
   await keyed.api.post(sessionsPath).set('authorization', `${scheme} ${readKey}`).send(sessionBody()).expect(403);
   expectProblem(await keyed.api.get(sessionsPath).set('authorization', `${scheme} shop`), 401, 'unauthorized');
 });
 
-test.each([sessionsPath, '/api/enums', '/api/enums/mode'])('a read key reads %s', async (path) => {
+test.each([sessionsPath, '/api/enums', '/api/enums/mode'])('a read key can read %s', async (path) => {
   await keyed.api.get(path).set(bearer(readKey)).expect(200);
   await keyed.api.head(path).set(bearer(readKey)).expect(200);
 });
 
-test.each(writes)('a read key that tries to %s is 403, and changes nothing', async (method, path) => {
+test.each(writes)('a read key that tries to %s is 403 and changes nothing', async (method, path) => {
   const body = sessionBody({ id: 'cs_test_1' });
   await keyed.api.put(`${sessionsPath}/cs_test_1`).set(bearer(fullKey)).send(body);
   const before = await keyed.api.get(`${sessionsPath}/cs_test_1`).set(bearer(readKey)).expect(200);
@@ -128,11 +128,11 @@ test.each(writes)('a read key that tries to %s is 403, and changes nothing', asy
   expect(after.body).toEqual(before.body);
 });
 
-test.each(outside)('%s is open, keys or not', async (path) => {
+test.each(outside)('%s needs no key even when keys are configured', async (path) => {
   await keyed.api.get(path).expect(200);
 });
 
-test('an unknown path is 404 and a wrong method 405 before a key is asked for', async () => {
+test('an unknown path is 404 and a wrong method 405, with or without a key', async () => {
   for (const path of ['/api', '/api/nothing', '/nothing']) expectProblem(await keyed.api.get(path), 404, 'not-found');
   const response = await keyed.api.delete(sessionsPath);
   expectProblem(response, 405, 'method-not-allowed');
@@ -146,21 +146,21 @@ const badRequests = [
   ['a media type it does not take', 'text/csv', 'a,b', 415],
 ] as const;
 
-test.each(badRequests)('a key is asked for before %s is seen', async (_, type, body, status) => {
+test.each(badRequests)('the key is checked before %s is rejected', async (_, type, body, status) => {
   const send = (key: string) => keyed.api.post(sessionsPath).set('content-type', type).set(bearer(key)).send(body);
   expectProblem(await send('another-key'), 401, 'unauthorized');
   expectProblem(await send(readKey), 403, 'forbidden');
   expect((await send(fullKey)).status).toBe(status);
 });
 
-test('a key is asked for before the path and the query are read', async () => {
+test('the key is checked before the path and the query are parsed', async () => {
   for (const path of [`${sessionsPath}/%00`, `${sessionsPath}?nonsense=1`, `${sessionsPath}/unknown`]) {
     expectProblem(await keyed.api.get(path), 401, 'unauthorized');
     expect((await keyed.api.get(path).set(bearer(fullKey))).status).not.toBe(401);
   }
 });
 
-test('with keys, other hosts, sites and proxies are fine', async () => {
+test('with keys, any Host, Origin and forwarded header is accepted', async () => {
   await keyed.api
     .get(sessionsPath)
     .set(bearer(fullKey))
@@ -169,7 +169,7 @@ test('with keys, other hosts, sites and proxies are fine', async () => {
 });
 
 test.each(['localhost', 'LOCALHOST', 'localhost:3000', '127.0.0.1', '127.0.0.1:80', '[::1]', '[::1]:3000'])(
-  'without keys the host %s is this machine',
+  'without keys the Host %s counts as this machine',
   async (host) => {
     await local.api.get(sessionsPath).set({ host }).expect(200);
   },
@@ -184,13 +184,13 @@ test.each([
   '0.0.0.0',
   'localhost@example.com',
   '[::1].example.com',
-])('without keys the host %s is 421: a name may have been rebound to this machine', async (host) => {
+])('without keys the Host %s is 421, to stop DNS rebinding', async (host) => {
   for (const [method, path] of [['get', sessionsPath], ...writes] as const) {
     expectProblem(await local.api[method](path).set({ host }), 421, 'misdirected-request');
   }
 });
 
-test('without keys a request that names no host is refused', async () => {
+test('without keys a request with no Host is refused', async () => {
   const socket = connect(Number(new URL(local.url).port), '127.0.0.1');
   socket.end(`GET ${sessionsPath} HTTP/1.0\r\n\r\n`);
   expect(await received(socket)).toMatch(/^HTTP\/1\.1 4(00|21) /);
@@ -208,7 +208,7 @@ test.each([
   }
 });
 
-test('without keys the docs page, on the same origin, is served', async () => {
+test('without keys a same-origin page such as /docs can read and write', async () => {
   const { host } = new URL(local.url);
   for (const name of [host, 'localhost:3000', '[::1]:3000']) {
     await local.api
@@ -221,7 +221,7 @@ test('without keys the docs page, on the same origin, is served', async () => {
 });
 
 test.each(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'])(
-  'without keys a request with the header %s came through a proxy, and is 403',
+  'without keys a request with the proxy header %s is 403',
   async (name) => {
     for (const value of ['10.0.0.1', '']) {
       const response = await local.api.get(sessionsPath).set(name, value);
@@ -230,7 +230,7 @@ test.each(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-prot
   },
 );
 
-test('ALLOW_ANONYMOUS lets everybody through', async () => {
+test('ALLOW_ANONYMOUS accepts every request, whatever its Host and Origin', async () => {
   const headers = {
     host: 'sessions.example.com',
     origin: 'https://shop.example.com',
@@ -241,7 +241,7 @@ test('ALLOW_ANONYMOUS lets everybody through', async () => {
   await open.api.post(sessionsPath).set(headers).send(sessionBody()).expect(201);
 });
 
-test('no key is ever logged, good or bad, whatever comes of the request', async () => {
+test('no valid or invalid key ever appears in the log', async () => {
   const before = log.length;
   const wrongKey = 'wrong-key-0000000001';
   for (const key of [fullKey, nextKey, readKey, wrongKey]) {
@@ -253,7 +253,7 @@ test('no key is ever logged, good or bad, whatever comes of the request', async 
   for (const key of [fullKey, nextKey, readKey, wrongKey]) expect(log.join('')).not.toContain(key);
 });
 
-test('a request is one line: route, session, status, duration, and the id of its answer', async () => {
+test('each request logs one line with route, session, status, duration and request id', async () => {
   log.length = 0;
   const { id, ...rest } = sessionBody();
   const path = `${sessionsPath}/${id}`;
@@ -278,7 +278,7 @@ test('a request is one line: route, session, status, duration, and the id of its
   }
 });
 
-test('the line names the key, by its name or its place; a key that is none has no name', async () => {
+test('the log line names the key by its name or position, and omits an invalid key', async () => {
   log.length = 0;
   for (const key of [fullKey, nextKey, readKey, 'shop']) await keyed.api.get(sessionsPath).set(bearer(key));
   await keyed.api.get('/health/live').set(bearer(fullKey));
@@ -286,7 +286,7 @@ test('the line names the key, by its name or its place; a key that is none has n
   expect(log.map((line) => JSON.parse(line).key)).toEqual(['shop', '#2', 'read#1', undefined, undefined]);
 });
 
-test('LOG_CLIENT_ADDRESS adds the address, that of the proxy unless it is trusted', async () => {
+test('LOG_CLIENT_ADDRESS logs the peer, or the forwarded address when the proxy is trusted', async () => {
   const address = '192.0.2.7';
   for (const [TRUST_PROXY, client] of [
     ['', '127.0.0.1'],
@@ -314,7 +314,7 @@ test('LOG_CLIENT_ADDRESS adds the address, that of the proxy unless it is truste
 
 const customer = 'jane.doe.private';
 
-test('neither queries nor bodies are logged', async () => {
+test('query strings and bodies never appear in the log', async () => {
   log.length = 0;
   const body = sessionBody({ customer_email: `${customer}@example.com`, metadata: { name: customer } });
   const as = bearer(fullKey);
@@ -338,7 +338,7 @@ test('neither queries nor bodies are logged', async () => {
   expect(log.join('')).not.toContain(customer);
 });
 
-test('what the database says of a failure is logged without the data of the request', async () => {
+test('a database error is logged without the data of the request', async () => {
   await failing.database.query({
     text: `ALTER TABLE checkout_session ADD CONSTRAINT no_one CHECK (customer_email NOT LIKE '%@example.com')`,
     values: [],
@@ -354,7 +354,7 @@ test('what the database says of a failure is logged without the data of the requ
 });
 
 test.each(['a b', '%%%', '[::1', 'x:99999', 'a/b', 'a?b', 'someone@example.com'])(
-  'a Host that names no host, %s, is refused, and nothing is stored',
+  'the malformed Host %s is 400, and nothing is stored',
   async (host) => {
     expectProblem(await open.api.get(`${sessionsPath}?limit=1`).set('host', host), 400, 'malformed-request');
     const sent = sessionBody();

@@ -20,7 +20,7 @@ const preflight = (origin: string, method = 'PATCH') => ({
   'access-control-request-headers': 'authorization,content-type,if-match',
 });
 
-test('without CORS_ORIGINS no page of another origin is let in, and OPTIONS is 405', async () => {
+test('without CORS_ORIGINS no other origin gets CORS headers, and OPTIONS is 405', async () => {
   const { headers } = await plain.api.get(sessionsPath).set(bearer).set('origin', shop).expect(200);
   expect(headers).not.toHaveProperty('access-control-allow-origin');
   const refused = await plain.api.options(sessionsPath).set(preflight(shop));
@@ -29,7 +29,7 @@ test('without CORS_ORIGINS no page of another origin is let in, and OPTIONS is 4
 });
 
 test.each([sessionsPath, `${sessionsPath}/cs_test_1`, '/api/enums', `${sessionsPath}/`])(
-  'a listed origin may ask before it sends its key to %s',
+  'a preflight from a listed origin succeeds for %s',
   async (path) => {
     const { headers } = await listed.api.options(path).set(preflight(shop)).expect(204);
     expect(headers['access-control-allow-origin']).toBe(shop);
@@ -39,7 +39,7 @@ test.each([sessionsPath, `${sessionsPath}/cs_test_1`, '/api/enums', `${sessionsP
   },
 );
 
-test('a listed origin reads the answers, their ETag and Location, and the errors', async () => {
+test('a listed origin can read bodies, ETag, Location and errors', async () => {
   const from = { ...bearer, origin: shop };
   const created = await listed.api.post(sessionsPath).set(from).send(sessionBody()).expect(201);
   expect(created.headers['access-control-allow-origin']).toBe(shop);
@@ -54,19 +54,19 @@ test('a listed origin reads the answers, their ETag and Location, and the errors
 });
 
 test.each(['https://evil.example.com', 'https://shop.example.com.evil.example', 'http://shop.example.com', 'null'])(
-  'the origin %s, which is not listed, is told nothing',
+  'the unlisted origin %s gets no CORS headers',
   async (origin) => {
     const refused = await listed.api.options(sessionsPath).set(preflight(origin));
     expectProblem(refused, 405, 'method-not-allowed');
     expect(refused.headers).not.toHaveProperty('access-control-allow-origin');
     const { headers } = await listed.api.get(sessionsPath).set(bearer).set('origin', origin).expect(200);
     expect(headers).not.toHaveProperty('access-control-allow-origin');
-    // A cache must not give this answer to a page that is listed.
+    // A cache must not serve this answer to a listed origin.
     expect(headers.vary).toMatch(/Origin/i);
   },
 );
 
-test('OPTIONS that is no preflight is 405 as ever, and an unknown path 404', async () => {
+test('OPTIONS without preflight headers is 405, and an unknown path is 404', async () => {
   expectProblem(await listed.api.options(sessionsPath), 405, 'method-not-allowed');
   expectProblem(await listed.api.options(sessionsPath).set('origin', shop), 405, 'method-not-allowed');
   expectProblem(await listed.api.options('/nothing'), 404, 'not-found');
@@ -75,14 +75,14 @@ test('OPTIONS that is no preflight is 405 as ever, and an unknown path 404', asy
   }
 });
 
-test('with * every origin is let in, by its key', async () => {
+test('CORS_ORIGINS=* allows every origin, which still needs a key', async () => {
   const { headers } = await everybody.api.options(sessionsPath).set(preflight('https://a.example')).expect(204);
   expect(headers['access-control-allow-origin']).toBe('*');
   expect(headers).not.toHaveProperty('access-control-allow-credentials');
   expectProblem(await everybody.api.get(sessionsPath).set('origin', 'https://a.example'), 401, 'unauthorized');
 });
 
-test('without keys a listed origin is let in, another and a rebound name are not', async () => {
+test('without keys a listed origin is allowed; another origin and a rebound Host are refused', async () => {
   const origin = 'http://localhost:5173';
   await local.api.options(sessionsPath).set(preflight(origin)).expect(204);
   const { headers } = await local.api.get(sessionsPath).set({ origin, 'sec-fetch-site': 'same-site' }).expect(200);
@@ -91,7 +91,7 @@ test('without keys a listed origin is let in, another and a rebound name are not
   expectProblem(await local.api.get(sessionsPath).set({ origin, host: 'rebound.example' }), 421, 'misdirected-request');
 });
 
-test('no answer of the API is taken for something else than it says', async () => {
+test('every API answer forbids content sniffing', async () => {
   for (const response of [
     await plain.api.get(sessionsPath).set(bearer).expect(200),
     await plain.api.get(sessionsPath).expect(401),
@@ -101,7 +101,7 @@ test('no answer of the API is taken for something else than it says', async () =
   }
 });
 
-test('the docs page runs nothing but its own scripts, and is in no frame', async () => {
+test('the docs page runs only its own scripts and cannot be framed', async () => {
   for (const path of ['/docs/', '/docs/static/swagger-ui-bundle.js', '/docs/static/swagger-initializer.js']) {
     const { headers } = await plain.api.get(path).expect(200);
     const policy = headers['content-security-policy'] ?? '';
@@ -116,7 +116,7 @@ test('the docs page runs nothing but its own scripts, and is in no frame', async
   expect(text).not.toMatch(/<script(?![^>]*\bsrc=)[^>]*>|\son\w+=|<style/i);
 });
 
-test('the docs page may call the address that PUBLIC_URL names', async () => {
+test('the docs page may connect to the origin of PUBLIC_URL', async () => {
   const { api } = await startService({ database, environment: { PUBLIC_URL: 'https://sessions.example.com/base' } });
   const { headers } = await api.get('/docs/').expect(200);
   expect(headers['content-security-policy']).toContain("connect-src 'self' https://sessions.example.com;");

@@ -7,7 +7,7 @@ import { onPostgres } from './support/database.js';
 import { type Exit, runCommandLine } from './support/process.js';
 import { commandDatabase } from './support/stripe-api.js';
 
-/** What all commands of the command line have in common. */
+/** Behaviour that all commands share. */
 
 const empty = await commandDatabase('empty');
 const STRIPE_API_KEYS = 'sk_test_commands';
@@ -18,7 +18,7 @@ const readOnly: [string, ...string[]][] = [
   ['erase', '--customer', 'cus_1', '--dry-run'],
 ];
 
-/** Expects a command that was refused with one line, and wrote nothing else. */
+/** Expects a command to have been refused with one line on standard error and nothing else. */
 function expectRefused({ code, stdout, stderr }: Exit, status: number, ...words: string[]): void {
   for (const word of words) expect(stderr).toContain(word);
   expect(stderr.trim().split('\n')).toHaveLength(1);
@@ -26,7 +26,7 @@ function expectRefused({ code, stdout, stderr }: Exit, status: number, ...words:
   expect(code).toBe(status);
 }
 
-/** Expects the database to be as it was made. */
+/** Expects the database to be as empty as it was created. */
 function expectUntouched(): Promise<void> {
   return empty.use(async (database) => {
     const text = `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace`;
@@ -34,13 +34,13 @@ function expectUntouched(): Promise<void> {
   });
 }
 
-test.each(readOnly)('%s does not migrate a database that is behind, and says so', async (command, ...args) => {
+test.each(readOnly)('%s refuses a database that lacks migrations and does not migrate it', async (command, ...args) => {
   const exit = await runCommandLine(command, args, { ...empty.environment, STRIPE_API_KEYS });
   expectRefused(exit, 1, 'lacks', 'changes nothing', 'npm run migrate');
   await expectUntouched();
 });
 
-test('a command that writes leaves migrations to the operator where MIGRATE_ON_START is false', async () => {
+test('with MIGRATE_ON_START=false a writing command does not migrate', async () => {
   const environment = { ...empty.environment, STRIPE_API_KEYS, MIGRATE_ON_START: 'false' };
   expectRefused(await runCommandLine('backfill', [], environment), 1, 'lacks', 'MIGRATE_ON_START', 'npm run migrate');
   await expectUntouched();
@@ -49,21 +49,21 @@ test('a command that writes leaves migrations to the operator where MIGRATE_ON_S
 test.each([
   ['--since', '5'],
   ['--until', '2026-02-30'],
-])('%s %s is refused in one line that says what it takes', async (option, time) => {
+])('%s %s is refused with one line that names the expected format', async (option, time) => {
   const exit = await runCommandLine('backfill', [option, time], { ...empty.environment, STRIPE_API_KEYS });
   expectRefused(exit, 2, option, JSON.stringify(time), 'date', 'RFC 3339');
   await expectUntouched();
 });
 
 test.each(['5', '2026-02-30', '2026-13-01', '2026-01-31T25:00:00Z', '2026-1-31', 'yesterday', ''])(
-  '%j is no time',
+  'the time %j is refused',
   (text) => expect(() => secondsOf('since', text)).toThrow('--since'),
 );
 
 test.each([
   ['2026-01-31', '2026-01-31T00:00:00Z'],
   ['2026-01-31T12:00:00.9+02:00', '2026-01-31T10:00:00Z'],
-])('%s is the second of %s', (text, time) => expect(secondsOf('since', text)).toBe(Date.parse(time) / 1000));
+])('%s is read as the second of %s', (text, time) => expect(secondsOf('since', text)).toBe(Date.parse(time) / 1000));
 
 test.each([
   ['backfill', '--since', '2026-02-01', '--until', '2026-02-01T01:00:00+01:00'],
@@ -76,7 +76,7 @@ test.each([
 });
 
 if (!onPostgres) {
-  test.each(readOnly)('%s does not make a DATA_DIR', async (command, ...args) => {
+  test.each(readOnly)('%s does not create a missing DATA_DIR', async (command, ...args) => {
     const DATA_DIR = join(tmpdir(), 'checkout-session-absent', command);
     expectRefused(await runCommandLine(command, args, { DATA_DIR, STRIPE_API_KEYS }), 1, DATA_DIR, 'no database');
     expect(existsSync(DATA_DIR)).toBe(false);

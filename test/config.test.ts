@@ -8,14 +8,14 @@ import { apiKeys } from '../src/config-secrets.js';
 const directory = mkdtempSync(join(tmpdir(), 'checkout-session-config-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** The path of a file with a content. */
+/** Writes a file and returns its path. */
 function secretFile(name: string, content: string): string {
   const path = join(directory, name);
   writeFileSync(path, content);
   return path;
 }
 
-/** What an environment is refused for. */
+/** Returns the faults an environment is refused for. */
 function faultsOf(environment: Record<string, string>): readonly string[] {
   try {
     parseConfig(environment);
@@ -26,7 +26,7 @@ function faultsOf(environment: Record<string, string>): readonly string[] {
   return [];
 }
 
-test('an empty environment is the defaults: loopback, the embedded database, no keys', () => {
+test('an empty environment gives the defaults: loopback, embedded database, no keys', () => {
   expect(parseConfig({})).toMatchObject({
     HOST: '127.0.0.1',
     PORT: 3000,
@@ -48,7 +48,7 @@ test('an empty environment is the defaults: loopback, the embedded database, no 
   }
 });
 
-test('what is set is taken, with its type; variables of others are not', () => {
+test('each variable is parsed to its type, and unknown variables are ignored', () => {
   const config = parseConfig({
     PATH: '/usr/bin',
     HOST: '::1',
@@ -69,13 +69,13 @@ test('what is set is taken, with its type; variables of others are not', () => {
   expect(config).not.toHaveProperty('PATH');
 });
 
-test('an empty variable is one that is not set, as compose files pass them', () => {
+test('an empty variable counts as unset, because compose files pass empty ones', () => {
   expect(parseConfig({ PORT: '', DATABASE_URL: '', API_KEYS: '', API_KEYS_FILE: '', LOG_LEVEL: '' })).toEqual(
     parseConfig({}),
   );
 });
 
-test('lists are split at commas, trimmed, without empty entries', () => {
+test('lists are split at commas, trimmed, and lose empty entries', () => {
   const { API_KEYS, API_READ_KEYS, TRUST_PROXY } = parseConfig({
     API_KEYS: ' one , two,,three,',
     API_READ_KEYS: ',',
@@ -128,7 +128,7 @@ test.each([
   ['REQUEST_TIMEOUT_MS', '0'],
   ['REQUEST_TIMEOUT_MS', '86400001'],
   ['MAX_CONNECTIONS', '0'],
-])('%s=%s is refused by its name', (name, value) => {
+])('%s=%s is refused with one fault that names the variable', (name, value) => {
   const faults = faultsOf({ [name]: value });
   expect(faults).toHaveLength(1);
   expect(faults[0]).toContain(name);
@@ -137,14 +137,14 @@ test.each([
 test.each([
   ['DATABASE_URL', 'mysql://db', /`postgresql:\/\/…`/],
   ['STRIPE_FETCH_LINE_ITEMS', 'yes', /must be true or false/],
-])('what is wrong with %s=%s is said in words', (name, value, words) => {
+])('the fault for %s=%s uses plain words', (name, value, words) => {
   const [fault] = faultsOf({ [name]: value, STRIPE_API_KEYS: 'sk_test_1' });
   expect(fault).toMatch(words);
   expect(fault).not.toMatch(/pattern|boolean/);
 });
 
 test.each(['sk_live_1,rk_test_1', 'sk_org_live_1,sk_org_test_1', 'sk_org_test_1,sk_live_1'])(
-  'the Stripe keys %s are taken',
+  'the Stripe keys %s are accepted',
   (STRIPE_API_KEYS) => {
     expect(faultsOf({ STRIPE_API_KEYS, STRIPE_FETCH_LINE_ITEMS: 'true' })).toEqual([]);
   },
@@ -158,15 +158,15 @@ test.each([
   ['STRIPE_API_KEYS', { STRIPE_FETCH_LINE_ITEMS: 'true' }],
   ['STRIPE_API_KEYS', { STRIPE_READ_THROUGH: 'missing' }],
   ['STRIPE_API_KEYS', { CATCH_UP_INTERVAL_MINUTES: '5' }],
-])('one line names %s of %j', (name, environment) => {
+])('a fault names %s for %j', (name, environment) => {
   expect(faultsOf(environment)).toEqual([expect.stringContaining(name)]);
 });
 
-test('the values that an enum allows are listed', () => {
+test('the fault for an enum lists its allowed values', () => {
   expect(faultsOf({ LOG_LEVEL: 'loud' })[0]).toContain('fatal, error, warn, info, debug, trace, silent');
 });
 
-test('every fault is in one message', () => {
+test('every fault is listed in one message', () => {
   const environment = {
     PORT: 'http',
     LOG_LEVEL: 'loud',
@@ -180,14 +180,14 @@ test('every fault is in one message', () => {
   expect(message).not.toContain('hunter2');
 });
 
-test('a wrong value does not hide what contradicts another', () => {
+test('a malformed value does not hide a conflict between other variables', () => {
   const faults = faultsOf({ PORT: 'http', HOST: '0.0.0.0' });
   expect(faults.join('\n')).toContain('PORT');
   expect(faults.join('\n')).toContain('API_KEYS');
 });
 
 test.each(['DATABASE_URL', 'DATABASE_DIRECT_URL', 'API_KEYS', 'API_READ_KEYS'] as const)(
-  '%s can come from a file, its last line break apart',
+  '%s can come from a file, without its final line break',
   (name) => {
     const value = name.startsWith('API') ? 'key-of-a-file' : 'postgresql://someone:secret@db/sessions';
     const config = parseConfig({ [`${name}_FILE`]: secretFile(name, `${value}\n`) });
@@ -195,7 +195,7 @@ test.each(['DATABASE_URL', 'DATABASE_DIRECT_URL', 'API_KEYS', 'API_READ_KEYS'] a
   },
 );
 
-test('a secret file that is missing is named, with its variable', () => {
+test('a missing secret file is reported with its path and variable', () => {
   const path = join(directory, 'missing');
   const faults = faultsOf({ API_KEYS_FILE: path });
   expect(faults).toHaveLength(1);
@@ -203,19 +203,19 @@ test('a secret file that is missing is named, with its variable', () => {
   expect(faults[0]).toContain(path);
 });
 
-test('a secret and its file together are refused, and neither is shown', () => {
+test('a secret given both directly and by file is refused without showing either', () => {
   const faults = faultsOf({ API_KEYS: 'first-secret', API_KEYS_FILE: secretFile('both', 'second-secret') });
   expect(faults).toHaveLength(1);
   expect(faults[0]).toContain('API_KEYS and API_KEYS_FILE');
   expect(faults[0]).not.toContain('secret');
 });
 
-test('a file of keys that holds none is refused: else everybody would be let in', () => {
+test('an empty key file is refused, so that a mistake cannot open the API', () => {
   expect(faultsOf({ API_KEYS_FILE: secretFile('empty', '\n') }).join()).toContain('API_KEYS_FILE');
 });
 
 test.each(['0.0.0.0', '::', '192.168.1.5', 'sessions.internal', '127.0.0.1.example.com'])(
-  'the address %s without a key is refused, with both remedies',
+  'HOST=%s without a key is refused, and the fault names both remedies',
   (HOST) => {
     const faults = faultsOf({ HOST });
     expect(faults).toHaveLength(1);
@@ -226,18 +226,18 @@ test.each(['0.0.0.0', '::', '192.168.1.5', 'sessions.internal', '127.0.0.1.examp
   },
 );
 
-test.each(['127.0.0.1', '127.8.9.10', '::1', 'localhost'])('the address %s needs no key', (HOST) => {
+test.each(['127.0.0.1', '127.8.9.10', '::1', 'localhost'])('HOST=%s needs no key', (HOST) => {
   expect(parseConfig({ HOST }).HOST).toBe(HOST);
 });
 
-test.each(['API_KEYS', 'API_READ_KEYS'])('%s and ALLOW_ANONYMOUS contradict each other', (name) => {
+test.each(['API_KEYS', 'API_READ_KEYS'])('%s with ALLOW_ANONYMOUS is refused', (name) => {
   const faults = faultsOf({ [name]: 'secret-key', ALLOW_ANONYMOUS: 'true' });
   expect(faults).toHaveLength(1);
   expect(faults[0]).toContain('ALLOW_ANONYMOUS');
   expect(faults[0]).not.toContain('secret-key');
 });
 
-test('every origin and no key would let in every web page', () => {
+test('CORS_ORIGINS=* without a key or ALLOW_ANONYMOUS is refused', () => {
   expect(faultsOf({ CORS_ORIGINS: '*' }).join()).toMatch(/CORS_ORIGINS.*API_KEYS/);
   expect(faultsOf({ CORS_ORIGINS: '*', API_KEYS: 'key' })).toEqual([]);
   expect(faultsOf({ CORS_ORIGINS: '*', ALLOW_ANONYMOUS: 'true' })).toEqual([]);
@@ -245,7 +245,7 @@ test('every origin and no key would let in every web page', () => {
 });
 
 test.each(['schlüssel', 'tab\there', 'a name key', `${'n'.repeat(16)} key`, 'n@me key'])(
-  'the key %j cannot be sent in a header, and is refused',
+  'the key %j is refused because a header cannot carry it',
   (key) => {
     const faults = faultsOf({ API_KEYS: key });
     expect(faults).toHaveLength(1);
@@ -253,7 +253,7 @@ test.each(['schlüssel', 'tab\there', 'a name key', `${'n'.repeat(16)} key`, 'n@
   },
 );
 
-test('a name may stand before a key; one without is known by its place', () => {
+test('a key may have a name, and a key without one is numbered', () => {
   const config = parseConfig({
     API_KEYS: 'ops key-of-operations-1,key:with=signs-0001, shop   key-of-the-shop-0001',
     API_READ_KEYS: 'grafana-1 key-of-grafana-0001,key-that-reads-0001',
@@ -267,7 +267,7 @@ test('a name may stand before a key; one without is known by its place', () => {
   ]);
 });
 
-test('two keys without a comma between them are refused: the first must not be logged as a name', () => {
+test('two keys without a comma between them are refused, so that no key is logged as a name', () => {
   const key = 'a0b1c2d3e4f5a6b7';
   expect(faultsOf({ API_KEYS: `${key} ${key}` })).toHaveLength(1);
 });
@@ -276,21 +276,18 @@ test.each([
   [{ API_KEYS: 'short-key-00001' }, '#1'],
   [{ API_KEYS: 'long-key-00000001,shop short', API_READ_KEYS: 'tiny' }, 'read#1, shop'],
   [{ API_KEYS: 'long-key-00000001', STRIPE_WEBHOOK_SECRETS: 'whsec_1,sk_test_1' }, 'whsec_'],
-])(
-  'what can be guessed in %j is a fault where others can reach the service, and a warning on loopback',
-  (environment, word) => {
-    const faults = faultsOf({ ...environment, HOST: '0.0.0.0' });
-    expect(faults).toHaveLength(1);
-    expect(faults[0]).toContain(word);
-    const warnings = secretWarnings(parseConfig(environment));
-    expect(warnings).toEqual(faults);
-    for (const value of Object.values(environment)) expect(warnings.join()).not.toContain(value);
-    const [, command = ''] = /`(openssl [^`]+)`/.exec(warnings.join()) ?? [];
-    if ('API_READ_KEYS' in environment) expect(command).toBe('openssl rand -hex 32');
-  },
-);
+])('a guessable secret in %j is refused on a public address and warned of on loopback', (environment, word) => {
+  const faults = faultsOf({ ...environment, HOST: '0.0.0.0' });
+  expect(faults).toHaveLength(1);
+  expect(faults[0]).toContain(word);
+  const warnings = secretWarnings(parseConfig(environment));
+  expect(warnings).toEqual(faults);
+  for (const value of Object.values(environment)) expect(warnings.join()).not.toContain(value);
+  const [, command = ''] = /`(openssl [^`]+)`/.exec(warnings.join()) ?? [];
+  if ('API_READ_KEYS' in environment) expect(command).toBe('openssl rand -hex 32');
+});
 
-test('keys of 16 characters and secrets of Stripe are good anywhere', () => {
+test('a 16-character key and a whsec_ secret are accepted on a public address', () => {
   const environment = { API_KEYS: 'ops 0123456789abcdef', STRIPE_WEBHOOK_SECRETS: 'whsec_x' };
   expect(faultsOf({ ...environment, HOST: '0.0.0.0' })).toEqual([]);
   expect(secretWarnings(parseConfig(environment))).toEqual([]);
@@ -306,7 +303,7 @@ test.each([
   ['CORS_ORIGIN', 'CORS_ORIGINS'],
   ['DATADIR', 'DATA_DIR'],
   ['OTEL_EXPORTER_OTLP_TRACE_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'],
-])('%s is warned of, as %s may be meant, without its value', (name, meant) => {
+])('a misspelt %s gets a warning that suggests %s and hides the value', (name, meant) => {
   const [warning, ...others] = nameWarnings({ [name]: 'hunter2' });
   expect(others).toEqual([]);
   expect(warning).toContain(`${name} is set`);
@@ -316,14 +313,14 @@ test.each([
   expect(nameWarnings({ [name]: '' })).toEqual([]);
 });
 
-test('a misspelt name is told together with what is missing because of it', () => {
+test('a misspelt variable is reported beside the fault it causes', () => {
   const faults = faultsOf({ HOST: '0.0.0.0', API_KEY: 'hunter2' });
   expect(faults).toHaveLength(2);
   expect(faults[1]).toContain('did you mean API_KEYS?');
   expect(faults.join()).not.toContain('hunter2');
 });
 
-test('environments as they are elsewhere are not warned of', () => {
+test('common variables of other programs cause no warning', () => {
   const names =
     `PATH HOME HOSTS HOSTNAME HOSTTYPE PORTS POST REPORT EXPORT USER SHELL LANG LC_ALL TERM PWD OLDPWD SHLVL EDITOR PAGER TZ TMPDIR
     LOGNAME MAIL DISPLAY XDG_DATA_DIRS XDG_DATA_HOME XDG_CONFIG_DIRS XDG_RUNTIME_DIR DBUS_SESSION_BUS_ADDRESS SSH_AUTH_SOCK COLORTERM

@@ -24,7 +24,7 @@ const operations: [string, Operation][] = Object.entries(contract.paths).flatMap
   ]),
 );
 
-test('what the service publishes is what was reviewed (npm run contract rewrites it)', async () => {
+test('the published document equals the reviewed test/openapi.json (npm run contract rewrites it)', async () => {
   const { text } = await api
     .get('/openapi.json')
     .expect(200)
@@ -32,12 +32,12 @@ test('what the service publishes is what was reviewed (npm run contract rewrites
   await expect(`${text}\n`).toMatchFileSnapshot('./openapi.json');
 });
 
-test('the YAML says the same as the JSON', async () => {
+test('the YAML document equals the JSON document', async () => {
   const { text } = await api.get('/openapi.yaml').buffer().expect(200).expect('content-type', /yaml/);
   expect(YAML.parse(text)).toEqual(contract);
 });
 
-test('the operations have the names that generated clients are built on', () => {
+test('operation ids are the names generated clients rely on', () => {
   expect(Object.fromEntries(operations.map(([route, { operationId }]) => [route, operationId]))).toMatchObject({
     'GET /api/checkout-sessions': 'checkout_sessions_list',
     'POST /api/checkout-sessions': 'checkout_sessions_create',
@@ -50,7 +50,7 @@ test('the operations have the names that generated clients are built on', () => 
   });
 });
 
-test.each(operations)('%s is described: its purpose, its parameters, its errors', (route, operation) => {
+test.each(operations)('%s describes its purpose, parameters and errors', (route, operation) => {
   for (const text of [operation.summary, operation.description]) expect(text.length).toBeGreaterThan(10);
   expect(operation.tags).toHaveLength(1);
   for (const { name, description } of operation.parameters ?? []) expect(description, name).toMatch(/\w/);
@@ -69,18 +69,18 @@ test.each(operations)('%s is described: its purpose, its parameters, its errors'
   }
 });
 
-test.each(Object.entries(examples))('the example of %s is valid, and stands in the document', (name, example) => {
+test.each(Object.entries(examples))('the example of %s is valid and appears in the document', (name, example) => {
   expectComponent(name, example);
   expect(JSON.stringify(contract.paths)).toContain(JSON.stringify(example));
 });
 
-test('the example of a session to create is accepted as it is', async () => {
+test('the example of a create request is accepted as it stands', async () => {
   const { body } = await api.post(sessionsPath).send(examples.DjStripeCheckoutSessionRequest).expect(201);
   const { djstripe_id, djstripe_created, djstripe_updated, ...published } = examples.DjStripeCheckoutSession;
   expect(body).toMatchObject(published);
 });
 
-test('the component is the contract: 22 properties in order, nothing that generators trip over', () => {
+test("DjStripeCheckoutSession has the contract's 22 properties in order and nothing that breaks generators", () => {
   const { properties, required, ...rest } = contract.components.schemas.DjStripeCheckoutSession;
   expect(contract.openapi).toBe('3.0.3');
   expect(Object.keys(rest)).toEqual(['type']);
@@ -100,11 +100,14 @@ test('the component is the contract: 22 properties in order, nothing that genera
   }
 });
 
-/** What PCRE2, Ruby, Python, RE2, Java and ECMAScript read alike: no `\u`, `\s`, `\d`, `\p`, back reference, nor a character above `\x7f`. */
+/**
+ * The pattern syntax that PCRE2, Ruby, Python, RE2, Java and ECMAScript read alike: no `\u`, `\s`, `\d`, `\p`, back
+ * reference, or character above `\x7f`.
+ */
 const tokens =
   /^(?:[ !"#%&',/:;<=>@A-Za-z0-9_`~^$.*+?()|-]|\{\d+(?:,\d*)?\}|\\[t.*+?^$|()[\]{}/-]|\\x[0-7][0-9a-f]|\[\^?(?:[ -Z_-~]|\\[t\]^-]|\\x[0-7][0-9a-f])+\])+$/;
 
-/** Of the groups, RE2 has those that do not look around, and ECMAScript no inline flags. */
+/** RE2 has no lookaround, and ECMAScript no inline flags, so only `(?:` groups are portable. */
 const isPortable = (pattern: string) => tokens.test(pattern) && !/\(\?(?!:)/.test(pattern);
 
 function patternsOf(value: unknown): string[] {
@@ -115,18 +118,18 @@ function patternsOf(value: unknown): string[] {
 
 const patterns = [...new Set(patternsOf(contract))];
 
-test('the document has patterns to check', () => expect(patterns.length).toBeGreaterThan(1));
+test('the document contains patterns', () => expect(patterns.length).toBeGreaterThan(1));
 
-test.each(patterns)('the pattern %s is read alike by the languages of generated clients', (pattern) => {
+test.each(patterns)('the pattern %s means the same in every client language', (pattern) => {
   expect(isPortable(pattern)).toBe(true);
 });
 
 test.each(['^(?!a)b$', '^[^\\u0000]+$', '[\\x80-\\xff]', '\\s', '\\d', '\\p{L}', '[é]', '(a)\\1', '(?<n>a)'])(
-  'a pattern that some language refuses is noticed: %s',
+  'the portability check rejects %s',
   (pattern) => expect(isPortable(pattern)).toBe(false),
 );
 
-test('no component has a name that generators derive from an operation, or from a property of another', () => {
+test('no component has a name that generators would derive from an operation or a property', () => {
   const pascal = (name: string) => name.replace(/(?:^|_)(\w)/g, (_, letter: string) => letter.toUpperCase());
   const schemas = Object.entries<{ properties?: object }>(contract.components.schemas);
   const prefixes = operations.map(([, { operationId }]) => pascal(operationId));
@@ -139,15 +142,18 @@ test('no component has a name that generators derive from an operation, or from 
   expect(clashes.map(([name]) => name)).toEqual([]);
 });
 
-test.each(['checkout_sessions_list', 'stripe_events_list'])('%s begins with what a reader looks for', (operationId) => {
-  const [, operation] = operations.find(([, one]) => one.operationId === operationId) ?? [];
-  const names = operation?.parameters?.map(({ name }) => name) ?? [];
-  const first = firstParameters.filter((name) => names.includes(name));
-  expect(names.slice(0, first.length)).toEqual(first);
-  expect(new Set(names).size).toBe(names.length);
-});
+test.each(['checkout_sessions_list', 'stripe_events_list'])(
+  '%s lists the most wanted parameters first, and each only once',
+  (operationId) => {
+    const [, operation] = operations.find(([, one]) => one.operationId === operationId) ?? [];
+    const names = operation?.parameters?.map(({ name }) => name) ?? [];
+    const first = firstParameters.filter((name) => names.includes(name));
+    expect(names.slice(0, first.length)).toEqual(first);
+    expect(new Set(names).size).toBe(names.length);
+  },
+);
 
-test('the docs page is served whole from here', async () => {
+test('the docs page loads all its assets from this service', async () => {
   const { text } = await api
     .get('/docs/')
     .expect(200)

@@ -4,7 +4,7 @@ import { environmentVariables } from '../src/config.js';
 import { sessionsPath, startService } from './support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from './support/stripe.js';
 
-/** What docs/djstripe.md tells those who come from dj-stripe is true. */
+/** Checks the statements of docs/djstripe.md against the running service. */
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 const page = read('docs/djstripe.md');
@@ -15,11 +15,11 @@ await deliver(api, rawEvent(rawSession({ id }))).expect(200);
 
 const urls = [...page.matchAll(/(POST )?(\/api\/[^\s`"]+)/g)].filter(([, post]) => !post).map(([, , url = '']) => url);
 
-test.each([...new Set(urls)])('GET %s is answered', async (url) => {
+test.each([...new Set(urls)])('GET %s in docs/djstripe.md is answered with 200', async (url) => {
   await api.get(url.replace('{id}', id)).expect(200);
 });
 
-test('the pages that it tells of are those of the list', async () => {
+test('page, offset and format are 400, and count is null by default, as docs/djstripe.md says', async () => {
   expect(urls.length).toBeGreaterThan(8);
   for (const parameter of ['page=2', 'offset=50', 'format=json']) {
     expect(page).toContain(parameter);
@@ -29,7 +29,7 @@ test('the pages that it tells of are those of the list', async () => {
   expect(body.count).toBeNull();
 });
 
-test('If-Match: * on PUT creates nothing', async () => {
+test('PUT with If-Match: * replaces a session but never creates one', async () => {
   const { body } = await api.get(`${sessionsPath}/${id}`).expect(200);
   await api
     .put(`${sessionsPath}/${id}0`)
@@ -39,7 +39,7 @@ test('If-Match: * on PUT creates nothing', async () => {
   await api.put(`${sessionsPath}/${id}`).set('if-match', '*').send(body).expect(200);
 });
 
-test('the commands and variables that it names are there', () => {
+test('the commands and variables in docs/djstripe.md exist', () => {
   const { scripts } = JSON.parse(read('package.json'));
   const commands = [...page.matchAll(/npm run ([\w-]+)/g)].map(([, name = '']) => name);
   expect(commands.length).toBeGreaterThan(2);

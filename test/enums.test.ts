@@ -6,7 +6,7 @@ import { expectProblem, startService } from './support/service.js';
 const { api, database } = await startService();
 const other = await startService();
 
-/** The component of the contract behind a property of a session, and its labels. */
+/** Returns the values and labels of an enum as the contract's component publishes them. */
 function published(name: string): { values: string[]; labels: Record<string, string> } {
   const { $ref } = contract.components.schemas.DjStripeCheckoutSession.properties[name];
   const component = contract.components.schemas[$ref.split('/').at(-1)];
@@ -19,13 +19,13 @@ function published(name: string): { values: string[]; labels: Record<string, str
 
 const line = ({ value, label }: { value: string; label: string }) => `* \`${value}\` - ${label}`;
 
-test('the list has every enum', async () => {
+test('/api/enums lists every enum', async () => {
   const { body } = await api.get('/api/enums').expect(200);
   expect(body.map(({ name }: { name: string }) => name)).toEqual(enumNames);
   for (const one of body) expectComponent('Enum', one);
 });
 
-test.each(enumNames)('the table of %s has the values and labels of the contract, in order', async (name) => {
+test.each(enumNames)("/api/enums/%s has the contract's values and labels in order", async (name) => {
   const { body } = await api.get(`/api/enums/${name}`).expect(200);
   const { values, labels } = published(name);
   expect(body).toEqual({ name, values: values.map((value) => ({ value, label: labels[value] })) });
@@ -33,23 +33,26 @@ test.each(enumNames)('the table of %s has the values and labels of the contract,
   expect(enums[name]).toMatchObject({ description: body.values.map(line).join('\n') });
 });
 
-test('the list says the same as each enum alone', async () => {
+test('the list holds the same enums as their own paths', async () => {
   const { body } = await api.get('/api/enums/').expect(200);
   for (const one of body) expect((await api.get(`/api/enums/${one.name}`).expect(200)).body).toEqual(one);
 });
 
-test('what is answered is what the table holds', async () => {
+test('labels come from the enum table', async () => {
   await other.database.query({ text: 'UPDATE stripe_session_mode SET label = upper(value)', values: [] });
   const { body } = await other.api.get('/api/enums/mode').expect(200);
   expect(body.values.map(({ label }: { label: string }) => label)).toEqual(['PAYMENT', 'SETUP', 'SUBSCRIPTION']);
 });
 
-test.each(['currency', 'Mode', 'constructor', 'stripe_session_mode'])('%s is no enum: 404', async (name) => {
-  const { detail } = expectProblem(await api.get(`/api/enums/${name}`), 404, 'not-found');
-  for (const known of enumNames) expect(detail).toContain(known);
-});
+test.each(['currency', 'Mode', 'constructor', 'stripe_session_mode'])(
+  '/api/enums/%s is 404 and names the known enums',
+  async (name) => {
+    const { detail } = expectProblem(await api.get(`/api/enums/${name}`), 404, 'not-found');
+    for (const known of enumNames) expect(detail).toContain(known);
+  },
+);
 
-test.each(enumNames)('the database itself refuses a %s outside the enum', async (column) => {
+test.each(enumNames)('a foreign key refuses a %s outside its enum', async (column) => {
   const row = { billing_address_collection: 'auto', mode: 'payment', submit_type: 'pay' };
   const insert = (values: typeof row, id: string) =>
     database.query({

@@ -12,7 +12,7 @@ import { commandDatabase } from './support/stripe-api.js';
 const customer = 'cus_jenny';
 const email = 'jenny.rosen@example.com';
 
-/** One session for each place where Stripe or a client may have put the person. */
+/** One session for each place where Stripe or a client may store the person's data. */
 const byCustomer = {
   cs_test_customer: { customer },
   cs_test_customer_raw: { customer },
@@ -32,7 +32,7 @@ const byEmail = {
   cs_test_email_in_metadata: { metadata: { email } },
   cs_test_email_typed: { custom_fields: [{ key: 'contact', text: { value: 'JENNY.Rosen@example.com' } }] },
 };
-/** What is like the person and is not. */
+/** Sessions of other people that resemble the person's. */
 const ofOthers = {
   cs_test_other_customer: { customer: 'cus_jenny2', metadata: { seller: customer } },
   cs_test_other_merchant: { payment_intent: { id: 'pi_3', on_behalf_of: customer, customer: null } },
@@ -59,7 +59,7 @@ async function idsOf(database: Database, of: 'sessions' | 'tombstones'): Promise
 const people = await commandDatabase();
 const erase = (...args: string[]) => runWarmCommand('erase', args, people.environment);
 const sorted = (sessions: object) => Object.keys(sessions).sort();
-/** Progress may be reported before. */
+/** Progress lines may come before it. */
 const lastLine = (stderr: string) => stderr.trim().split('\n').at(-1);
 const linesOf = (ids: readonly string[]) => ids.map((id) => `${id}\n`).join('');
 
@@ -69,14 +69,14 @@ beforeAll(() =>
     for (const [id, fields] of Object.entries({ ...byCustomer, ...byEmail, ...ofOthers })) {
       await ingest.event(eventOf(id, fields as Partial<RawSession>));
     }
-    // What a PATCH does: only the raw objects still tell.
+    // Simulates a PATCH: only the raw objects still hold the person's data.
     const text = `UPDATE checkout_session SET customer = 'cus_new', customer_email = '' WHERE id = ANY($1)`;
     const raw = ['cs_test_customer_raw', 'cs_test_customer_expanded', 'cs_test_email_raw', 'cs_test_email_expanded'];
     await database.query({ text, values: [raw] });
   }),
 );
 
-test('a dry run prints what would be erased and changes nothing', async () => {
+test('a dry run prints the sessions it would erase and changes nothing', async () => {
   const { code, stdout, stderr } = await erase('--customer', customer, '--email', email, '--dry-run');
   expect(stdout).toBe(linesOf(sorted({ ...byCustomer, ...byEmail })));
   expect(lastLine(stderr)).toBe('Would erase 13 of 18 sessions read.');
@@ -87,21 +87,21 @@ test('a dry run prints what would be erased and changes nothing', async () => {
   });
 });
 
-test('a customer is erased, wherever the id stands', async () => {
+test('--customer erases the sessions that hold the customer id anywhere', async () => {
   const { code, stdout, stderr } = await runCommandLine('erase', ['--customer', customer], people.environment);
   expect(stdout).toBe(linesOf(sorted(byCustomer)));
   expect(lastLine(stderr)).toBe('Erased 6 of 18 sessions read.');
   expect(code).toBe(0);
 });
 
-test('an address is erased, wherever it stands and in whatever case', async () => {
+test('--email erases the sessions that hold the address anywhere, ignoring case', async () => {
   const { code, stdout, stderr } = await erase('--email', ` ${email.toUpperCase()} `);
   expect(stdout).toBe(linesOf(sorted(byEmail)));
   expect(lastLine(stderr)).toBe('Erased 7 of 12 sessions read.');
   expect(code).toBe(0);
 });
 
-test('nothing of the person is left, and everything of others', async () => {
+test('after an erasure nothing about the person is left, and every other session is', async () => {
   await people.use(async (database) => {
     expect(await idsOf(database, 'sessions')).toEqual(sorted(ofOthers));
     expect(await idsOf(database, 'tombstones')).toEqual(sorted({ ...byCustomer, ...byEmail }));
@@ -113,7 +113,7 @@ test('nothing of the person is left, and everything of others', async () => {
   expect(traces).toEqual([]);
 });
 
-test('who is erased stays erased when Stripe sends the session again, and erasing again finds nothing', async () => {
+test('an erased session stays erased when Stripe sends it again', async () => {
   await people.use(async (database) => {
     const again = rawEvent(rawSession({ id: 'cs_test_email', customer_email: email, status: 'complete' }));
     expect(await ingestOf(database).event(again)).toMatchObject({ outcome: 'deleted' });
@@ -130,7 +130,7 @@ test.each([
   ['nobody', [], 'Name the customer'],
   ['an empty address beside a customer', ['--customer', 'cus_1', '--email', ' '], '--email is empty'],
   ['a customer that is not named as such', ['cus_1'], 'Unexpected argument'],
-])('%s is a wrong call', async (_, args, message) => {
+])('erase with %s exits with 2', async (_, args, message) => {
   const { code, stderr } = await erase(...args);
   expect(stderr).toContain(message);
   expect(code).toBe(2);
@@ -145,7 +145,7 @@ async function eraseAll(database: Database, person: Person): Promise<{ read: num
   return all;
 }
 
-test('every page is read, and totals are those of the database', async () => {
+test("an erasure reads every page and reports the database's totals", async () => {
   const database = await testDatabase();
   await database.query({
     text: `INSERT INTO checkout_session
@@ -164,7 +164,7 @@ test('every page is read, and totals are those of the database', async () => {
   expect(left).toEqual([{ customer: 'cus_0' }]);
 });
 
-test('deliveries during an erasure bring nothing back', async () => {
+test('events delivered during an erasure bring no session back', async () => {
   const database = await testDatabase();
   const ingest = ingestOf(database);
   const ids = Array.from({ length: 200 }, (_, index) => `cs_test_${String(index).padStart(3, '0')}`);

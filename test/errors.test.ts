@@ -16,7 +16,7 @@ const template = inject('template');
 const connection = (url: string, statementTimeout: number) =>
   openPostgres({ url, poolSize: 2, statementTimeout, preparedStatements: true });
 
-/** A database for a test to close. */
+/** Opens a database that the test closes itself. */
 async function ownDatabase(): Promise<Database> {
   if (template.kind === 'embedded')
     return openPGlite({ loadDataDir: new Blob([await readFile(template.dumps.migrated)]) });
@@ -29,7 +29,7 @@ const unreachable = connection('postgresql://postgres:hunter2@127.0.0.1:1/nowher
 const { api: offline } = await startService({ database: unreachable });
 afterAll(() => unreachable.close());
 
-test.each(entries)('%s has a status, a title and a description that ends its sentence', (code, kind) => {
+test.each(entries)('the problem %s has a status, a title and a description that is a sentence', (code, kind) => {
   expect(code).toMatch(/^[a-z]+(-[a-z]+)*$/);
   expect(STATUS_CODES).toHaveProperty(String(kind.status));
   expect(kind.status).toBeGreaterThanOrEqual(400);
@@ -37,11 +37,11 @@ test.each(entries)('%s has a status, a title and a description that ends its sen
   expect(kind.description).toMatch(/^[A-Z].*\.$/);
 });
 
-test('no two problems share a title', () => {
+test('every problem has its own title', () => {
   expect(new Set(entries.map(([, { title }]) => title)).size).toBe(entries.length);
 });
 
-test('a problem is a document of RFC 9457 and says nothing of its cause', () => {
+test("a problem document has RFC 9457's members and never its cause", () => {
   const problem = new Problem('internal', { cause: new Error('the password is hunter2') });
   expect(problem.document('/api/x', 'an-id')).toEqual({
     type: 'urn:problem:internal',
@@ -53,7 +53,7 @@ test('a problem is a document of RFC 9457 and says nothing of its cause', () => 
   });
 });
 
-test('one fault is the detail, several are counted; all are in errors', () => {
+test('the detail of a single fault is the fault, that of several is their number', () => {
   const faults = ['/mode', '/id'].map((pointer) => ({ in: 'body' as const, pointer, detail: 'is required' }));
   expect(invalid(faults.slice(0, 1)).document('', '')).toMatchObject({
     status: 400,
@@ -83,7 +83,7 @@ test.each([
   ['ECONNRESET', 'database-unavailable'],
   ['ENOTFOUND', 'database-unavailable'],
   ['ETIMEDOUT', 'database-unavailable'],
-])('the code %s of the database means %s', (code, expected) => {
+])('the database error code %s becomes %s', (code, expected) => {
   const error = failure('internal text', code);
   const problem = databaseProblem(error);
   expect(problem?.code).toBe(expected);
@@ -96,7 +96,7 @@ test.each([
   'Connection terminated unexpectedly',
   'Connection terminated due to connection timeout',
   'Client has encountered a connection error and is not queryable',
-])('the driver that says "%s" without a code means that the database is not available', (message) => {
+])('a driver error "%s" without a code becomes database-unavailable', (message) => {
   expect(databaseProblem(failure(message))?.code).toBe('database-unavailable');
 });
 
@@ -107,11 +107,11 @@ test.each([
   'a string',
   null,
   undefined,
-])('what is in neither table is a fault of ours: %s', (error) => {
+])('an unknown error has no problem of its own and becomes a 500: %s', (error) => {
   expect(databaseProblem(error)).toBeUndefined();
 });
 
-test('when the database is closed, requests fail without internal text', async () => {
+test('requests on a closed database fail without internal text', async () => {
   const { api, database } = closing;
   await database.close();
   const body = sessionBody();
@@ -123,7 +123,7 @@ test('when the database is closed, requests fail without internal text', async (
   }
 });
 
-test('a failure that nothing maps is a 500 that shows neither statement nor message', async () => {
+test('an unexpected database error is a 500 without its statement or message', async () => {
   const { api, database } = broken;
   await database.query({ text: 'ALTER TABLE checkout_session RENAME COLUMN document TO lost_document', values: [] });
   const response = await api.get(`${sessionsPath}?customer=jane`);
@@ -134,7 +134,7 @@ test('a failure that nothing maps is a 500 that shows neither statement nor mess
 });
 
 test.each([sessionsPath, `${sessionsPath}/x`, '/api/enums', '/api/enums/mode', '/health/ready'])(
-  'without a database to reach, %s is 503 database-unavailable',
+  'without a reachable database %s is 503 database-unavailable',
   async (path) => {
     const response = await offline.get(path);
     expectProblem(response, 503, 'database-unavailable');
@@ -149,8 +149,8 @@ if (template.kind === 'postgres') {
   const { api } = await startService({ database: impatient });
   afterAll(() => impatient.close());
 
-  test('a statement past its time is 503 query-timeout, and the service goes on', async () => {
-    // Whoever waits for the lock of another is as slow as it gets, every time.
+  test('a statement past its timeout is 503 query-timeout, and the service continues', async () => {
+    // Waiting for a lock exceeds the timeout every time.
     const holder = new pg.Client({ connectionString: url });
     await holder.connect();
     try {

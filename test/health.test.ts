@@ -29,26 +29,26 @@ test.each([
   expect(body).toMatchObject(expected);
 });
 
-test('the metrics say whether the database takes writes; nothing where it does not answer', async () => {
+test('database_writable is 1 on a writable database and NaN on an unreachable one', async () => {
   expect((await api.get('/metrics').expect(200)).text).toContain('\ndatabase_writable 1\n');
   expect((await offline.get('/metrics').expect(200)).text).toContain('\ndatabase_writable Nan\n');
 });
 
-test('without its database the service is alive and not ready', async () => {
+test('without its database the service is live but not ready', async () => {
   await offline.get('/health/live').expect(200);
   const response = await offline.get('/health/ready');
   expectProblem(response, 503, 'database-unavailable');
   expect(response.text).not.toMatch(/nowhere|hunter2|ECONNREFUSED/);
 });
 
-test('on a database without the tables it is alive and not ready', async () => {
+test('without its tables the service is live but not ready', async () => {
   await emptied.database.query({ text: 'DROP TABLE checkout_session', values: [] });
   await emptied.api.get('/health/live').expect(200);
   const { status } = await emptied.api.get('/health/ready');
   expect(status).toBeGreaterThanOrEqual(500);
 });
 
-test('on a database that lacks a migration it is alive and not ready, until the migration is there', async () => {
+test('the service is live but not ready while a migration is missing', async () => {
   const set = (value: string) =>
     behind.database.query({ text: `UPDATE _prisma_migrations SET finished_at = ${value}`, values: [] });
   await set('NULL');
@@ -59,7 +59,7 @@ test('on a database that lacks a migration it is alive and not ready, until the 
   await behind.api.get('/health/ready').expect(200);
 });
 
-test('while it drains it is not ready, serves what comes, and keeps no connection', async () => {
+test('while draining the service is not ready, serves requests, and closes their connections', async () => {
   const { headers } = await draining.api.get('/health/ready').set('connection', 'keep-alive').expect(200);
   expect(headers.connection).toBe('keep-alive');
   draining.app.drain();
@@ -83,13 +83,13 @@ if (template.kind === 'postgres') {
   });
   const { api } = await startService({ database });
   const readOnly = await postgresDatabase(url, original);
-  // Connects when it is first asked.
+  // This pool connects at its first query, after the database became read-only.
   const standby = connection(readOnly.url);
   const readers = await startService({ database: standby });
   const writers = await startService({ database: readOnly.database });
   afterAll(() => standby.close());
 
-  test('while slow statements hold every connection of the requests it answers at once', async () => {
+  test('the readiness check answers while slow statements hold every pool connection', async () => {
     const slow = Array.from({ length: 6 }, () => database.query({ text: 'SELECT pg_sleep(2)', values: [] }));
     const began = Date.now();
     await expect.poll(() => database.pool?.().waiting).toBe(4);
@@ -99,7 +99,7 @@ if (template.kind === 'postgres') {
     await Promise.all(slow);
   });
 
-  test('where the table is locked it says so, and not that a filter is slow', async () => {
+  test('readiness reports a locked table as locked', async () => {
     let unlock = () => {};
     const locked = new Promise<void>((resolve) => {
       unlock = resolve;
@@ -120,14 +120,14 @@ if (template.kind === 'postgres') {
     await work;
   });
 
-  test('many checks at once share one connection', async () => {
+  test('concurrent health checks share one connection', async () => {
     await Promise.all(Array.from({ length: 20 }, () => api.get('/health/ready').expect(200)));
     const connections = `SELECT count(*)::int AS count FROM pg_stat_activity
       WHERE datname = '${name}' AND application_name = 'checkout-session-service health'`;
     expect(await administrate(url, connections)).toEqual([{ count: 1 }]);
   });
 
-  test('on a database that only reads it is ready and says so; reads are served, writes are 503', async () => {
+  test('on a read-only database the service is ready, serves reads, and answers writes with 503', async () => {
     const body = sessionBody();
     const path = `${sessionsPath}/${body.id}`;
     await writers.api.post(sessionsPath).send(body).expect(201);
@@ -147,7 +147,7 @@ if (template.kind === 'postgres') {
     expect((await api.get(path).expect(200)).body.locale).toBe('');
   });
 
-  test('it stops being ready when its database goes, and is ready once it is back', async () => {
+  test('readiness is lost with the database and returns with it', async () => {
     await api.get('/health/ready').expect(200);
     const pids = `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${name}'`;
     await administrate(url, pids);

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const source = fileURLToPath(new URL('../src/', import.meta.url));
 const generated = 'database/generated/';
 
-/** The files of src/ by their path in it, without what is generated. */
+/** The files of src/ except generated ones, by their path in it. */
 const files = new Map(
   readdirSync(source, { recursive: true, encoding: 'utf8' })
     .map((path) => path.replaceAll('\\', '/'))
@@ -14,7 +14,7 @@ const files = new Map(
     .map((path) => [path, readFileSync(join(source, path), 'utf8')]),
 );
 
-/** What a file imports: of src/ as a path in it, of packages as it stands. */
+/** Returns the imports of a file: paths in src/, and package names as written. */
 function importsOf(path: string, text: string): string[] {
   const statements =
     /^(?:import\s+(?:[^;'"]+?\sfrom\s+)?|export\s+(?:type\s+)?(?:\*|\{)[^;'"]*?\sfrom\s+)['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm;
@@ -24,7 +24,7 @@ function importsOf(path: string, text: string): string[] {
   });
 }
 
-/** From the top down: a file may import its own layer and those after it. */
+/** Layers from top to bottom. A file may import its own layer and those below. */
 const layers = [
   'server.ts',
   'cli/',
@@ -52,12 +52,12 @@ const mayImportConfig = [
   'database/engine/open.ts',
 ];
 
-/** Whether a file is `config.ts` or a part of it. */
+/** Returns whether a file is `config.ts` or a part of it. */
 const isConfiguration = (path: string) => /^config(-\w+)?\.ts$/.test(path);
 
 const layerOf = (path: string) => layers.find((layer) => path === layer || path.startsWith(layer));
 
-/** Why a file of src/ may not import another, or undefined. */
+/** Returns why a file of src/ may not import another, or undefined. */
 function breach(from: string, to: string): string | undefined {
   if (isConfiguration(to)) {
     if (isConfiguration(from)) return undefined;
@@ -71,7 +71,7 @@ function breach(from: string, to: string): string | undefined {
   return isDown ? undefined : `${from} imports ${to}`;
 }
 
-test('the parser sees every way to import', () => {
+test('importsOf finds every form of import', () => {
   const text = `import a from './a.js';
 import type {
   B,
@@ -103,11 +103,11 @@ test.each([
   ['database/engine/postgres.ts', 'config.ts'],
   ['config.ts', 'database/engine/open.ts'],
   ['app.ts', 'helpers/anything.ts'],
-])('%s importing %s would be noticed', (from, to) => {
+])('the layer check refuses %s importing %s', (from, to) => {
   expect(breach(from, to)).toEqual(expect.any(String));
 });
 
-test('imports point one way: server and cli, app, routes, plugins, changes, transfer, stripe, database, model, errors', () => {
+test('every import in src/ points from a layer to its own or a lower one', () => {
   const imports = [...files].flatMap(([from, text]) =>
     importsOf(from, text)
       .filter((to) => /^[\w-]+(\/[\w-]+)*\.ts$/.test(to))
@@ -119,21 +119,21 @@ test('imports point one way: server and cli, app, routes, plugins, changes, tran
 
 const withoutSql = [...files].filter(([path]) => /^(routes|plugins|stripe|model)\//.test(path));
 
-test.each(withoutSql)('%s has no Prisma and no driver', (path, text) => {
+test.each(withoutSql)('%s imports no Prisma and no database driver', (path, text) => {
   for (const name of importsOf(path, text)) expect(name).not.toMatch(/generated|prisma|^pg$|pglite/i);
 });
 
-test.each(withoutSql)('%s has no SQL', (_, text) => {
+test.each(withoutSql)('%s contains no SQL', (_, text) => {
   expect(text.match(/\b(SELECT|INSERT INTO|UPDATE \w+ SET|DELETE FROM|EXPLAIN)\b.*/g) ?? []).toEqual([]);
 });
 
 test.each([...files].filter(([path]) => !tops.some((top) => path.startsWith(top))))(
-  '%s leaves the process and its environment alone',
+  '%s does not touch the process or its environment',
   (_, text) => {
     expect(text.match(/\bprocess\.(env|exit\w*|on|once|kill|argv|stdout|stderr)\b.*|\bconsole\..*/g) ?? []).toEqual([]);
   },
 );
 
-test.each([...files])('%s is short enough to read', (_, text) => {
+test.each([...files])('%s has fewer than 300 lines', (_, text) => {
   expect(text.trimEnd().split('\n').length).toBeLessThan(300);
 });

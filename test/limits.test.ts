@@ -11,7 +11,7 @@ const database = await testDatabase();
 const slow = await startService({ database, environment: { REQUEST_TIMEOUT_MS: '300' } });
 const few = await startService({ database, environment: { MAX_CONNECTIONS: '3' } });
 
-/** All that a connection receives until its end, after what it sends. */
+/** Sends a text and returns everything received until the connection closes. */
 async function exchange({ url }: Service, text: string): Promise<string> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8');
   socket.on('error', () => {});
@@ -35,12 +35,12 @@ async function scraped({ api }: Service, series: string): Promise<number> {
 }
 
 test.each([
-  ['headers that never end', `GET ${sessionsPath} HTTP/1.1\r\nHost: localhost\r\nX-Slow: `],
+  ['a request with endless headers', `GET ${sessionsPath} HTTP/1.1\r\nHost: localhost\r\nX-Slow: `],
   [
-    'a body that never ends',
+    'a request with an endless body',
     `POST ${sessionsPath} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{`,
   ],
-])('%s are 408, and the connection is closed', async (_, text) => {
+])('%s is 408 and its connection is closed', async (_, text) => {
   const began = Date.now();
   const received = await exchange(slow, text);
   expect(received).toMatch(/^HTTP\/1\.1 408 .*\r\nContent-Type: application\/problem\+json\r\n/);
@@ -51,13 +51,13 @@ test.each([
   await slow.api.get(sessionsPath).expect(200);
 });
 
-test('a connection that says nothing is closed', async () => {
+test('a silent connection is closed', async () => {
   const began = Date.now();
   await exchange(slow, '');
   expect(Date.now() - began).toBeLessThan(5000);
 });
 
-test('connections over the limit are closed at once, and counted; those there are go on', async () => {
+test('a connection over MAX_CONNECTIONS is closed and counted, and the others stay open', async () => {
   const { port } = new URL(few.url);
   const held = await Promise.all(
     [1, 2].map(async () => {
@@ -74,12 +74,12 @@ test('connections over the limit are closed at once, and counted; those there ar
   await expect.poll(() => scraped(few, 'http_connections_dropped_total').catch(() => 0)).toBeGreaterThanOrEqual(1);
 });
 
-test('a rate is not limited unless it is asked for', async () => {
+test('without RATE_LIMIT_PER_MINUTE no rate limit applies', async () => {
   const { headers } = await few.api.get(sessionsPath).set('connection', 'close').expect(200);
   expect(headers).not.toHaveProperty('ratelimit-limit');
 });
 
-test('a rate is limited by key; requests without a known key by address', async () => {
+test('the rate limit counts by key, and by address for requests without a valid key', async () => {
   const [one, other, read] = ['key-1-00000', 'key-2-00000', 'key-3-00000'];
   const environment = {
     ...{ API_KEYS: `${one},${other}`, API_READ_KEYS: read, RATE_LIMIT_PER_MINUTE: '4' },
@@ -116,14 +116,14 @@ test('a rate is limited by key; requests without a known key by address', async 
   }
 });
 
-/** Holds the event loop. */
+/** Blocks the event loop. */
 function block(milliseconds: number): void {
   const end = performance.now() + milliseconds;
   while (performance.now() < end);
 }
 
 if (onPostgres) {
-  test('while the event loop lags, requests are turned away and health is not; then all is well again', async () => {
+  test('a lagging event loop turns requests away but not health checks, and then recovers', async () => {
     const environment = { MAX_EVENT_LOOP_DELAY_MS: '100', STRIPE_WEBHOOK_SECRETS: webhookSecret };
     const service = await startService({ database, environment });
     const event = rawEvent(rawSession({ id: 'cs_test_shed' }));
@@ -143,8 +143,8 @@ if (onPostgres) {
     await deliver(service.api, event).expect(200);
   });
 
-  test('who waits too long for a connection is told when to come back', async () => {
-    // A pool of one connection, which is taken.
+  test('a request that waits too long for a pool connection is 503 with Retry-After', async () => {
+    // The only connection of this pool is in use.
     const url = (await database.query<{ name: string }>({ text: 'SELECT current_database() AS name', values: [] }))[0];
     const server = new URL(process.env.TEST_DATABASE_URL ?? '');
     server.pathname = `/${url?.name}`;

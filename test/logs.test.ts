@@ -9,7 +9,7 @@ import { type Service, sessionBody, sessionsPath, startService } from './support
 import { rawEvent, rawSession, signatureOf } from './support/stripe.js';
 import { startStripeApi } from './support/stripe-api.js';
 
-/** In everything that must not be logged: keys, secrets, signatures, customers' data, queries, cursors. */
+/** Part of every text that must not be logged: keys, secrets, signatures, customer data, queries, cursors. */
 const mark = 'mArKeD';
 const fullKey = `full-${mark}-0000001`;
 const readKey = `read-${mark}-0000001`;
@@ -50,14 +50,14 @@ const bodies = [
   ['application/json', JSON.stringify(mark.repeat(1000))],
   ['text/plain', mark],
 ] as const;
-// Twice, as the second finds what the first created.
+// Twice, because the second POST finds the session of the first.
 const methods = ['POST', 'POST', 'PUT', 'PATCH'];
 const everywhere = {
   ...{ cookie: mark, referer: `https://shop.example.com/?${mark}`, 'user-agent': mark, 'x-request-id': mark },
   ...{ 'if-none-match': `"${mark}"`, 'stripe-signature': `t=1,v1=${mark}`, 'x-forwarded-for': mark },
 };
 
-/** Sends every method to every path, with every query, key and body, marked wherever it can be; how often which status came. */
+/** Sends every method to every path with every query, key and body, marked wherever possible. Counts the statuses. */
 async function driveAll(service: Service): Promise<Map<number, number>> {
   const statuses = new Map<number, number>();
   const count = (status: number) => statuses.set(status, (statuses.get(status) ?? 0) + 1);
@@ -85,23 +85,23 @@ async function driveAll(service: Service): Promise<Map<number, number>> {
   return statuses;
 }
 
-/** A URL that cannot be decoded is answered before there is a route, and without a line. */
+/** Requests whose URL cannot be decoded. They are refused before routing and log no line. */
 const unreadable = credentials.length * (queries.length + methods.length * bodies.length + 2);
 
-/** What was logged for requests, once all of it is. */
+/** Returns the parsed log once it has a line for each request. */
 async function logged(requests: number): Promise<Record<string, unknown>[]> {
   const parsed = () => lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   await expect.poll(() => parsed().filter(({ msg }) => msg === 'request').length).toBe(requests);
   return parsed();
 }
 
-/** Whether a line holds a marked text, or the credential of Basic that is made of one. */
+/** Returns whether a line contains the mark, or a Basic credential that encodes it. */
 const isRevealing = (line: string) =>
   line.includes(mark) || credentials.some((one) => one !== '' && line.includes(one));
 
 const sum = (statuses: Map<number, number>) => [...statuses.values()].reduce((total, count) => total + count, 0);
 
-test('whatever is asked and whatever comes of it, one line is logged, without a secret or a customer in it', async () => {
+test('every request logs one line, without a secret or customer data', async () => {
   lines.length = 0;
   stripe.putSession(rawSession({ id, ...customer, display_items: null }));
   const statuses = await driveAll(whole);
@@ -114,7 +114,7 @@ test('whatever is asked and whatever comes of it, one line is logged, without a 
   expect(lines.filter(isRevealing)).toEqual([]);
 });
 
-test('nor when the database and Stripe fail with all of it in their hands', async () => {
+test('failures of the database and Stripe log neither secrets nor customer data', async () => {
   const break_ = (text: string) => failing.database.query({ text, values: [] });
   await break_(`ALTER TABLE checkout_session ADD CONSTRAINT no_one CHECK (customer_email NOT LIKE '%@example.com')`);
   await break_(`ALTER TABLE stripe_event RENAME TO lost`);
@@ -129,7 +129,7 @@ test('nor when the database and Stripe fail with all of it in their hands', asyn
   expect(lines.filter(isRevealing)).toEqual([]);
 });
 
-test('an error that is logged as it is loses what a row or a parameter stands in', () => {
+test('a logged error drops the fields that can hold row data or parameters', () => {
   lines.length = 0;
   const error = Object.assign(new Error(`duplicate key value (${mark})`), {
     ...{ code: '23505', detail: `Key (customer_email)=(${mark})`, where: mark, query: mark, parameters: [mark] },
@@ -143,7 +143,7 @@ test('an error that is logged as it is loses what a row or a parameter stands in
   }
 });
 
-test('on a terminal a request is one line, what matters first', () => {
+test('on a terminal a request is one line with the essentials first', () => {
   const shown: string[] = [];
   const stream = pretty.prettyFactory({ ...terminalFormat, colorize: false });
   const line = {

@@ -15,14 +15,14 @@ const keyed = await startService({ database, environment: keys });
 const open = await startService({ database, environment: { ALLOW_ANONYMOUS: 'true', HOST: '0.0.0.0' } });
 const broken = await startService();
 
-/** The value of a series, as Prometheus would read it; undefined when there is none. */
+/** Returns the value of a series as Prometheus reads it, or undefined if there is none. */
 async function reading({ api }: Service, series: string): Promise<number | undefined> {
   const { text } = await api.get('/metrics').expect(200);
   const line = text.split('\n').find((one) => one.startsWith(`${series} `));
   return line === undefined ? undefined : Number(line.slice(series.length + 1));
 }
 
-/** How much a series grows by some work. What is counted may be so only after the answer was read. */
+/** Returns how much a series grows during `work`. Polls, because a request may be counted just after its answer. */
 async function growth(service: Service, series: string, work: () => Promise<unknown>): Promise<number> {
   const before = (await reading(service, series)) ?? 0;
   await work();
@@ -34,7 +34,7 @@ async function growth(service: Service, series: string, work: () => Promise<unkn
 const answered = (method: string, route: string, status: number) =>
   `http_request_duration_seconds_count{method="${method}",route="${route}",status="${status}"}`;
 
-test('the metrics are text that Prometheus reads: every line is a comment or a series with a number', async () => {
+test('/metrics is valid Prometheus text', async () => {
   const { text } = await local.api
     .get('/metrics')
     .expect(200)
@@ -45,7 +45,7 @@ test('the metrics are text that Prometheus reads: every line is a comment or a s
   for (const line of lines) expect(line).toMatch(series);
 });
 
-test('requests are counted by route template, method and status, and never by id', async () => {
+test('requests are counted by route template, method and status, never by id', async () => {
   const { id, ...rest } = sessionBody();
   const path = `${sessionsPath}/${id}`;
   const route = `${sessionsPath}/:id`;
@@ -58,7 +58,7 @@ test('requests are counted by route template, method and status, and never by id
   expect(text).not.toMatch(/cs_test_|secret/);
 });
 
-test('a request without a key is counted by its route and the status 401', async () => {
+test('a request without a key is counted under its route with status 401', async () => {
   for (const [path, route] of [
     [`${sessionsPath}/cs_test_1`, `${sessionsPath}/:id`],
     ['/metrics', '/metrics'],
@@ -79,11 +79,11 @@ test('a request without a key is counted by its route and the status 401', async
   }
 });
 
-test('the version is in the metrics', async () => {
+test('the version is a metric', async () => {
   expect(await reading(local, `checkout_session_build_info{version="${version}"}`)).toBe(1);
 });
 
-test('the duration of a request is in the buckets that it fits, in none of those below', async () => {
+test('a request counts in every bucket above its duration', async () => {
   const labels = 'method="GET",route="/health/live",status="200"';
   const bucket = (le: string) => `http_request_duration_seconds_bucket{le="${le}",${labels}}`;
   expect(await growth(local, bucket('+Inf'), () => local.api.get('/health/live'))).toBe(1);
@@ -93,7 +93,7 @@ test('the duration of a request is in the buckets that it fits, in none of those
   expect(sum).toBeLessThan(10);
 });
 
-test('a histogram counts as Prometheus does: a bound belongs to its bucket, and each bucket holds those below', async () => {
+test('a histogram bucket includes its bound and all lower buckets', async () => {
   const registry = new Registry();
   const series = registerHistogram(registry, { name: 'sizes', help: 'Of the test.', buckets: [1, 10] })({ of: 'a' });
   for (const size of [1, 2, 10, 11]) series.observe(size);
@@ -107,12 +107,12 @@ sizes_count{of="a"} 4
 `);
 });
 
-test('the scrape itself is in flight, and comes by a connection', async () => {
+test('the scrape itself counts as in flight and as a connection', async () => {
   expect(await reading(local, 'http_requests_in_flight')).toBe(1);
   expect(await reading(local, 'http_connections')).toBeGreaterThanOrEqual(1);
 });
 
-test('a client that leaves before its answer is counted as 499, and is in flight no more', async () => {
+test('a client that leaves before its answer counts as 499 and is no longer in flight', async () => {
   const leave = async () => {
     const socket = connect(Number(new URL(local.url).port), '127.0.0.1');
     socket.write(`POST ${sessionsPath} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`);
@@ -124,17 +124,17 @@ test('a client that leaves before its answer is counted as 499, and is in flight
   expect(await growth(local, answered('POST', sessionsPath, 499), leave)).toBe(1);
 });
 
-test('methods that nobody uses share one label', async () => {
+test('unusual methods share one label', async () => {
   const series = answered('other', '/health/live', 405);
   expect(await growth(local, series, () => fetch(`${local.url}/health/live`, { method: 'PROPFIND' }))).toBe(1);
 });
 
-test('the event loop and the process are measured', async () => {
+test('event-loop lag and process memory are measured', async () => {
   expect(await reading(local, 'nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
   expect(await reading(local, 'process_resident_memory_bytes')).toBeGreaterThan(1e6);
 });
 
-test('batches are counted by their size', async () => {
+test('batches are counted by size', async () => {
   const { id, ...rest } = sessionBody();
   await local.api
     .put(`${sessionsPath}/${id}`)
@@ -146,7 +146,7 @@ test('batches are counted by their size', async () => {
   for (const [, , count] of kinds) expect(Number(count)).toBeGreaterThan(0);
 });
 
-test('deliveries are counted by type and outcome; types of others share one label', async () => {
+test('deliveries are counted by type and outcome, and other types share one label', async () => {
   const series = (type: string, outcome: string) => `stripe_webhook_events_total{type="${type}",outcome="${outcome}"}`;
   const type = 'checkout.session.completed';
   const event = rawEvent(rawSession({ id: 'cs_test_metrics' }), { type });
@@ -166,14 +166,14 @@ test('a delivery that could not be stored is counted as failed', async () => {
   expect(await growth(lost, series, () => deliver(lost.api, event).expect(500))).toBe(1);
 });
 
-test('unknown values of enums and what is ignored are counted, wherever they came from', async () => {
+test('unknown enum values and ignored objects are counted from every source', async () => {
   const unknown = rawEvent(rawSession({ id: 'cs_test_projected', submit_type: 'subscribe' }));
   expect(await growth(local, 'stripe_projected_total', () => deliver(local.api, unknown).expect(200))).toBe(1);
   const scheduled = () => local.app.ingest.snapshot({ object: { object: 'customer', id: 'cus_1' }, second: 1 });
   expect(await growth(local, 'stripe_ignored_total', scheduled)).toBe(1);
 });
 
-test('the age of the last event is that of the ledger, and not known when it is empty', async () => {
+test('the age of the last event comes from the ledger and is NaN while it is empty', async () => {
   expect(await reading(broken, 'stripe_last_event_age_seconds')).toBeNaN();
   await database.query({ text: `UPDATE stripe_event SET received_at = now() - interval '1 hour'`, values: [] });
   expect(await reading(local, 'stripe_last_event_age_seconds')).toBeGreaterThanOrEqual(3600);
@@ -181,24 +181,24 @@ test('the age of the last event is that of the ledger, and not known when it is 
   expect(await reading(local, 'stripe_last_event_age_seconds')).toBeLessThan(600);
 });
 
-test('without the ledger there are metrics all the same', async () => {
+test('/metrics still works without the ledger', async () => {
   await broken.database.query({ text: 'ALTER TABLE stripe_event RENAME TO lost', values: [] });
   expect(await reading(broken, 'stripe_last_event_age_seconds')).toBeNaN();
   expect(await reading(broken, 'http_requests_in_flight')).toBe(1);
 });
 
-test('two services in one process do not share their counts', async () => {
+test('two services in one process keep separate counts', async () => {
   expect(await growth(broken, answered('GET', '/health/ready', 200), () => local.api.get('/health/ready'))).toBe(0);
 });
 
-test('with keys the metrics need one, and one that only reads is enough', async () => {
+test('with keys configured /metrics needs a key, and a read key suffices', async () => {
   expectProblem(await keyed.api.get('/metrics'), 401, 'unauthorized');
   for (const key of Object.values(keys)) {
     await keyed.api.get('/metrics').set('authorization', `Bearer ${key}`).expect(200);
   }
 });
 
-test('ALLOW_ANONYMOUS opens the API to others, not the metrics', async () => {
+test('ALLOW_ANONYMOUS opens the API but not /metrics', async () => {
   await open.api.get(sessionsPath).expect(200);
   expect(expectProblem(await open.api.get('/metrics'), 401, 'unauthorized').detail).toContain('API_READ_KEYS');
 });
@@ -207,12 +207,12 @@ test.each([
   ['a rebound name', { host: 'rebound.example.com' }, 421],
   ['a page of another site', { 'sec-fetch-site': 'cross-site' }, 403],
   ['a proxy on this machine', { 'x-forwarded-for': '10.0.0.1' }, 403],
-])('without keys %s is refused the metrics', async (_, headers, status) => {
+])('without keys a request from %s cannot read /metrics', async (_, headers, status) => {
   expect((await local.api.get('/metrics').set(headers)).status).toBe(status);
 });
 
 if (onPostgres) {
-  test('the pool: its limit, its connections, and who waits for one', async () => {
+  test("the pool's limit, connections and waiting requests are measured", async () => {
     const { limit } = database.pool?.() ?? {};
     expect(limit).toBe(10);
     const asleep = Array.from({ length: 12 }, () => database.query({ text: 'SELECT pg_sleep(0.4)', values: [] }));
@@ -226,7 +226,7 @@ if (onPostgres) {
     expect(read('database_pool_waiting')).toBeGreaterThanOrEqual(2);
   });
 } else {
-  test('the embedded database has no pool to measure', async () => {
+  test('the embedded database exports no pool metrics', async () => {
     expect((await local.api.get('/metrics')).text).not.toContain('database_pool');
   });
 }

@@ -18,7 +18,7 @@ interface Field {
   nullable: boolean;
 }
 
-/** The fields of a model in schema.prisma, in order. */
+/** Returns the fields of a model in schema.prisma, in order. */
 function fieldsOf(model: string): Field[] {
   const schema = readFileSync(`${prismaDirectory}/schema.prisma`, 'utf8');
   const [, block = ''] = new RegExp(`^model ${model} \\{\\n([\\s\\S]*?)^\\}`, 'm').exec(schema) ?? [];
@@ -38,13 +38,13 @@ const prismaTypes: Record<ColumnKind, string> = {
   map: 'Json',
 };
 
-test('the columns are those of schema.prisma: the same names, types and nulls, in the same order', () => {
+test("the model's columns equal schema.prisma's in name, type, nullability and order", () => {
   const expected = columns.map(({ name, kind, nullable }) => ({ name, type: prismaTypes[kind], nullable }));
   expect(columns).toHaveLength(22);
   expect(fieldsOf('checkout_session').slice(0, columns.length)).toEqual(expected);
 });
 
-test('what follows them in schema.prisma is private, and published nowhere', () => {
+test('the other fields of schema.prisma are not published', () => {
   const rest = fieldsOf('checkout_session').slice(columns.length);
   expect(rest.map(({ name }) => name)).toContain('stripe_data');
   for (const { name } of rest) {
@@ -54,7 +54,7 @@ test('what follows them in schema.prisma is private, and published nowhere', () 
   }
 });
 
-test('the enums hold the closed sets of the contract', () => {
+test("the enums hold the contract's closed sets", () => {
   expect(Object.fromEntries(enumNames.map((name) => [name, valuesOf(name)]))).toEqual({
     billing_address_collection: ['auto', 'required'],
     mode: ['payment', 'setup', 'subscription'],
@@ -62,11 +62,11 @@ test('the enums hold the closed sets of the contract', () => {
   });
 });
 
-test('the enums are the columns that are enums', () => {
+test('every enum column has an enum', () => {
   expect(columns.filter(({ kind }) => kind === 'enum').map(({ name }) => name)).toEqual(enumNames);
 });
 
-test('requests are derived: every column but the read-only three, with the same requirements', () => {
+test('request schemas have every column except the three read-only ones, with the same requirements', () => {
   const names = writableColumns.map(({ name }) => name);
   const readOnly = columns.filter((column) => column.readOnly).map(({ name }) => name);
   expect(readOnly).toEqual(['djstripe_id', 'djstripe_created', 'djstripe_updated']);
@@ -76,7 +76,7 @@ test('requests are derived: every column but the read-only three, with the same 
   expect(SessionPatch.required ?? []).toEqual([]);
 });
 
-test('a plain string that is left out is "", anything else is null', () => {
+test('an omitted plain string becomes "", every other omitted column null', () => {
   const emptied = columns.filter((column) => !column.required && emptyValue(column) === '');
   expect(emptied.map(({ name }) => name)).toEqual([
     'cancel_url',

@@ -11,7 +11,7 @@ const template = inject('template');
 const statementTimeout = 500;
 
 if (template.kind === 'embedded') {
-  test('the embedded database is in this process, and never away', async () => {
+  test('the embedded database runs in this process and is always ready', async () => {
     const { api } = await startService();
     await api.get('/health/ready').expect(200);
   });
@@ -26,7 +26,7 @@ if (template.kind === 'embedded') {
   const stored = sessionBody();
   const path = `${sessionsPath}/${stored.id}`;
 
-  /** Expects all that needs the database to be 503 in time, and the rest to go on. */
+  /** Expects every route that needs the database to answer 503 in time, and the others to work. */
   async function expectAbsence(): Promise<void> {
     const began = Date.now();
     const responses = await Promise.all([
@@ -43,7 +43,7 @@ if (template.kind === 'embedded') {
     expect(text).toContain('stripe_last_event_age_seconds Nan');
   }
 
-  /** Expects the service to have healed by itself, and its pool with it. */
+  /** Expects the service and its pool to recover without help. */
   async function expectPresence(): Promise<void> {
     await expect.poll(() => api.get('/health/ready').then(({ status }) => status)).toBe(200);
     await api.get(path).expect(200);
@@ -56,7 +56,7 @@ if (template.kind === 'embedded') {
   }
 
   describe('the database', () => {
-    test('that is down is 503 in time; back again it is used again', async () => {
+    test('that is down gives 503 in time and is used again once it is back', async () => {
       await api.post(sessionsPath).send(stored).expect(201);
       await proxy.refuse();
       await expectAbsence();
@@ -64,14 +64,14 @@ if (template.kind === 'embedded') {
       await expectPresence();
     });
 
-    test('that says nothing any more is 503 in time; back again it is used again', async () => {
+    test('that stops answering gives 503 in time and is used again once it is back', async () => {
       proxy.silence();
       await expectAbsence();
       await proxy.open();
       await expectPresence();
     });
 
-    test('that says nothing any more is noticed on connections that were idle for long', async () => {
+    test('that stops answering is noticed on connections idle for two seconds', async () => {
       await Promise.all([api.get(path).expect(200), api.get('/api/enums').expect(200)]);
       await setTimeout(statementTimeout + 1500);
       proxy.silence();
@@ -80,7 +80,7 @@ if (template.kind === 'embedded') {
       await expectPresence();
     });
 
-    test('that says nothing any more fails a transaction, also one that has paused', async () => {
+    test('that stops answering fails a transaction, even one that paused', async () => {
       const ping = { text: 'SELECT 1', values: [] };
       const paused = database.transaction(async (query) => {
         await query(ping);
@@ -94,7 +94,7 @@ if (template.kind === 'embedded') {
       await expectPresence();
     });
 
-    test('that ends every connection is used by new ones', async () => {
+    test('that closes every connection gets new ones', async () => {
       await direct.query({
         text: `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
           WHERE datname = current_database() AND pid <> pg_backend_pid()`,
@@ -103,7 +103,7 @@ if (template.kind === 'embedded') {
       await expectPresence();
     });
 
-    test('that is put in the place of another must have its migrations', async () => {
+    test('that is replaced by another without the migrations makes the service not ready', async () => {
       await api.get('/health/ready').expect(200);
       await direct.query({ text: 'ALTER TABLE checkout_session RENAME TO lost', values: [] });
       expect((await api.get('/health/ready')).status).toBeGreaterThanOrEqual(500);

@@ -16,7 +16,7 @@ import { startTcpProxy } from './support/tcp-proxy.js';
 const template = inject('template');
 const stackTrace = /^\s+at /m;
 
-/** The environment of a service on a database with nothing in it. */
+/** Returns the environment of a service on an empty database. */
 async function emptyDatabase(): Promise<Record<string, string>> {
   if (template.kind === 'postgres') return { DATABASE_URL: (await postgresDatabase(template.url, 'template0')).url };
   const DATA_DIR = await mkdtemp(join(tmpdir(), 'checkout-session-process-'));
@@ -24,13 +24,13 @@ async function emptyDatabase(): Promise<Record<string, string>> {
   return { DATA_DIR };
 }
 
-// Databases are made before the tests, as their removal is a hook of the file. No test leaves a process on one, and
-// making another takes seconds, so all that begin with a migrated database share it.
+// Databases are created here because their removal is a hook of the file. A new one takes seconds, so every test that
+// starts from a migrated database shares this one; no test leaves a process on it.
 const { environment: migrated } = await commandDatabase();
 const empty = await emptyDatabase();
 const behind = await emptyDatabase();
 
-/** Expects a start that failed for a reason its operator can mend: the reason, and nothing of the program. */
+/** Expects a start to have failed with words that help the operator, and without a stack trace. */
 function expectRefused({ code, stdout, stderr }: Exit, ...words: string[]): void {
   expect(code).toBe(1);
   for (const word of words) expect(stderr).toContain(word);
@@ -38,7 +38,7 @@ function expectRefused({ code, stdout, stderr }: Exit, ...words: string[]): void
   expect(stdout).not.toContain('listening');
 }
 
-test('it listens, takes a session, ends on SIGTERM with 0, and has the session after a restart', async () => {
+test('the service migrates, stores a session, exits with 0 on SIGTERM, and still has the session after a restart', async () => {
   const body = sessionBody();
   const first = await startProcess(empty);
   await supertest(first.url).post(sessionsPath).send(body).expect(201);
@@ -54,7 +54,7 @@ test('it listens, takes a session, ends on SIGTERM with 0, and has the session a
   expect(await second.exited).toMatchObject({ code: 0, stderr: '' });
 });
 
-test('after kill -9 it starts at once, with everything it acknowledged', async () => {
+test('after kill -9 the service restarts with every acknowledged session', async () => {
   const bodies = Array.from({ length: 20 }, () => sessionBody());
   const first = await startProcess(migrated);
   for (const body of bodies) await supertest(first.url).post(sessionsPath).send(body).expect(201);
@@ -66,13 +66,13 @@ test('after kill -9 it starts at once, with everything it acknowledged', async (
   await supertest(url).post(sessionsPath).send(sessionBody()).expect(201);
 });
 
-test('with MIGRATE_ON_START=false it does not start on a database that is behind', async () => {
+test('with MIGRATE_ON_START=false the service refuses to start on a database without migrations', async () => {
   const exit = await runToExit({ ...behind, MIGRATE_ON_START: 'false' });
   expectRefused(exit, 'npm run migrate', 'MIGRATE_ON_START');
 });
 
-// On the database that was refused, as setting up the files of an embedded one takes seconds: it is to migrate it.
-test('every line of the log is one JSON object with its time, level and message', async () => {
+// Uses the database refused above and migrates it: creating another embedded one takes seconds.
+test('every log line is one JSON object with time, level and message', async () => {
   const service = await startProcess({ ...behind, LOG_LEVEL: 'trace' });
   await supertest(service.url).get(`${sessionsPath}?customer=cus_secret`).expect(200);
   await supertest(service.url).post(sessionsPath).send({}).expect(400);
@@ -90,7 +90,7 @@ test('every line of the log is one JSON object with its time, level and message'
   expect(stdout).not.toContain('cus_secret');
 });
 
-/** A POST whose body has not come yet, though the service has taken its headers. */
+/** Sends the headers of a POST. Resolves when the service asks for the body. */
 async function halfSent(url: string, body: string, connection: 'close' | 'keep-alive' = 'close') {
   const { port, host } = new URL(url);
   const socket = connect(Number(port), '127.0.0.1').setEncoding('utf8');
@@ -108,7 +108,7 @@ async function halfSent(url: string, body: string, connection: 'close' | 'keep-a
   return { socket, received };
 }
 
-test('a request in flight during SIGTERM is finished and stored', async () => {
+test('a request in flight at SIGTERM is finished and stored', async () => {
   const body = sessionBody();
   const service = await startProcess(migrated);
   const { socket, received } = await halfSent(service.url, JSON.stringify(body));
@@ -123,7 +123,7 @@ test('a request in flight during SIGTERM is finished and stored', async () => {
   await supertest(url).get(`${sessionsPath}/${body.id}`).expect(200);
 });
 
-test('a client that keeps its connection does not hold up the end once it has its answer', async () => {
+test('a keep-alive connection does not delay shutdown after its answer', async () => {
   const body = JSON.stringify(sessionBody());
   const service = await startProcess(migrated);
   const { socket, received } = await halfSent(service.url, body, 'keep-alive');
@@ -134,7 +134,7 @@ test('a client that keeps its connection does not hold up the end once it has it
   expect(received.text).toMatch(/\r\n\r\nHTTP\/1\.1 201 /);
 });
 
-test('a connection that is idle does not hold up the end', async () => {
+test('an idle connection does not delay shutdown', async () => {
   const service = await startProcess(migrated);
   const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
   socket.write(`GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n`);
@@ -143,17 +143,17 @@ test('a connection that is idle does not hold up the end', async () => {
   expect(await service.exited).toMatchObject({ code: 0 });
 });
 
-test('a connection on which nothing was ever sent does not hold up the end', async () => {
+test('a connection that never sent a byte does not delay shutdown', async () => {
   const service = await startProcess(migrated);
   const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
   await once(socket, 'connect');
-  // The service has the connection once it has answered a later one.
+  // Once a later connection is answered, the service has accepted this one.
   await supertest(service.url).get('/health/live').expect(200);
   service.kill('SIGTERM');
   expect(await service.exited).toMatchObject({ code: 0 });
 });
 
-test('while stopping it takes no new connection', async () => {
+test('during shutdown the service refuses new connections', async () => {
   const service = await startProcess(migrated);
   const { socket } = await halfSent(service.url, '{}');
   service.kill('SIGTERM');
@@ -168,7 +168,7 @@ test('while stopping it takes no new connection', async () => {
   expect(await service.exited).toMatchObject({ code: 0 });
 });
 
-test('a request that never ends holds it no longer than SHUTDOWN_TIMEOUT_MS', async () => {
+test('a request that never ends delays shutdown by SHUTDOWN_TIMEOUT_MS at most, and the exit code is 1', async () => {
   const service = await startProcess({ ...migrated, SHUTDOWN_TIMEOUT_MS: '300' });
   await halfSent(service.url, '{}');
   const began = Date.now();
@@ -180,24 +180,24 @@ test('a request that never ends holds it no longer than SHUTDOWN_TIMEOUT_MS', as
   expect(stdout).toContain('timeout');
 });
 
-test('a wrong configuration ends it with 1 and every fault, without a stack trace', async () => {
+test('a wrong configuration exits with 1 and lists every fault without a stack trace', async () => {
   const exit = await runToExit({ PORT: 'http', LOG_LEVEL: 'loud', DATABASE_URL: 'mysql://root:hunter2@db/x' });
   expectRefused(exit, 'PORT', 'LOG_LEVEL', 'DATABASE_URL');
   expect(exit.stderr).not.toContain('hunter2');
   expect(exit.stdout).toBe('');
 });
 
-test('an address that others can reach and no key end it with 1 and both remedies', async () => {
+test('a public HOST without a key exits with 1 and names both remedies', async () => {
   expectRefused(await runToExit({ HOST: '0.0.0.0' }), 'HOST', 'API_KEYS', 'ALLOW_ANONYMOUS');
 });
 
-test('short keys and secrets of no endpoint end it with 1 where others can reach it', async () => {
+test('short keys and malformed webhook secrets exit with 1 on a public HOST', async () => {
   const exit = await runToExit({ HOST: '0.0.0.0', API_KEYS: 'hunter2', STRIPE_WEBHOOK_SECRETS: 'hunter3' });
   expectRefused(exit, 'API_KEYS', 'openssl rand -hex 32', 'STRIPE_WEBHOOK_SECRETS', 'whsec_');
   expect(exit.stderr).not.toMatch(/hunter/);
 });
 
-test('the start says in one line what is on, and warns of what looks wrong, without a value of a secret', async () => {
+test('startup logs the enabled features and warns of suspicious settings without showing secrets', async () => {
   const service = await startProcess({
     ...migrated,
     ...{ API_KEYS: 'hunter2,shop hunter3-0000000000', API_READ_KEYS: 'hunter4-0000000000', STRIPE_LIVEMODE: 'test' },
@@ -218,13 +218,13 @@ test('the start says in one line what is on, and warns of what looks wrong, with
   expect(body).toEqual({ status: 'ok', version });
 });
 
-test('a port in use ends it with 1 and names the port', async () => {
+test('a port in use exits with 1 and names the port', async () => {
   const port = await takenPort();
   const exit = await runToExit({ ...migrated, PORT: String(port) });
   expectRefused(exit, 'PORT', String(port));
 });
 
-test('who types npm start is shown the addresses and two requests, which work', async () => {
+test('npm start prints the addresses and two curl commands, which work', async () => {
   const service = await startProcess({ ...migrated, npm_lifecycle_event: 'start' });
   await service.until('cs_test_1\n');
   const output = service.output();
@@ -242,7 +242,7 @@ test('who types npm start is shown the addresses and two requests, which work', 
   await supertest(address).get('').expect(200);
 });
 
-test('started otherwise it says nothing but its log', async () => {
+test('without npm start the output is only the log', async () => {
   const service = await startProcess(migrated);
   service.kill('SIGTERM');
   expect(() => logLines(service.output())).not.toThrow();
@@ -250,7 +250,7 @@ test('started otherwise it says nothing but its log', async () => {
 });
 
 if (template.kind === 'embedded') {
-  test('a second process on the same DATA_DIR is refused, says why, and the first goes on', async () => {
+  test('a second process on the same DATA_DIR is refused with the reason, and the first continues', async () => {
     const { url } = await startProcess(migrated);
     const exit = await runToExit(migrated);
     expectRefused(exit, migrated.DATA_DIR as string, 'DATA_DIR', 'DATABASE_URL');
@@ -258,7 +258,7 @@ if (template.kind === 'embedded') {
     await supertest(url).post(sessionsPath).send(sessionBody()).expect(201);
   });
 
-  test('of two that start at once after a kill, one serves and the other is refused', async () => {
+  test('of two processes started after a kill -9, one serves and the other is refused', async () => {
     const killed = await startProcess(migrated);
     killed.kill('SIGKILL');
     await killed.exited;
@@ -275,7 +275,7 @@ if (template.kind === 'postgres') {
   const { url: shared, database } = await postgresDatabase(template.url, 'template0');
   const late = await startTcpProxy(migrated.DATABASE_URL as string);
 
-  test('four that start at once on an empty database all serve, and it is migrated once', async () => {
+  test('four processes started at once on an empty database all serve, and one of them migrates it', async () => {
     const services = await Promise.all([1, 2, 3, 4].map(() => startProcess({ DATABASE_URL: shared })));
     for (const { url } of services) await supertest(url).post(sessionsPath).send(sessionBody()).expect(201);
     const applied = await database.query<{ migration_name: string; finished: boolean }>({
@@ -291,7 +291,7 @@ if (template.kind === 'postgres') {
 
   const withPassword = (url: string) => url.replace(/\/\/([^@/]*)@/, '//$1:hunter2@');
 
-  test('a database that does not exist ends it with 1 at once, named, and without the password', async () => {
+  test('a missing database exits with 1 at once, is named, and its password is not shown', async () => {
     const url = databaseUrl(template.url, 'checkout_session_absent');
     const exit = await runToExit({ DATABASE_URL: withPassword(url) });
     expect(`${exit.stdout}${exit.stderr}`).not.toContain('hunter2');
@@ -299,7 +299,7 @@ if (template.kind === 'postgres') {
     expect(exit.stdout).toBe('');
   });
 
-  test('a server that does not listen is waited for up to a limit, and then ends it with 1, named', async () => {
+  test('a server that does not listen is retried until DATABASE_START_TIMEOUT_MS, then named, and the exit code is 1', async () => {
     const DATABASE_URL = withPassword('postgresql://postgres@127.0.0.1:1/sessions');
     const exit = await runToExit({ DATABASE_URL, DATABASE_START_TIMEOUT_MS: '1000' });
     expect(`${exit.stdout}${exit.stderr}`).not.toContain('hunter2');
@@ -312,7 +312,7 @@ if (template.kind === 'postgres') {
     }
   });
 
-  test('a server that listens late is used, and SIGTERM while it is waited for ends it with 0', async () => {
+  test('a server that listens late is used, and SIGTERM during the wait exits with 0', async () => {
     await late.refuse();
     const starting = startProcess({ DATABASE_URL: late.url });
     const waiting = launchProcess({ DATABASE_URL: late.url });

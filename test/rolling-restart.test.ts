@@ -13,13 +13,13 @@ interface Load {
   /** Ids whose creation was acknowledged. */
   readonly acknowledged: string[];
   readonly failures: string[];
-  /** Requests that were answered as they should be. */
+  /** Number of successful requests. */
   readonly answered: () => number;
-  /** Ends the load after what is under way. */
+  /** Stops the load after the requests in flight. */
   stop(): Promise<void>;
 }
 
-/** Clients that write, read and deliver one request after the other, over connections that they keep. */
+/** Starts clients that each send one request after another over kept connections. */
 function startLoad(url: string, clients: number): Load {
   const acknowledged: string[] = [];
   const failures: string[] = [];
@@ -70,14 +70,14 @@ function startLoad(url: string, clients: number): Load {
   };
 }
 
-/** Expects every session whose creation was acknowledged to be there. */
+/** Expects every acknowledged session to exist. */
 async function expectStored(url: string, ids: readonly string[]): Promise<void> {
   expect(ids.length).toBeGreaterThan(0);
   for (const id of ids) expect((await fetch(`${url}${sessionsPath}/${id}`)).status).toBe(200);
 }
 
 if (onPostgres) {
-  test('two replicas that are restarted in turn under load fail no request', async () => {
+  test('a rolling restart of two replicas under load fails no request', async () => {
     const replicas = [await startProcess(settings), await startProcess(settings)];
     const { url, backends } = await startRoundRobin(replicas.map((replica) => replica.url));
     const load = startLoad(url, 6);
@@ -96,7 +96,7 @@ if (onPostgres) {
     await expectStored(url, load.acknowledged);
   });
 } else {
-  test('a restart under load loses nothing that was acknowledged', async () => {
+  test('a restart under load loses no acknowledged session', async () => {
     const leaving = await startProcess(settings);
     const load = startLoad(leaving.url, 3);
     await expect.poll(load.answered).toBeGreaterThan(50);

@@ -17,7 +17,7 @@ const path = '/api/statistics/daily';
 const epoch = (time: string) => Date.parse(time) / 1000;
 let number = 0;
 
-/** Delivers a session that was created at a time. */
+/** Delivers a session with a given time of creation. */
 async function arrives(time: string, fields: Partial<RawSession> = {}): Promise<RawSession> {
   number += 1;
   const session = rawSession({ id: `cs_test_statistics_${number}`, created: epoch(time), ...fields });
@@ -28,7 +28,7 @@ async function arrives(time: string, fields: Partial<RawSession> = {}): Promise<
 
 const paid = { status: 'complete', payment_status: 'paid' };
 
-/** What a day is counted as, without what is 0. */
+/** Returns the counts of a day that are not 0. */
 async function dayOf(date: string, query = ''): Promise<Record<string, unknown>> {
   const { body } = await api.get(`${path}?days=1&until=${date}${query}`).expect(200);
   expectComponent('DailyStatistics', body);
@@ -37,13 +37,13 @@ async function dayOf(date: string, query = ''): Promise<Record<string, unknown>>
   return Object.fromEntries(Object.entries(counts).filter(([, value]) => value !== 0));
 }
 
-/** The days of an answer, newest first: a busy machine does not count all of many. */
+/** Returns the days of an answer, newest first. A busy machine may leave some out. */
 const datesOf = ({ days, left_out: leftOut }: { days: { date: string }[]; left_out: string[] }) => [
   ...days.map(({ date }) => date),
   ...leftOut,
 ];
 
-test('the sessions of a day are counted by state, each once, and what was paid by currency', async () => {
+test('a day counts each session once by state, and sums paid amounts by currency', async () => {
   const date = '2026-03-10';
   const noon = `${date}T12:00:00Z`;
   await arrives(noon, { ...paid, amount_total: 2198, currency: 'usd' });
@@ -69,7 +69,7 @@ test('the sessions of a day are counted by state, each once, and what was paid b
   });
 });
 
-test('a day is one of UTC, from its first microsecond to its last', async () => {
+test('a day runs in UTC from its first microsecond to its last', async () => {
   for (const created of ['2026-03-11T23:59:59.999999Z', '2026-03-12T00:00:00Z', '2026-03-12T23:59:59.999999Z']) {
     await api.post(sessionsPath).send(sessionBody({ created })).expect(201);
   }
@@ -81,7 +81,7 @@ test('a day is one of UTC, from its first microsecond to its last', async () => 
   expect(counts.map(({ sessions = 0 }) => sessions)).toEqual([0, 3, 1]);
 });
 
-test('a session moves from state to state, and out when it is deleted', async () => {
+test('a session changes its state in the counts, and a deleted one leaves them', async () => {
   const date = '2026-03-14';
   const session = await arrives(`${date}T08:00:00Z`);
   expect(await dayOf(date)).toMatchObject({ sessions: 1, open: 1, amounts: [] });
@@ -91,7 +91,7 @@ test('a session moves from state to state, and out when it is deleted', async ()
   expect(await dayOf(date)).toEqual({ amounts: [] });
 });
 
-test('live sessions and those of test mode are counted apart', async () => {
+test('live and test sessions can be counted separately', async () => {
   const date = '2026-03-15';
   await arrives(`${date}T08:00:00Z`, { ...paid, livemode: true, amount_total: 100 });
   await arrives(`${date}T09:00:00Z`, { ...paid, livemode: false, amount_total: 7 });
@@ -101,7 +101,7 @@ test('live sessions and those of test mode are counted apart', async () => {
   expect(await dayOf(date)).toMatchObject({ paid: 2, amounts: [{ amount_total: 107 }] });
 });
 
-test('without parameters it is the thirty days until today', async () => {
+test('the default is the thirty days until today', async () => {
   const { body } = await api.get(path).expect(200);
   expect(new Set(datesOf(body)).size).toBe(30);
   const today = new Date().toISOString().slice(0, 10);
@@ -109,7 +109,7 @@ test('without parameters it is the thirty days until today', async () => {
   for (const day of body.days) expect(Object.keys(day)).toEqual(expect.arrayContaining(paymentStates));
 });
 
-test('amounts beyond 32 bits are added up exactly, and what is no amount or currency is left aside', async () => {
+test('amounts beyond 32 bits are summed exactly, and invalid amounts or currencies skipped', async () => {
   const noon = '2026-03-16T12:00:00Z';
   const largest = 999_999_999_999_999;
   for (let times = 0; times < 3; times += 1) await arrives(noon, { ...paid, amount_total: largest, currency: 'IDR' });
@@ -131,13 +131,13 @@ test('amounts beyond 32 bits are added up exactly, and what is no amount or curr
   });
 });
 
-test('a state of tomorrow, however long, is stored and counted as unknown', async () => {
+test('an unknown state of any length is stored and counted as unknown', async () => {
   await arrives('2026-03-17T12:00:00Z', { status: 's'.repeat(10_000), payment_status: 'p'.repeat(10_000) });
   await arrives('2026-03-17T12:00:00Z', { status: 'complete', payment_status: 'paid_twice' });
   expect(await dayOf('2026-03-17')).toMatchObject({ sessions: 2, unknown: 2 });
 });
 
-test('what there was no time for is left out, the oldest days first, and can be asked for', async () => {
+test('days that did not fit the time limit are listed as left out and can be requested again', async () => {
   const days = ['2026-03-12', '2026-03-11', '2026-03-10'];
   const query: typeof database.query = async (statement) => {
     await setTimeout(15);
@@ -165,12 +165,12 @@ test.each([
   ['untl=2026-01-31', '/untl', 'did you mean until?'],
   ['customer=cus_1', '/customer', 'is not a parameter'],
   ['until=%00', '/until', 'U+0000'],
-])('%s is a 400 that names the place', async (query, pointer, words) => {
+])('%s is 400 and names its place', async (query, pointer, words) => {
   const { errors } = expectProblem(await api.get(`${path}?${query}`), 400, 'invalid-request');
   expect(errors).toEqual([{ in: 'query', pointer, detail: expect.stringContaining(words) }]);
 });
 
-test('the first and the last day that can be asked for', async () => {
+test('the first and last allowed days are answered', async () => {
   for (const until of ['1970-01-01', '9999-12-31']) {
     const { body } = await api.get(`${path}?until=${until}&days=90`).expect(200);
     expect(datesOf(body)).toHaveLength(90);
@@ -178,14 +178,14 @@ test('the first and the last day that can be asked for', async () => {
   }
 });
 
-test('it needs a key, and one that only reads suffices', async () => {
+test('statistics need a key, and a read key suffices', async () => {
   expectProblem(await keyed.api.get(path), 401, 'unauthorized');
   expectProblem(await keyed.api.get(path).set('authorization', 'Bearer wrong-key-000000001'), 401, 'unauthorized');
   await keyed.api.get(path).set('authorization', 'Bearer read-key-0000000001').expect(200);
   expectProblem(await keyed.api.post(path), 405, 'method-not-allowed');
 });
 
-test('a page of another site does not get them', async () => {
+test('statistics are refused to other sites', async () => {
   expectProblem(await api.get(path).set('sec-fetch-site', 'cross-site'), 403, 'forbidden');
 });
 
@@ -196,7 +196,7 @@ interface Plan {
 }
 
 if (onPostgres)
-  test('a day is counted from the index alone', async () => {
+  test('a day is counted by an index-only scan', async () => {
     await database.query({
       text: `INSERT INTO checkout_session (id, billing_address_collection, mode, submit_type, payment_method_types, created,
         status, payment_status, stripe_data)

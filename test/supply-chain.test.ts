@@ -16,21 +16,21 @@ interface LockedPackage {
 const { dependencies, devDependencies, overrides } = JSON.parse(read('package.json'));
 const lock: { packages: Record<string, LockedPackage> } = JSON.parse(read('package-lock.json'));
 const locked = Object.entries(lock.packages).filter(([path]) => path !== '');
-/** What runs in production: `npm ci --omit=dev --omit=optional`. */
+/** Packages installed in production by `npm ci --omit=dev --omit=optional`. */
 const shipped = locked.filter(([, { dev, devOptional }]) => !dev && !devOptional);
 
-/** Licences that ask for no more than to be named. */
+/** Licences that require attribution at most. */
 const permissive = ['0BSD', 'Apache-2.0', 'BlueOak-1.0.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'MIT', 'Unlicense'];
 
-test('there is something to check', () => {
+test('the lock file lists every dependency as shipped, and no development tool', () => {
   const names = shipped.map(([path]) => path.replace('node_modules/', ''));
   expect(names).toEqual(expect.arrayContaining(Object.keys(dependencies)));
   expect(names).not.toContain('prisma');
 });
 
-test('what the service imports ships with it', () => {
+test('every package that src/ imports is a dependency', () => {
   const files = readdirSync(new URL('../src', import.meta.url), { recursive: true, encoding: 'utf8' });
-  // Types are gone when it runs.
+  // Type imports vanish at compile time.
   const imports = /(?:^(?:import|export)\s(?!type\b)(?:[^;'"]*?\sfrom\s)?|\bimport\(\s*)['"]([^'"]+)['"]/gm;
   const imported = files
     .filter((path) => /\.(ts|mjs)$/.test(path))
@@ -41,24 +41,24 @@ test('what the service imports ships with it', () => {
   expect(imported.filter((name) => !((name as string) in dependencies))).toEqual([]);
 });
 
-test('every version asked for is an exact one', () => {
+test('every dependency has an exact version', () => {
   const asked = Object.entries<string>({ ...dependencies, ...devDependencies, ...overrides });
   expect(asked.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.-]+)?$/.test(version))).toEqual([]);
 });
 
-test('every package is locked to its content', () => {
+test('every locked package has an integrity hash', () => {
   expect(locked.filter(([, { integrity }]) => !integrity?.startsWith('sha512-'))).toEqual([]);
 });
 
-test('the licence of all that ships is permissive', () => {
+test('every shipped package has a permissive licence', () => {
   expect(shipped.filter(([, { license }]) => !permissive.includes(license ?? ''))).toEqual([]);
 });
 
-test('nothing that ships has an install script', () => {
+test('no shipped package has an install script', () => {
   expect(shipped.filter(([, { hasInstallScript }]) => hasInstallScript)).toEqual([]);
 });
 
-test.each(['src/cli/setup.mjs', 'Dockerfile'])('%s installs what is locked, and runs no install scripts', (path) => {
+test.each(['src/cli/setup.mjs', 'Dockerfile'])('%s installs with npm ci and runs no install scripts', (path) => {
   const installs = read(path).match(/^.*\bnpm\b.{1,3}\b(ci|install|update)\b.*$/gm) ?? [];
   expect(installs.length).toBeGreaterThan(0);
   for (const line of installs) expect(line).toMatch(/\bci\b.*--ignore-scripts/);

@@ -13,7 +13,7 @@ import { commandDatabase } from './support/stripe-api.js';
 const { environment } = await commandDatabase();
 const source = fileURLToPath(new URL('../src/', import.meta.url));
 
-/** A collector: what it was sent, as it came. Spans are protobuf, in which texts stand as they are. */
+/** The requests a fake collector received. Protobuf stores text verbatim, so the tests search the bytes. */
 const received: { path: string; body: Buffer }[] = [];
 const collector = createServer(async (request, response) => {
   const chunks: Buffer[] = [];
@@ -29,7 +29,7 @@ afterAll(() => collector.close());
 const endpoint = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
 const everything = () => Buffer.concat(received.map(({ body }) => body));
 
-test('with a collector each request is a span of its trace, sent before the end, without a query or a message', async () => {
+test("each request becomes a span of the caller's trace, without query or error text, sent before exit", async () => {
   const service = await startProcess({
     ...environment,
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
@@ -64,7 +64,7 @@ test('with a collector each request is a span of its trace, sent before the end,
   for (const text of ['mArKeD', '/health', 'example.com']) expect(spans.includes(text), text).toBe(false);
 });
 
-test('a collector that is not there is logged, and holds up neither requests nor the end', async () => {
+test('a collector that cannot be reached is logged and delays neither requests nor exit', async () => {
   const service = await startProcess({
     ...environment,
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:1/v1/traces',
@@ -78,7 +78,7 @@ test('a collector that is not there is logged, and holds up neither requests nor
   expect(logLines(stdout).map(({ msg }) => msg)).toContain('traces are not sent');
 });
 
-test('OTEL_SDK_DISABLED sends nothing', async () => {
+test('OTEL_SDK_DISABLED sends no trace', async () => {
   received.length = 0;
   const settings = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_SDK_DISABLED: 'TRUE' };
   const service = await startProcess({ ...environment, ...settings });
@@ -88,7 +88,7 @@ test('OTEL_SDK_DISABLED sends nothing', async () => {
   expect(received).toEqual([]);
 });
 
-test('without it nothing of OpenTelemetry is loaded', () => {
+test('without tracing no OpenTelemetry module is loaded', () => {
   const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
   const text = (path: string) => readFileSync(`${source}${path}`, 'utf8');
   const users = files.filter((path) => /from '(@opentelemetry|@fastify\/otel)/.test(text(path)));

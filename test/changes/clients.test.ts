@@ -14,7 +14,7 @@ import { startService } from '../support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 
-/** The consumers of docs/changes.md, as printed, behind a proxy that cuts every connection again and again. */
+/** The consumers printed in docs/changes.md, run behind a proxy that repeatedly cuts every connection. */
 
 const key = 'a-key-of-the-consumers';
 const environment = { STRIPE_WEBHOOK_SECRETS: webhookSecret, API_KEYS: key };
@@ -27,15 +27,15 @@ const printed = (language: string) =>
     .replaceAll('http://127.0.0.1:3000', proxy.url.replace(/\/$/, ''))
     .replaceAll('Bearer KEY', `Bearer ${key}`);
 
-/** Whether a program runs here. */
+/** Returns whether a program is installed. */
 const has = (program: string, ...args: string[]) => spawnSync(program, args).status === 0;
 
-/** A folder of a consumer, with the packages of this repository. */
+/** A working directory for the consumers, linked to this repository's packages. */
 const folder = await mkdtemp(join(tmpdir(), 'checkout-session-feed-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 await symlink(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(folder, 'node_modules'));
 
-/** Starts a program in the folder; it is killed after the test. */
+/** Starts a program in that directory and kills it after the test. */
 function start(program: string, args: readonly string[], env: Record<string, string> = {}) {
   const child: ChildProcess = spawn(program, args, { cwd: folder, env: { PATH: process.env.PATH ?? '', ...env } });
   onTestFinished(() => void child.kill('SIGKILL'));
@@ -51,7 +51,7 @@ function start(program: string, args: readonly string[], env: Record<string, str
 
 let number = 0;
 
-/** Pays sessions for a while, as the proxy cuts all connections. Returns their ids, as they are sorted. */
+/** Pays sessions while the proxy cuts every connection three times. Resolves to the session ids in sorted order. */
 async function payWhileCut(): Promise<string[]> {
   const ids: string[] = [];
   const pay = async () => {
@@ -71,7 +71,7 @@ async function payWhileCut(): Promise<string[]> {
   return ids;
 }
 
-test('npm eventsource', async () => {
+test('the eventsource package from npm receives every payment through cut connections', async () => {
   const received = new Set<string>();
   const source = new EventSource(`${proxy.url}api/changes?cursor=now&types=paid`, {
     fetch: (address, init) =>
@@ -87,7 +87,7 @@ test('npm eventsource', async () => {
 }, 60_000);
 
 if (has('curl', '--version')) {
-  test('curl', async () => {
+  test('the printed curl command prints changes as they happen', async () => {
     const [, command = ''] = blocks.filter(({ language }) => language === 'console').map((block) => commands(block)[0]);
     expect(command).toMatch(/^curl -N /);
     const pointed = command.replaceAll('http://127.0.0.1:3000', url).replaceAll('Bearer KEY', `Bearer ${key}`);
@@ -99,19 +99,19 @@ if (has('curl', '--version')) {
 }
 
 if (has('python3', '-c', 'import requests, sqlite3')) {
-  test('the consumer in Python, killed once in between', async () => {
+  test('the Python consumer fulfils every payment through cut connections and one kill -9', async () => {
     await writeFile(join(folder, 'consumer.py'), printed('python'));
     const rowsOf = (text: string) => {
       const code = `import sqlite3\nfor (one,) in sqlite3.connect("shop.db", timeout=10).execute("${text}"): print(one)`;
       const { stdout } = spawnSync('python3', ['-c', code], { cwd: folder, encoding: 'utf8' });
       return stdout.split('\n').filter(Boolean);
     };
-    // One answer, so that it begins where the log ends now.
+    // Ask once without waiting, so that the consumer's cursor starts at the current end of the log.
     await writeFile(
       join(folder, 'begin.py'),
       printed('python').replace('"wait": 30', '"wait": 0').replace('while True', 'for _ in [1]'),
     );
-    // Not spawnSync: the service is in this process.
+    // spawnSync would block the service, which runs in this process.
     await once(start('python3', ['begin.py']).child, 'exit');
     const first = start('python3', ['consumer.py']);
     const ids = await payWhileCut();
@@ -130,7 +130,7 @@ const template = inject('template');
 if (template.kind === 'postgres') {
   const { url: shopUrl } = await postgresDatabase(template.url, 'template0');
 
-  test('the consumer in Node, killed once in between', async () => {
+  test('the Node consumer fulfils every payment through cut connections and one kill -9', async () => {
     await writeFile(join(folder, 'consumer.mjs'), printed('js'));
     const run = () => start(process.execPath, ['consumer.mjs'], { SHOP_DATABASE_URL: shopUrl });
     const shop = new pg.Client({ connectionString: shopUrl });

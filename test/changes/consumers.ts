@@ -1,8 +1,8 @@
 import { setTimeout } from 'node:timers/promises';
 
-/** Consumers of the feed as clients write them: they keep a cursor and come back whatever happens. */
+/** Consumers of the feed as clients write them: they keep a cursor and reconnect after every failure. */
 
-/** A change, as far as consumers look at it. */
+/** The fields of a change that consumers read. */
 export interface Received {
   readonly id: string;
   readonly type: string;
@@ -12,14 +12,14 @@ export interface Received {
 
 export interface Consumer {
   readonly received: Received[];
-  /** The cursor after what was received. */
+  /** The cursor after the last change received. */
   readonly cursor: () => string;
-  /** Failures that a client sees as an answer other than 200, or as a connection that is lost. */
+  /** Failures the client saw: an answer other than 200, or a lost connection. */
   readonly interruptions: string[];
   stop(): Promise<void>;
 }
 
-/** The number in a cursor, which no client has to know. */
+/** Returns the log number inside a cursor. Real clients treat cursors as opaque. */
 export function numberOf(cursor: string): number {
   return Number(Buffer.from(cursor, 'base64url').toString().split('.')[0]);
 }
@@ -32,7 +32,7 @@ export interface Block {
   readonly retry?: string;
 }
 
-/** Splits a stream into its blocks. */
+/** Splits a response body into Server-Sent Events blocks. */
 export async function* blocksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Block> {
   const decoder = new TextDecoder();
   let rest = '';
@@ -106,7 +106,7 @@ export function pollConsumer(url: () => string, start: string, query = 'wait=2')
   }, start);
 }
 
-/** Returns the cursor of the end of the log. */
+/** Returns the cursor of the current end of the log. */
 export async function now(url: string): Promise<string> {
   const { cursor } = (await (await fetch(`${url}/api/changes?cursor=now`)).json()) as { cursor: string };
   return cursor;

@@ -25,7 +25,7 @@ async function create(agent = api): Promise<string> {
   return body.id;
 }
 
-/** Logs changes of a type, by the thousand, as the triggers do: a writer that does not announce itself is overtaken. */
+/** Inserts thousands of changes as the triggers do. Without the announcement the horizon would pass this writer. */
 const fill = (own: Database, count: number, type: string, age = '0 days', id = 'cs_test_none') =>
   own.query({
     text: `INSERT INTO checkout_session_change (session_id, at, version, type, source)
@@ -35,7 +35,7 @@ const fill = (own: Database, count: number, type: string, age = '0 days', id = '
 
 const get = async (query: string, agent = api) => (await agent.get(`${path}?${query}`).expect(200)).body;
 
-/** Opens a stream; it is closed after the test. */
+/** Opens a stream and closes it after the test. */
 async function open(query: string, headers: Record<string, string> = {}, base = url) {
   const ending = new AbortController();
   onTestFinished(() => ending.abort());
@@ -47,7 +47,7 @@ async function open(query: string, headers: Record<string, string> = {}, base = 
 }
 
 describe('a page', () => {
-  test('holds what happened, as the contract publishes it', async () => {
+  test('lists the changes in the shape the contract publishes', async () => {
     const cursor = await now(url);
     const id = `cs_test_page_${Date.now()}`;
     await deliver(api, rawEvent(rawSession({ id, status: 'complete', payment_status: 'paid' }), { id: 'evt_page' }));
@@ -81,7 +81,7 @@ describe('a page', () => {
     expect(session.locale).toBe('de');
   });
 
-  test('goes on after its cursor, and after the id of each change', async () => {
+  test('continues after its cursor, and after the id of any change', async () => {
     let cursor = await now(url);
     const ids = [await create(), await create(), await create()];
     const whole = await get(`cursor=${cursor}`);
@@ -98,13 +98,13 @@ describe('a page', () => {
     expect(await get(`cursor=${cursor}`)).toMatchObject({ results: [], cursor, more: false });
   });
 
-  test('without a cursor begins with the oldest change that is kept', async () => {
+  test('starts at the oldest kept change when there is no cursor', async () => {
     const id = await create(restored.api);
     const { results } = await get('', restored.api);
     expect(results.map((change: { session_id: string }) => change.session_id)).toEqual([id]);
   });
 
-  test('of some types leaves the others out, and moves past them', async () => {
+  test('filtered by types leaves out other changes but advances past them', async () => {
     const cursor = await now(url);
     const id = await create();
     await api.patch(`${sessionsPath}/${id}`).send({ locale: 'de' }).expect(200);
@@ -134,12 +134,12 @@ describe('a page', () => {
     ['types=sold', '/types'],
     ['types=', '/types'],
     ['customer=cus_1', '/customer'],
-  ])('refuses %s', async (query, pointer) => {
+  ])('refuses %s with a fault at its pointer', async (query, pointer) => {
     const { errors } = expectProblem(await api.get(`${path}?${query}`), 400, 'invalid-request');
     expect(errors.map((fault: { pointer: string }) => fault.pointer)).toEqual([pointer]);
   });
 
-  test('is HEAD too, without waiting', async () => {
+  test('answers HEAD at once, even with wait', async () => {
     await api.head(`${path}?cursor=now&wait=50`).expect(200).expect('content-type', /json/);
     await api
       .head(path)
@@ -148,7 +148,7 @@ describe('a page', () => {
       .expect('content-type', /event-stream/);
   });
 
-  test('takes a key that only reads, and none without', async () => {
+  test('accepts a read key and refuses a request without a key', async () => {
     await secret.api.get(path).set('authorization', 'Bearer key-that-reads').expect(200);
     expectProblem(await secret.api.get(path), 401, 'unauthorized');
     expectProblem(await secret.api.get(path).set('accept', 'text/event-stream'), 401, 'unauthorized');
@@ -156,7 +156,7 @@ describe('a page', () => {
 });
 
 describe('a long poll', () => {
-  test('is answered soon after a change', async () => {
+  test('is answered within two seconds of a change', async () => {
     const cursor = await now(url);
     const asked = get(`cursor=${cursor}&wait=20`);
     await setTimeout(300);
@@ -167,7 +167,7 @@ describe('a long poll', () => {
     expect(Date.now() - began).toBeLessThan(2000);
   });
 
-  test('waits for a change of its types', async () => {
+  test('keeps waiting until a change of its types happens', async () => {
     const cursor = await now(url);
     const asked = get(`cursor=${cursor}&wait=20&types=deleted`);
     const id = await create();
@@ -176,7 +176,7 @@ describe('a long poll', () => {
     expect((await asked).results).toMatchObject([{ type: 'deleted', session_id: id }]);
   });
 
-  test('is answered empty once its time is up', async () => {
+  test('is answered empty when its wait is over', async () => {
     const cursor = await now(url);
     const began = Date.now();
     expect(await get(`cursor=${cursor}&wait=1`)).toMatchObject({ results: [], cursor, more: false });
@@ -185,7 +185,7 @@ describe('a long poll', () => {
 });
 
 describe('a stream', () => {
-  test('says where it is, sends each change, and goes on after Last-Event-ID', async () => {
+  test('sends its cursor, then each change, and resumes after Last-Event-ID', async () => {
     const cursor = await now(url);
     const { response, blocks, close } = await open(`cursor=${cursor}`);
     expect(response.headers.get('content-type')).toBe('text/event-stream');
@@ -214,18 +214,18 @@ describe('a stream', () => {
     ['text/event-stream;q=0.5, application/json', false],
     ['*/*', false],
     ['', false],
-  ])('is what Accept: %s asks for: %s', async (accept, isStream) => {
+  ])('for Accept: %s is opened: %s', async (accept, isStream) => {
     const { response, close } = await open('cursor=now', { accept });
     expect(response.headers.get('content-type')?.startsWith('text/event-stream')).toBe(isStream);
     close();
   });
 
-  test('refuses an id that is none, before it begins', async () => {
+  test('with a malformed Last-Event-ID is refused with 400', async () => {
     const response = await api.get(path).set('accept', 'text/event-stream').set('last-event-id', 'x');
     expect(expectProblem(response, 400, 'invalid-request').errors[0]).toMatchObject({ in: 'header' });
   });
 
-  test('counts in the metrics while it is open, and as a request by its first byte', async () => {
+  test('is counted in changes_streams, and its request duration ends at the first byte', async () => {
     const metrics = async () => (await secret.api.get('/metrics').set('authorization', 'Bearer key-that-reads')).text;
     const { blocks, close } = await open('cursor=now', { authorization: 'Bearer key-that-reads' }, secret.url);
     await blocks.next();
@@ -246,7 +246,7 @@ describe('a stream', () => {
     expect(of('sum')).toBeLessThan(1);
   });
 
-  test('leaves no listener on a connection that is kept', async () => {
+  test('leaves no listener on a kept connection', async () => {
     const warnings: string[] = [];
     const note = ({ name }: Error) => void warnings.push(name);
     process.on('warning', note);
@@ -258,11 +258,11 @@ describe('a stream', () => {
       await once(socket, 'data');
     }
     await setTimeout(20);
-    // Node warns of the eleventh listener of one event.
+    // Node warns at the eleventh listener of one event.
     expect(warnings).toEqual([]);
   });
 
-  test('of a client that does not read is not read for either', async () => {
+  test('to a client that stops reading stops reading the database', async () => {
     const large = sessionBody({ metadata: { text: 'x'.repeat(20_000) } });
     await api.post(sessionsPath).send(large).expect(201);
     const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1' });
@@ -272,7 +272,7 @@ describe('a stream', () => {
     await once(socket, 'connect');
     const before = await sent();
     const fillLarge = () => fill(database, 500, 'updated', '0 days', large.id);
-    // Until the buffers of the system are full.
+    // Fill the log until the socket buffers are full and the count stands still.
     let stalled = -1;
     for (let now = before; now !== stalled; now = await sent()) {
       stalled = now;
@@ -284,14 +284,14 @@ describe('a stream', () => {
   }, 30_000);
 });
 
-/** Changes that were sent, by the metrics. */
+/** Returns how many changes the metrics say were sent. */
 async function sent(): Promise<number> {
   const { text } = await api.get('/metrics').expect(200);
   return [...text.matchAll(/^changes_sent_total\{.*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 describe('a cursor', () => {
-  test('that another history does not know is 410: beyond the end, or with another change in its place', async () => {
+  test('from another history is 410, past the end or at another change', async () => {
     await create(restored.api);
     const [row] = await restored.database.query<{ seq: number }>({
       text: 'SELECT max(seq)::int AS seq FROM checkout_session_change',
@@ -311,7 +311,7 @@ describe('a cursor', () => {
     }
   });
 
-  test('expires with the changes after it, and not for a reader of few types', async () => {
+  test('expires with its changes, but not for a reader whose types had none', async () => {
     const store = changeStore(retained.database);
     const first = await now(retained.url);
     await fill(retained.database, 12_000, 'updated', '31 days');
@@ -328,15 +328,15 @@ describe('a cursor', () => {
     expectProblem(await retained.api.get(`${path}?cursor=${paid.cursor}`), 410, 'cursor-expired');
     expect((await get(`cursor=${later.cursor}`, retained.api)).results).toHaveLength(10);
     expect((await get('', retained.api)).results).toHaveLength(10);
-    // The open stream has moved on too.
+    // The open stream's bookmark also passed the removed changes.
     await fill(retained.database, 1, 'paid');
     let block = await blocks.next();
-    // Bookmarks may come before.
+    // Bookmarks may arrive before the change.
     while (block.value && block.value.event === undefined) block = await blocks.next();
     expect(block.value?.event).toBe('paid');
   });
 
-  test('of now, a list, and following: nothing is lost while others write', async () => {
+  test('taken before listing all sessions loses no change while others write', async () => {
     const known = new Set<string>();
     let isOver = false;
     const writing = (async () => {
@@ -363,7 +363,7 @@ describe('a cursor', () => {
   });
 });
 
-test('where Citus distributes the tables the feed is 501, and the rest is served', async () => {
+test('on Citus the feed is 501 and everything else works', async () => {
   await distributed.database.query({ text: 'CREATE TABLE pg_dist_partition (logicalrelid regclass)', values: [] });
   const text = `INSERT INTO pg_dist_partition VALUES ('checkout_session')`;
   await distributed.database.query({ text, values: [] });
@@ -375,7 +375,7 @@ test('where Citus distributes the tables the feed is 501, and the rest is served
   expect(metrics.text).toContain('changes_horizon_lag Nan');
 });
 
-test('a process serves a thousand streams, and refuses more until one leaves', async () => {
+test('a process serves 1,000 streams and refuses more until one closes', async () => {
   const feed = createChangeFeed(changeStore(own));
   const query = { cursor: 'now', limit: 100, types: undefined, wait: 0 } as const;
   const readers = Array.from({ length: 1000 }, () => feed.enter(() => {}));

@@ -3,7 +3,7 @@ import { changeStore } from '../../src/database/changes.js';
 import type { Database } from '../../src/database/engine/database.js';
 import type { Position } from '../../src/model/changes.js';
 
-/** A change, as far as the tests of the log look at it. */
+/** The fields of a change that the tests of the log check. */
 export interface Logged {
   readonly type: string;
   readonly session_id: string;
@@ -15,7 +15,7 @@ export interface Logged {
   readonly payment: Record<string, unknown> | null;
 }
 
-/** Returns what reads the changes since it was last called; those before it was made are left out. */
+/** Returns a function that reads the changes since its last call. It starts at the current end of the log. */
 export async function follower(database: Database): Promise<() => Promise<Logged[]>> {
   const store = changeStore(database);
   let place: Position = (await store.last(await store.horizon())) ?? (await store.start());
@@ -29,7 +29,7 @@ export async function follower(database: Database): Promise<() => Promise<Logged
   };
 }
 
-/** What a test expects of a change: the type, the source, the statuses before, the event. */
+/** Formats a change for comparison: its type, source, previous statuses and event. */
 export function brief({ type, source, previous, event }: Logged): string {
   const before = previous && `${previous.status}/${previous.payment_status}`;
   return `${type} by ${source} after ${before ?? 'nothing'}${event ? ` with ${event.type?.replace('checkout.session.', '')}` : ''}`;

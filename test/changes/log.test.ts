@@ -40,7 +40,7 @@ const remove = (id: string) => api.delete(`${sessionsPath}/${id}`).expect(204);
 
 type Act = (id: string) => Promise<unknown>;
 
-/** Each path over HTTP: what happened before, what is done, and what is logged of it. */
+/** Each HTTP path: setup, action, and the changes logged for the action. */
 const paths: readonly [name: string, before: readonly Act[], act: Act, expected: readonly string[]][] = [
   ['POST', [], create, ['created by api after nothing']],
   ['POST of an id that exists', [create], (id) => api.post(sessionsPath).send(sessionBody({ id })).expect(409), []],
@@ -52,9 +52,9 @@ const paths: readonly [name: string, before: readonly Act[], act: Act, expected:
     (id) => api.patch(`${sessionsPath}/${id}`).send({ locale: 'de' }).expect(200),
     ['updated by api after null/null'],
   ],
-  ['PATCH of nothing', [create], (id) => api.patch(`${sessionsPath}/${id}`).send({}).expect(200), []],
+  ['an empty PATCH', [create], (id) => api.patch(`${sessionsPath}/${id}`).send({}).expect(200), []],
   [
-    'PATCH that its tag refuses',
+    'PATCH with a stale If-Match',
     [create],
     (id) => api.patch(`${sessionsPath}/${id}`).set('if-match', '"0-0"').send({ locale: 'de' }).expect(412),
     [],
@@ -67,7 +67,7 @@ const paths: readonly [name: string, before: readonly Act[], act: Act, expected:
   ],
   ['DELETE', [create], remove, ['deleted by api after null/null']],
   ['DELETE after an event', [(id) => send(id, 'completed', paid)], remove, ['deleted by api after complete/paid']],
-  ['DELETE of nothing', [], (id) => api.delete(`${sessionsPath}/${id}`).expect(404), []],
+  ['DELETE of an unknown id', [], (id) => api.delete(`${sessionsPath}/${id}`).expect(404), []],
   ['POST after DELETE', [create, remove], create, ['created by api after nothing']],
   ['PUT after DELETE', [create, remove], (id) => put(id, {}, 201), ['created by api after nothing']],
   ['a first event, paid', [], (id) => send(id, 'completed', paid), ['paid by event after null/null with completed']],
@@ -84,7 +84,7 @@ const paths: readonly [name: string, before: readonly Act[], act: Act, expected:
     ['completed by event after null/null with completed'],
   ],
   [
-    'an event that completes a session of ours',
+    'an event that pays a session created through the API',
     [create],
     (id) => send(id, 'completed', paid),
     ['paid by event after null/null with completed'],
@@ -105,7 +105,7 @@ const paths: readonly [name: string, before: readonly Act[], act: Act, expected:
     ],
   ],
   [
-    'a delayed payment that fails after a refresh has seen it',
+    'a delayed payment that fails after a refresh stored the unpaid state',
     [(id) => refresh(id, unpaid)],
     (id) => send(id, 'async_payment_failed', unpaid),
     ['payment_failed by event after complete/unpaid with async_payment_failed'],
@@ -129,13 +129,13 @@ const paths: readonly [name: string, before: readonly Act[], act: Act, expected:
     ['completed by event after null/null with completed'],
   ],
   [
-    'an event that comes after its paid state was refreshed',
+    'an event with new data after a refresh stored the paid state',
     [(id) => refresh(id, paid)],
     (id) => send(id, 'completed', { ...paid, locale: 'de' }, { created: Math.floor(Date.now() / 1000) + 5 }),
     ['updated by event after complete/paid with completed'],
   ],
   [
-    'an event of the state that a refresh has stored',
+    'an event with the state a refresh already stored',
     [(id) => refresh(id, paid)],
     (id) => send(id, 'completed', paid, { created: Math.floor(Date.now() / 1000) + 5 }),
     ['updated by event after complete/paid with completed'],
@@ -147,7 +147,7 @@ const paths: readonly [name: string, before: readonly Act[], act: Act, expected:
     [],
   ],
   [
-    'an older event that carries what newer ones lack',
+    'an older event that carries a field the newer state lacks',
     [(id) => send(id, 'async_payment_succeeded', { ...paid, created: undefined as never }, { created: second + 60 })],
     (id) => send(id, 'completed', unpaid),
     ['updated by event after complete/paid with completed'],
@@ -160,7 +160,7 @@ const paths: readonly [name: string, before: readonly Act[], act: Act, expected:
   ],
   ['an event of a session that was deleted', [create, remove], (id) => send(id, 'completed', paid), []],
   ['a refresh of an unknown session', [], (id) => refresh(id, {}), ['created by snapshot after nothing']],
-  ['a refresh that pays', [create], (id) => refresh(id, paid), ['paid by snapshot after null/null']],
+  ['a refresh that finds a payment', [create], (id) => refresh(id, paid), ['paid by snapshot after null/null']],
   [
     'a refresh after an event',
     [(id) => send(id, 'completed', unpaid)],
@@ -176,7 +176,7 @@ const paths: readonly [name: string, before: readonly Act[], act: Act, expected:
   ['a refresh that changes nothing', [(id) => refresh(id, {})], (id) => refresh(id, {}), []],
 ];
 
-describe('over HTTP', () => {
+describe('over HTTP the change log records', () => {
   test.each(paths)('%s', async (_name, before, act, expected) => {
     const id = newId();
     for (const one of before) await one(id);
@@ -190,7 +190,7 @@ describe('over HTTP', () => {
     }
   });
 
-  test('a change by hand is logged, of many rows at once, and none that is rolled back', async () => {
+  test('a manual UPDATE of many rows, and no change that is rolled back', async () => {
     const ids = [newId(), newId(), newId()];
     for (const id of ids) await create(id);
     await next();
@@ -210,7 +210,7 @@ describe('over HTTP', () => {
     expect(changes.at(-1)?.type).toBe('deleted');
   });
 
-  test('of a person who was erased nothing is left in the feed', async () => {
+  test('no data of a deleted person', async () => {
     const id = newId();
     const from = await follower(database);
     await send(id, 'completed', { ...paid, customer_email: 'jenny@example.com' });
@@ -221,7 +221,7 @@ describe('over HTTP', () => {
   });
 });
 
-describe('of the command line', async () => {
+describe('on the command line the change log records', async () => {
   const commands = await commandDatabase();
   const environment = { ...commands.environment, ...stripe.environment };
   const run = async (command: string, ...args: string[]) => {
@@ -245,7 +245,7 @@ describe('of the command line', async () => {
   };
   const kept = { djstripe_id: 77, djstripe_updated: '2026-01-31T12:00:00Z' };
 
-  /** One after the other on one database. */
+  /** These steps run in order on one database. */
   const steps: readonly [name: string, act: () => Promise<unknown>, expected: readonly string[]][] = [
     [
       'a backfill',
@@ -268,7 +268,7 @@ describe('of the command line', async () => {
       },
       ['completed by event with an event'],
     ],
-    ['a catch-up with what is known', () => run('catch-up'), []],
+    ['a catch-up that finds nothing new', () => run('catch-up'), []],
     [
       'an import of rows, of Stripe objects and of events',
       () =>
@@ -280,7 +280,7 @@ describe('of the command line', async () => {
       ['created by import', 'paid by import', 'completed by import with an event'],
     ],
     [
-      'an import again',
+      'the same import again',
       () => importing([sessionBody({ id: 'cs_test_c_3', ...kept }), rawSession({ id: 'cs_test_c_4', ...paid })]),
       [],
     ],
@@ -294,7 +294,7 @@ describe('of the command line', async () => {
       ['deleted by import'],
     ],
     [
-      'an import that brings back what was deleted',
+      'an import that restores deleted sessions',
       () =>
         importing(
           [sessionBody({ id: 'cs_test_c_3', ...kept }), rawSession({ id: 'cs_test_c_unknown', ...paid })],

@@ -17,7 +17,7 @@ const idOf = (number: number) => `cs_test_race_${String(number).padStart(2, '0')
 const insert = `INSERT INTO checkout_session (id, mode, submit_type, billing_address_collection, payment_method_types)
   VALUES ($1, 'payment', 'pay', 'auto', '{}') ON CONFLICT (id) DO UPDATE SET version = checkout_session.version + 1`;
 
-/** Writes until a moment: each transaction some sessions, with pauses; every fifth is rolled back. */
+/** Writes until `end`. Each transaction touches a few sessions, with pauses; every fifth is rolled back. */
 async function write(url: string, end: number): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -25,7 +25,7 @@ async function write(url: string, end: number): Promise<void> {
     while (Date.now() < end) {
       const isAlone = below(4) === 0;
       if (!isAlone) await client.query('BEGIN');
-      // In one order, as two transactions would lock each other out.
+      // Ascending order, because two transactions in different orders would deadlock.
       for (let number = below(sessions); number < sessions; number += 1 + below(sessions)) {
         await client.query(insert, [idOf(number)]);
         if (isAlone) break;
@@ -38,7 +38,7 @@ async function write(url: string, end: number): Promise<void> {
   }
 }
 
-/** Follows the log as one would without knowing of the race. */
+/** Reads by sequence number alone, ignoring the race with uncommitted transactions. */
 async function followNaively(database: Database, seen: number[], isOver: () => boolean): Promise<void> {
   for (let last = 0, isLast = false; !isLast; ) {
     isLast = isOver();
@@ -69,7 +69,7 @@ if (template.kind === 'postgres') {
   const { url, database } = await postgresDatabase(template.url, template.name);
   const fresh = await postgresDatabase(template.url, template.name);
 
-  test('a naive cursor loses changes; the feed loses none and keeps the order of each session', async () => {
+  test('the feed loses no change under concurrent writes, while a plain sequence cursor does', async () => {
     const end = Date.now() + duration;
     const naive: number[] = [];
     const fed: number[] = [];
@@ -83,11 +83,11 @@ if (template.kind === 'postgres') {
       values: [],
     });
     expect(logged.length).toBeGreaterThan(500);
-    // The check can fail: without the horizon it does.
+    // Proves that the test can fail: without the horizon, changes are lost.
     expect(naive.length).toBeLessThan(logged.length);
     expect(fed.filter((seq, index) => seq !== logged[index]?.seq)).toEqual([]);
     expect(fed.length).toBe(logged.length);
-    // A session's versions are made under its lock, one after the other.
+    // A session's versions are assigned under its row lock, one after another.
     const versions = new Map<string, number>();
     for (const { session_id, version } of logged) {
       expect(version).toBe((versions.get(session_id) ?? 0) + 1);
@@ -95,7 +95,7 @@ if (template.kind === 'postgres') {
     }
   });
 
-  /** Runs work while another transaction is open in which a statement has run. */
+  /** Runs `work` while another transaction is open and has run `text`. */
   async function whileOpen<Result>(text: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
@@ -111,7 +111,7 @@ if (template.kind === 'postgres') {
   const touch = (id: string) => database.query({ text: insert, values: [id] });
   const touchText = (id: string) => insert.replace('$1', `'${id}'`);
 
-  test('the first change of an empty log, still uncommitted, is not skipped', async () => {
+  test('the first change of an empty log is not skipped while it is uncommitted', async () => {
     const { database: empty, url: emptyUrl } = fresh;
     const own = changeStore(empty);
     expect(await own.horizon()).toBe(0);
@@ -128,7 +128,7 @@ if (template.kind === 'postgres') {
     expect(page?.changes.map(({ json }) => JSON.parse(json).session_id)).toEqual(['cs_test_first', 'cs_test_second']);
   });
 
-  test('an open transaction that has written sessions holds up the feed, until it ends either way', async () => {
+  test('an open transaction that wrote sessions holds back the feed until it commits or rolls back', async () => {
     for (const end of ['COMMIT', 'ROLLBACK']) {
       const before = await store.horizon();
       await whileOpen(touchText('cs_test_held'), async (client) => {
@@ -149,7 +149,7 @@ if (template.kind === 'postgres') {
     ['has read the sessions', 'SELECT * FROM checkout_session'],
     ['has changed no session', "UPDATE checkout_session SET version = 2 WHERE id = 'cs_test_absent'"],
     ['has an advisory lock of its own', 'SELECT pg_advisory_xact_lock_shared(1667786855), pg_advisory_xact_lock(1, 1)'],
-  ])('an open transaction that %s delays nothing', async (_, text) => {
+  ])('an open transaction that %s does not hold back the feed', async (_, text) => {
     await whileOpen(text, async () => {
       const before = await store.horizon();
       await touch('cs_test_free');
@@ -157,7 +157,7 @@ if (template.kind === 'postgres') {
     });
   });
 
-  test('a statement that waits for a session delays nothing of others', async () => {
+  test('a statement waiting for a row lock does not hold back other changes', async () => {
     await touch('cs_test_locked');
     await whileOpen("SELECT FROM checkout_session WHERE id = 'cs_test_locked' FOR UPDATE", async () => {
       const waiting = touch('cs_test_locked').catch(() => {});
@@ -169,7 +169,7 @@ if (template.kind === 'postgres') {
     });
   });
 
-  test('a transaction of many statements takes one lock, also after it rolled back to a savepoint', async () => {
+  test('a transaction takes one advisory lock, even after a rollback to a savepoint', async () => {
     const locks = `SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory' AND classid = 1667786855
       AND pid = pg_backend_pid()`;
     await whileOpen('SAVEPOINT one', async (client) => {
@@ -184,8 +184,8 @@ if (template.kind === 'postgres') {
     });
   });
 } else {
-  // One connection: no writer can commit late. What is left are the numbers of transactions that were rolled back.
-  test('a transaction that is rolled back leaves out its numbers, and no change after it is lost', async () => {
+  // With a single connection no writer can commit late. The only gaps are the numbers of rolled-back transactions.
+  test('a rolled-back transaction leaves a gap in the numbers, and the feed loses no change after it', async () => {
     const database = await testDatabase();
     for (let number = 0; number < 30; number += 1) {
       const written = database.transaction(async (query) => {

@@ -10,7 +10,7 @@ import { now, numberOf, pollConsumer, streamConsumer } from './consumers.js';
 
 const { environment, use } = await commandDatabase();
 
-/** The log's numbers after a cursor. */
+/** Returns the log numbers after a cursor. */
 async function numbersAfter(cursor: string): Promise<number[]> {
   return use(async (database) => {
     const rows = await database.query<{ seq: number }>({
@@ -21,7 +21,7 @@ async function numbersAfter(cursor: string): Promise<number[]> {
   });
 }
 
-/** Clients that create and patch one session after the other; what is refused or cut is tried with the next. */
+/** Starts clients that each create and patch one session after another. A refused or cut request is skipped. */
 function startLoad(urls: () => readonly string[], clients: number) {
   let acknowledged = 0;
   let isRunning = true;
@@ -53,7 +53,7 @@ function startLoad(urls: () => readonly string[], clients: number) {
 
 const replicas = onPostgres ? 2 : 1;
 
-test('consumers see every change through restarts under load, one of them by kill -9', async () => {
+test('consumers see every change once and in order through restarts under load and one kill -9', async () => {
   const processes: ServiceProcess[] = [];
   for (let number = 0; number < replicas; number += 1) processes.push(await startProcess(environment));
   const urlOf = (number: number) => () => processes[number % replicas]?.url ?? '';
@@ -91,7 +91,7 @@ afterAll(() => {
   for (const socket of sockets) socket.destroy();
 });
 
-test('SIGTERM with 500 streams and long polls, some of clients that do not read, exits 0 in time', async () => {
+test('on SIGTERM a process with 500 streams and long polls exits with 0 within five seconds', async () => {
   const service = await startProcess(environment);
   const { port, hostname } = new URL(service.url);
   await fillLog(service);
@@ -103,7 +103,7 @@ test('SIGTERM with 500 streams and long polls, some of clients that do not read,
     sockets.push(socket);
     socket.on('error', () => {});
     if (number % 50 === 0) {
-      // From the oldest change on, unread: more than the buffers of the system hold.
+      // This client never reads. The log holds more than its socket buffers.
       socket.pause();
       socket.write(request('text/event-stream', ''));
       continue;
@@ -120,7 +120,7 @@ test('SIGTERM with 500 streams and long polls, some of clients that do not read,
     const text = await (await fetch(`${service.url}/metrics`)).text();
     return Number(/^http_requests_in_flight (\d+)$/m.exec(text)?.[1]);
   };
-  // And the request that asks.
+  // 500 clients and this metrics request.
   await expect.poll(inFlight, { timeout: 20_000 }).toBe(501);
   await expect.poll(() => answered, { timeout: 20_000 }).toBe(400);
   const began = performance.now();
@@ -130,7 +130,7 @@ test('SIGTERM with 500 streams and long polls, some of clients that do not read,
   expect(answered).toBe(490);
 }, 60_000);
 
-/** Fills the log over the API of a running service, as the embedded database is its own. */
+/** Fills the log through the API, because the service process owns the embedded database. */
 async function fillLog({ url }: ServiceProcess): Promise<void> {
   const metadata = { text: 'x'.repeat(20_000) };
   for (let number = 0; number < 100; number += 1) {

@@ -16,7 +16,7 @@ const without = await startService({ database, environment: { CONSOLE: 'false' }
 const folder = new URL('../../src/console/', import.meta.url);
 const own = readdirSync(folder).filter((name) => /\.(js|css|svg|html)$/.test(name));
 
-/** The texts of the page and of everything that it loads, by name. */
+/** Loads the page and every file it refers to. Returns their texts by name. */
 async function load(): Promise<Map<string, string>> {
   const loaded = new Map<string, string>();
   const wanted = ['index.html'];
@@ -37,18 +37,18 @@ async function load(): Promise<Map<string, string>> {
 
 const files = await load();
 
-describe('the page', () => {
-  test('loads every file of the folder, and the libraries from here', () => {
+describe('the console page', () => {
+  test('loads every file in src/console, and its libraries from this service', () => {
     expect([...files.keys()].sort()).toEqual([...own, 'htm.js', 'preact-hooks.js', 'preact.js'].sort());
   });
 
-  test('has no script or style of its own, and names no other host', () => {
+  test('has no inline script or style and loads nothing from other hosts', () => {
     const page = files.get('index.html') ?? '';
     expect(page).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=/i);
     expect(page).not.toMatch(/\b(?:src|href)="(?:https?:)?\/\//);
   });
 
-  test('imports no module by a name that a browser cannot find, and turns no text into markup', () => {
+  test('imports only relative modules and never turns text into markup', () => {
     for (const [name, text] of files) {
       if (!name.endsWith('.js')) continue;
       for (const [, module] of text.matchAll(/\bfrom\s?["']([^"']+)["']/g))
@@ -61,18 +61,18 @@ describe('the page', () => {
     }
   });
 
-  test('is under 60 KB compressed, with its libraries', () => {
+  test('is under 60 KB compressed, libraries included', () => {
     const total = [...files.values()].reduce((sum, text) => sum + gzipSync(text, { level: 9 }).length, 0);
     expect(total).toBeGreaterThan(10_000);
     expect(total).toBeLessThan(60_000);
   });
 
-  test.each(own.filter((name) => !name.endsWith('.svg')))('%s is short enough to read', (name) => {
+  test.each(own.filter((name) => !name.endsWith('.svg')))('%s has fewer than 300 lines', (name) => {
     expect(readFileSync(new URL(name, folder), 'utf8').split('\n').length).toBeLessThan(300);
   });
 });
 
-test('it is served under a strict content security policy', async () => {
+test('the console has a strict content security policy', async () => {
   for (const path of ['/console/', '/console/main.js', '/console/base.css']) {
     const { headers } = await api.get(path).expect(200);
     const policy = String(headers['content-security-policy']).split(';');
@@ -90,7 +90,7 @@ test.each([
   ['preact.js', 'text/javascript; charset=utf-8'],
   ['base.css', 'text/css; charset=utf-8'],
   ['icon.svg', 'image/svg+xml'],
-])('/console/%s has its type, is compressed, and is asked for again by its tag', async (name, type) => {
+])('/console/%s has its content type, is compressed and revalidated by its ETag', async (name, type) => {
   const path = `/console/${name}`;
   const plain = await fetch(`${url}${path}`, { headers: { 'accept-encoding': 'identity' } });
   expect(plain.headers.get('content-type')).toBe(type);
@@ -106,7 +106,7 @@ test.each([
   await api.get(path).set('if-none-match', '"another"').expect(200);
 });
 
-test('what is compressed is the same', async () => {
+test('a compressed file has the same content as the plain one', async () => {
   const zipped = await api
     .get('/console/app.js')
     .set('accept-encoding', 'gzip')
@@ -120,7 +120,7 @@ test('what is compressed is the same', async () => {
   expect([text, gunzipSync(gzipSync(String(text))).toString()]).toContain(zipped.body.toString());
 });
 
-test('a browser is led from / to the page, and nobody else', async () => {
+test('/ redirects a browser to the console and is 404 for other clients', async () => {
   const browser = await api.get('/').set('accept', 'text/html,application/xhtml+xml;q=0.9,*/*;q=0.8').expect(302);
   expect(browser.headers).toMatchObject({ location: 'console/', vary: expect.stringMatching(/accept/i) });
   for (const accept of ['*/*', 'application/json', ''])
@@ -128,13 +128,13 @@ test('a browser is led from / to the page, and nobody else', async () => {
   expectProblem(await api.post('/').set('accept', 'text/html'), 404, 'not-found');
 });
 
-test('without a slash it is led to the folder that its files are relative to', async () => {
+test('/console redirects to /console/, where relative links work', async () => {
   const { headers } = await api.get('/console').expect(308);
   expect(headers.location).toBe('console/');
   await api.head('/console/').expect(200);
 });
 
-test('the page knows whether a key is needed, and what the service can do', async () => {
+test('the page is told whether a key is needed and which features exist', async () => {
   const settings = async (service: typeof keyed) =>
     /<html([^>]*)>/.exec((await service.api.get('/console/').expect(200)).text)?.[1];
   expect(await settings(keyed)).toContain('data-needs-key="true" data-can-refresh="true"');
@@ -146,7 +146,7 @@ test('the page knows whether a key is needed, and what the service can do', asyn
   );
 });
 
-test('nothing of the data or the configuration is in it', async () => {
+test('the page holds no key and no server code', async () => {
   const { text } = await keyed.api.get('/console/').expect(200);
   expect(text).not.toMatch(/full-key|sk_test/);
   expect([...files.values()].join()).not.toMatch(/\bprocess\.env\b|node_modules/);
@@ -172,18 +172,18 @@ test.each([
   expect(await response.text()).not.toMatch(/dependencies|root:|buildApp/);
 });
 
-test.each(['post', 'put', 'delete'] as const)('it takes no %s', async (method) => {
+test.each(['post', 'put', 'delete'] as const)('the console refuses %s with 405', async (method) => {
   for (const path of ['/console/', '/console/main.js'])
     expectProblem(await api[method](path), 405, 'method-not-allowed');
 });
 
-test('CONSOLE=false takes it away', async () => {
+test('CONSOLE=false removes the console', async () => {
   for (const path of ['/console', '/console/', '/console/main.js', '/']) {
     expectProblem(await without.api.get(path).set('accept', 'text/html'), 404, 'not-found');
   }
 });
 
-test('it is no operation of the contract', async () => {
+test('the console is not part of the contract', async () => {
   const { body } = await api.get('/openapi.json').expect(200);
   expect(Object.keys(body.paths).filter((path) => path === '/' || path.includes('console'))).toEqual([]);
 });

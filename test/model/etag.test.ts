@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Problem } from '../../src/errors.js';
 import { isNotModified, parsePrecondition } from '../../src/model/etag.js';
 
-describe('a header is read as the tags that it lists', () => {
+describe('If-Match and If-None-Match parse to their list of tags', () => {
   test.each<[string, readonly string[] | '*']>([
     ['*', '*'],
     [' * ', '*'],
@@ -22,7 +22,7 @@ describe('a header is read as the tags that it lists', () => {
   });
 });
 
-describe('our tag is ours although a proxy weakened it', () => {
+describe('a tag weakened by a proxy counts as the strong tag', () => {
   test.each<[string, readonly string[]]>([
     ['W/"7-1"', ['"7-1"']],
     ['W/"7-1", "7-2",W/"7-3"', ['"7-1"', '"7-2"', '"7-3"']],
@@ -32,24 +32,24 @@ describe('our tag is ours although a proxy weakened it', () => {
 });
 
 // RFC 9110, section 5.6.1.2: a recipient must parse and ignore empty list elements.
-test.each(['"7-1",,"7-2"', ', "7-1", , "7-2",'])('empty elements of a list are ignored: %s', (header) => {
+test.each(['"7-1",,"7-2"', ', "7-1", , "7-2",'])('empty elements of a tag list are ignored: %s', (header) => {
   expect(parsePrecondition({ 'if-match': header }).match).toEqual(['"7-1"', '"7-2"']);
 });
 
-test('a header that is absent asks for nothing', () => {
+test('an absent header gives no precondition', () => {
   expect(parsePrecondition({})).toEqual({ match: undefined, noneMatch: undefined });
   expect(parsePrecondition({ 'if-match': '"a"' }).noneMatch).toBeUndefined();
   expect(parsePrecondition({ 'if-none-match': '"a"' }).match).toBeUndefined();
 });
 
-test('both headers are read, each for itself', () => {
+test('If-Match and If-None-Match are parsed independently', () => {
   expect(parsePrecondition({ 'if-match': '"a"', 'if-none-match': 'W/"b"' })).toEqual({
     match: ['"a"'],
     noneMatch: ['"b"'],
   });
 });
 
-describe('what is neither * nor a list of tags is refused', () => {
+describe('a header that is neither * nor a list of tags is refused', () => {
   const malformed = [
     ...['7-1', '"7-1', '7-1"', '"', '"a" "b"', '"a"; "b"', '"a""b"', "'a'", '"a b"', '"a\tb"'],
     ...['w/"a"', 'W/', 'W/a', 'W/ "a"', 'W"a"', '/"a"', '**', '*, "a"', '"a", *', '"a", b'],
@@ -72,7 +72,7 @@ describe('what is neither * nor a list of tags is refused', () => {
   });
 });
 
-describe('a session is not modified for those who hold its tag', () => {
+describe('a session is not modified for a client that has its tag', () => {
   test.each<[string | undefined, boolean]>([
     ['"7-2"', true],
     ['W/"7-2"', true],
@@ -88,9 +88,12 @@ describe('a session is not modified for those who hold its tag', () => {
   });
 });
 
-test.each(Array.from({ length: 256 }, (_, code) => code))('the character %i of a tag is as RFC 9110 has it', (code) => {
-  const isAllowed = code === 0x21 || (code >= 0x23 && code !== 0x7f);
-  const read = () => parsePrecondition({ 'if-match': `"${String.fromCharCode(code)}"` });
-  if (isAllowed) expect(read).not.toThrow();
-  else expect(read).toThrow(Problem);
-});
+test.each(Array.from({ length: 256 }, (_, code) => code))(
+  'a tag accepts or refuses the character code %i as RFC 9110 does',
+  (code) => {
+    const isAllowed = code === 0x21 || (code >= 0x23 && code !== 0x7f);
+    const read = () => parsePrecondition({ 'if-match': `"${String.fromCharCode(code)}"` });
+    if (isAllowed) expect(read).not.toThrow();
+    else expect(read).toThrow(Problem);
+  },
+);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseLenientTimestamp, parseTimestamp } from '../../src/model/timestamp.js';
 
-describe('a date-time becomes UTC', () => {
+describe('a date-time is converted to UTC', () => {
   test.each([
     ['2026-01-31T12:00:00Z', '2026-01-31T12:00:00Z'],
     ['2026-01-31t12:00:00z', '2026-01-31T12:00:00Z'],
@@ -18,7 +18,7 @@ describe('a date-time becomes UTC', () => {
   });
 });
 
-describe('of a second, six digits are kept', () => {
+describe('six fractional digits of a second are kept', () => {
   test.each([
     ['2026-01-31T12:00:00.5Z', '2026-01-31T12:00:00.5Z'],
     ['2026-01-31T12:00:00.000001Z', '2026-01-31T12:00:00.000001Z'],
@@ -34,7 +34,7 @@ test('a leap second counts as the next second', () => {
   expect(parseTimestamp('2017-01-01T05:29:60+05:30')).toBe('2017-01-01T00:00:00Z');
 });
 
-describe('the year in UTC is 0001 to 9999', () => {
+describe('the year in UTC must be 0001 to 9999', () => {
   test.each([
     ['0001-01-01T00:00:00Z', '0001-01-01T00:00:00Z'],
     ['0000-12-31T23:59:00-00:01', '0001-01-01T00:00:00Z'],
@@ -50,7 +50,7 @@ describe('the year in UTC is 0001 to 9999', () => {
   });
 });
 
-describe('what is no RFC 3339 date-time is refused', () => {
+describe('the strict parser refuses text that is no RFC 3339 date-time', () => {
   test.each([
     ...['', 'now', 'infinity', '1706702400', '2026-01-31', '12:00:00Z', '2026-01-31T12:00:00', '2026-01-31T12:00Z'],
     ...['2026-01-31 12:00:00Z', ' 2026-01-31T12:00:00Z', '2026-01-31T12:00:00Z ', '2026-01-31T12:00:00Z\n'],
@@ -65,12 +65,12 @@ describe('what is no RFC 3339 date-time is refused', () => {
   });
 });
 
-describe('a filter takes the spellings of clients besides', () => {
+describe('the lenient parser also accepts spellings that clients send', () => {
   test.each([
     ['2026-01-31', '2026-01-31T00:00:00Z'],
     ['2024-02-29', '2024-02-29T00:00:00Z'],
     ['2026-01-31T12:00:00+01:00', '2026-01-31T11:00:00Z'],
-    // openapi-generator's Python, and the same where `+` was not encoded.
+    // openapi-generator's Python client, with and without an encoded `+`.
     ['2026-01-31T12:00:00.000001+0000', '2026-01-31T12:00:00.000001Z'],
     ['2026-01-31T12:00:00.000001 0000', '2026-01-31T12:00:00.000001Z'],
     ['2026-01-31T12:00:00 05:30', '2026-01-31T06:30:00Z'],
@@ -84,7 +84,7 @@ describe('a filter takes the spellings of clients besides', () => {
     ['Sat Jan 31 2026 12:00:00 GMT+0000 (Coordinated Universal Time)', '2026-01-31T12:00:00Z'],
     ['Sat Jan 31 2026 12:00:00 GMT 0530 (India Standard Time)', '2026-01-31T06:30:00Z'],
     ['Sat Jan 31 2026 12:00:00 GMT-0800', '2026-01-31T20:00:00Z'],
-    // Without a zone, as Django reads it where it runs in UTC.
+    // Without a zone: UTC, as in Django's default settings.
     ['2026-01-31T12:00:00', '2026-01-31T12:00:00Z'],
     ['2026-01-31 12:00:00.123456', '2026-01-31T12:00:00.123456Z'],
     ['2026-01-31 12:00', '2026-01-31T12:00:00Z'],
@@ -96,7 +96,7 @@ describe('a filter takes the spellings of clients besides', () => {
   });
 });
 
-describe('what is no time in any spelling is refused', () => {
+describe('the lenient parser refuses text that is no time', () => {
   test.each([
     ...['', ' ', 'now', '5', '1706702400', '2026', '2026-01', '2026-1-1', '2026-02-29', '0000-01-01', '2026-01-31\n'],
     ...['2026-01-31T', '2026-01-31 12', '2026-01-31T12:00:00 CET', '2026-01-31T12:00:00+1', '2026-01-31T12:00:00+010'],
@@ -115,7 +115,7 @@ const offset = fc
   .tuple(fc.constantFrom('+', '-'), fc.integer({ min: 0, max: 23 }), fc.integer({ min: 0, max: 59 }))
   .map(([sign, hours, minutes]) => `${sign}${two(hours)}:${two(minutes)}`);
 
-test('every moment with every offset is the moment that Date reads', () => {
+test('parseTimestamp agrees with Date on every moment and offset', () => {
   const local = fc.date({
     min: new Date('0000-01-01T00:00:00Z'),
     max: new Date('9999-12-31T23:59:59.999Z'),
@@ -132,7 +132,7 @@ test('every moment with every offset is the moment that Date reads', () => {
   );
 });
 
-test('digits that stand for no day or time are refused, those that do are not', () => {
+test('the strict parser accepts exactly the days and times that exist', () => {
   const upTo = (max: number) => fc.integer({ min: 0, max });
   const digits = fc.tuple(fc.integer({ min: 1, max: 9998 }), upTo(13), upTo(32), upTo(25), upTo(61), upTo(61));
   fc.assert(
@@ -147,7 +147,7 @@ test('digits that stand for no day or time are refused, those that do are not', 
   );
 });
 
-test('what was read is read again as the same', () => {
+test('a parsed date-time parses again to itself', () => {
   const fraction = fc.stringMatching(/^[0-9]{1,12}$/);
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 86_399 }), fraction, offset, (seconds, digits, zone) => {
@@ -159,7 +159,7 @@ test('what was read is read again as the same', () => {
   );
 });
 
-test('every spelling of a moment is that moment, with its microseconds', () => {
+test('the lenient parser keeps the microseconds of every spelling of a moment', () => {
   const moments = fc.tuple(
     fc.date({ min: new Date('0001-01-02T00:00:00Z'), max: new Date('9999-12-30T00:00:00Z'), noInvalidDate: true }),
     fc.stringMatching(/^[0-9]{6}$/),
@@ -181,8 +181,8 @@ test('every spelling of a moment is that moment, with its microseconds', () => {
   );
 });
 
-// Offsets had seconds of their own before 1972.
-test('what Date writes is what Date means, to the second', () => {
+// Before 1972 time-zone offsets could include seconds.
+test("the lenient parser reads Date's own string to the second", () => {
   const moments = fc.date({ min: new Date('1980-01-01Z'), max: new Date('9999-12-30Z'), noInvalidDate: true });
   fc.assert(
     fc.property(moments, (moment) => {
@@ -191,7 +191,7 @@ test('what Date writes is what Date means, to the second', () => {
   );
 });
 
-test('any text is a time that the strict parser reads, or is refused', () => {
+test('the lenient parser returns a valid strict date-time or nothing, for any text', () => {
   const pieces = [
     '2026-01-31',
     '0000',

@@ -5,7 +5,7 @@ import { validator } from '../../src/model/validator.js';
 
 const Coupon = Type.Object({ code: Type.String({ pattern: '^[A-Z]+$' }) }, { additionalProperties: false });
 
-test('messages are about what the schema describes', () => {
+test('a message names the kind of thing the schema describes', () => {
   expect(validator(Coupon, 'body', 'a coupon')({ code: 'x', off: 5 })).toEqual([
     { in: 'body', pointer: '/off', detail: 'is not a property of a coupon' },
     { in: 'body', pointer: '/code', detail: 'must match ^[A-Z]+$' },
@@ -15,7 +15,7 @@ test('messages are about what the schema describes', () => {
   ]);
 });
 
-test('the rule of an id is told in words', () => {
+test('the id rule is explained in words', () => {
   expect(validator(Type.Object({ id: SessionId }), 'path')({ id: '..' })).toEqual([
     { in: 'path', pointer: '/id', detail: 'must have no control characters and not be . or ..' },
   ]);
