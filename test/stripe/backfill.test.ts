@@ -390,7 +390,7 @@ test acct_command: pages 1, seen 50, applied 50, stale 0, deleted 0, ignored 0
     expect(rest.code).toBe(0);
   });
 
-  test('runs each mode that has a key and is taken in', async () => {
+  test('runs each mode that has a key and that STRIPE_LIVEMODE accepts', async () => {
     put([...manySessions('modes', 1), rawSession({ id: 'cs_live_modes', livemode: true })]);
     const both = { STRIPE_API_KEYS: `${keys.test}, ${keys.live}` };
     const all = await command(['--since', '2026-01-01'], both);

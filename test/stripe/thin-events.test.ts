@@ -189,7 +189,7 @@ describe('a thin event is answered with an error, so that Stripe retries it, whe
   });
 });
 
-test('a thin event of the mode not taken in is ignored without a call to Stripe', async () => {
+test('a thin event of a mode that STRIPE_LIVEMODE excludes is ignored without a call to Stripe', async () => {
   const live = await startService({ environment: { ...environment, STRIPE_LIVEMODE: 'live' } });
   const { event } = completed();
   await deliver(live.api, event).expect(200, { outcome: 'ignored' });

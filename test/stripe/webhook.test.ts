@@ -363,7 +363,7 @@ describe('with other configurations', async () => {
     expect(problem.detail).toContain('STRIPE_WEBHOOK_SECRETS');
   });
 
-  test('an event of the mode not taken in is ignored, and no API key is needed', async () => {
+  test('an event of a mode that STRIPE_LIVEMODE excludes is ignored, and no API key is needed', async () => {
     const test = await deliver(liveOnly.api, rawEvent(rawSession({ id: 'cs_test_1' }))).expect(200);
     expect(test.body).toEqual({ outcome: 'ignored' });
     const session = rawSession({ id: 'cs_live_1', livemode: true });

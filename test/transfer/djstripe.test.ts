@@ -167,7 +167,7 @@ describe.each(versions)('$name', async (version) => {
     expect(again.map(({ outcome }) => outcome)).toEqual(['unchanged', 'unchanged', 'unchanged']);
   });
 
-  test('a row of the mode not taken in is ignored', async () => {
+  test('a row of an excluded mode is ignored', async () => {
     const results: unknown[] = [];
     const testOnly = { ...options, acceptsMode: (livemode: boolean) => !livemode };
     for await (const { parsed } of djstripeEntries(djstripeRows(source), testOnly)) results.push(parsed);
