@@ -3,13 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { secondsOf } from '../src/cli/command.js';
-import { onPostgres } from './support/database.js';
+import { onPostgres, processDatabase } from './support/database.js';
 import { type Exit, runCommandLine } from './support/process.js';
-import { commandDatabase } from './support/stripe-api.js';
 
 /** Behaviour that all commands share. */
 
-const empty = await commandDatabase('empty');
+const empty = await processDatabase('empty');
 const STRIPE_API_KEYS = 'sk_test_commands';
 
 const readOnly: [string, ...string[]][] = [

@@ -4,10 +4,9 @@ import type { Database } from '../src/database/engine/database.js';
 import { mirrorStore } from '../src/database/sessions/mirror.js';
 import { createIngest } from '../src/stripe/ingest.js';
 import { eraseSessions, type Person } from '../src/transfer/erase.js';
-import { testDatabase } from './support/database.js';
+import { processDatabase, testDatabase } from './support/database.js';
 import { runCommandLine, runWarmCommand } from './support/process.js';
 import { type RawSession, rawEvent, rawSession } from './support/stripe.js';
-import { commandDatabase } from './support/stripe-api.js';
 
 const customer = 'cus_jenny';
 const email = 'jenny.rosen@example.com';
@@ -56,7 +55,7 @@ async function idsOf(database: Database, of: 'sessions' | 'tombstones'): Promise
   return rows.map(({ id }) => id);
 }
 
-const people = await commandDatabase();
+const people = await processDatabase();
 const erase = (...args: string[]) => runWarmCommand('erase', args, people.environment);
 const sorted = (sessions: object) => Object.keys(sessions).sort();
 /** Progress lines may come before it. */

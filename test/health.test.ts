@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, expect, inject, test } from 'vitest';
 import { openPostgres } from '../src/database/engine/postgres.js';
 import { postgresDatabase } from './support/database.js';
-import { administrate, databaseUrl } from './support/postgres.js';
+import { databaseUrl, runStatement } from './support/postgres.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from './support/service.js';
 
 const connection = (url: string) =>
@@ -75,11 +75,11 @@ test('while draining the service is not ready, serves requests, and closes their
 if (template.kind === 'postgres') {
   const { url, name: original } = template;
   const [name, away] = [`checkout_session_test_${randomUUID()}`, `checkout_session_test_${randomUUID()}`];
-  await administrate(url, `CREATE DATABASE "${name}" TEMPLATE "${original}"`);
+  await runStatement(url, `CREATE DATABASE "${name}" TEMPLATE "${original}"`);
   const database = connection(databaseUrl(url, name));
   afterAll(async () => {
     await database.close();
-    for (const one of [name, away]) await administrate(url, `DROP DATABASE IF EXISTS "${one}" WITH (FORCE)`);
+    for (const one of [name, away]) await runStatement(url, `DROP DATABASE IF EXISTS "${one}" WITH (FORCE)`);
   });
   const { api } = await startService({ database });
   const readOnly = await postgresDatabase(url, original);
@@ -124,14 +124,14 @@ if (template.kind === 'postgres') {
     await Promise.all(Array.from({ length: 20 }, () => api.get('/health/ready').expect(200)));
     const connections = `SELECT count(*)::int AS count FROM pg_stat_activity
       WHERE datname = '${name}' AND application_name = 'checkout-session-service health'`;
-    expect(await administrate(url, connections)).toEqual([{ count: 1 }]);
+    expect(await runStatement(url, connections)).toEqual([{ count: 1 }]);
   });
 
   test('on a read-only database the service is ready, serves reads, and answers writes with 503', async () => {
     const body = sessionBody();
     const path = `${sessionsPath}/${body.id}`;
     await writers.api.post(sessionsPath).send(body).expect(201);
-    await administrate(
+    await runStatement(
       url,
       `ALTER DATABASE "${new URL(readOnly.url).pathname.slice(1)}" SET default_transaction_read_only = on`,
     );
@@ -150,12 +150,12 @@ if (template.kind === 'postgres') {
   test('readiness is lost with the database and returns with it', async () => {
     await api.get('/health/ready').expect(200);
     const pids = `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${name}'`;
-    await administrate(url, pids);
-    await administrate(url, `ALTER DATABASE "${name}" RENAME TO "${away}"`);
+    await runStatement(url, pids);
+    await runStatement(url, `ALTER DATABASE "${name}" RENAME TO "${away}"`);
     expectProblem(await api.get('/health/ready'), 503, 'database-unavailable');
     await api.get('/health/live').expect(200);
 
-    await administrate(url, `ALTER DATABASE "${away}" RENAME TO "${name}"`);
+    await runStatement(url, `ALTER DATABASE "${away}" RENAME TO "${name}"`);
     await api.get('/health/ready').expect(200);
   });
 }

@@ -58,7 +58,7 @@ const everywhere = {
 };
 
 /** Sends every method to every path with every query, key and body, marked wherever possible. Counts the statuses. */
-async function driveAll(service: Service): Promise<Map<number, number>> {
+async function sendEverything(service: Service): Promise<Map<number, number>> {
   const statuses = new Map<number, number>();
   const count = (status: number) => statuses.set(status, (statuses.get(status) ?? 0) + 1);
   const send = async (method: string, path: string, headers: Record<string, string>, body?: string) => {
@@ -104,7 +104,7 @@ const sum = (statuses: Map<number, number>) => [...statuses.values()].reduce((to
 test('every request logs one line, without a secret or customer data', async () => {
   lines.length = 0;
   stripe.putSession(rawSession({ id, ...customer, display_items: null }));
-  const statuses = await driveAll(whole);
+  const statuses = await sendEverything(whole);
   expect([...statuses.keys()].sort()).toEqual(
     expect.arrayContaining([200, 201, 400, 401, 403, 404, 405, 409, 412, 413, 415]),
   );
@@ -115,12 +115,12 @@ test('every request logs one line, without a secret or customer data', async () 
 });
 
 test('failures of the database and Stripe log neither secrets nor customer data', async () => {
-  const break_ = (text: string) => failing.database.query({ text, values: [] });
-  await break_(`ALTER TABLE checkout_session ADD CONSTRAINT no_one CHECK (customer_email NOT LIKE '%@example.com')`);
-  await break_(`ALTER TABLE stripe_event RENAME TO lost`);
+  const execute = (text: string) => failing.database.query({ text, values: [] });
+  await execute(`ALTER TABLE checkout_session ADD CONSTRAINT no_one CHECK (customer_email NOT LIKE '%@example.com')`);
+  await execute(`ALTER TABLE stripe_event RENAME TO lost`);
   lines.length = 0;
   stripe.fail(500, { times: 1000 });
-  const statuses = await driveAll(failing);
+  const statuses = await sendEverything(failing);
   expect([...statuses.keys()].sort()).toEqual(expect.arrayContaining([500, 502]));
   const entries = await logged(sum(statuses) - unreadable);
   const errors = entries.flatMap(({ err }) => (err ? [err as { type: string; code?: string }] : []));

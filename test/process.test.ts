@@ -6,11 +6,10 @@ import { join } from 'node:path';
 import supertest from 'supertest';
 import { afterAll, expect, inject, test } from 'vitest';
 import { version } from '../src/version.js';
-import { postgresDatabase } from './support/database.js';
+import { postgresDatabase, processDatabase } from './support/database.js';
 import { databaseUrl } from './support/postgres.js';
-import { type Exit, launchProcess, logLines, runToExit, startProcess, takenPort } from './support/process.js';
+import { type Exit, launchProcess, occupiedPort, parseLog, runToExit, startProcess } from './support/process.js';
 import { sessionBody, sessionsPath } from './support/service.js';
-import { commandDatabase } from './support/stripe-api.js';
 import { startTcpProxy } from './support/tcp-proxy.js';
 
 const template = inject('template');
@@ -26,7 +25,7 @@ async function emptyDatabase(): Promise<Record<string, string>> {
 
 // Databases are created here because their removal is a hook of the file. A new one takes seconds, so every test that
 // starts from a migrated database shares this one; no test leaves a process on it.
-const { environment: migrated } = await commandDatabase();
+const { environment: migrated } = await processDatabase();
 const empty = await emptyDatabase();
 const behind = await emptyDatabase();
 
@@ -78,7 +77,7 @@ test('every log line is one JSON object with time, level and message', async () 
   await supertest(service.url).post(sessionsPath).send({}).expect(400);
   service.kill('SIGTERM');
   const { stdout } = await service.exited;
-  const lines = logLines(stdout);
+  const lines = parseLog(stdout);
   for (const { time, level, msg } of lines) {
     expect(new Date(time as string).toISOString()).toBe(time);
     expect(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).toContain(level);
@@ -205,7 +204,7 @@ test('startup logs the enabled features and warns of suspicious settings without
     ...{ SHUTDOWN_DRIAN_MS: 'hunter8' },
   });
   expect(service.output()).not.toContain('hunter');
-  const lines = logLines(service.output());
+  const lines = parseLog(service.output());
   expect(lines.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toEqual([
     'SHUTDOWN_DRIAN_MS is set, and is no variable of this service: did you mean SHUTDOWN_DRAIN_MS?',
     expect.stringMatching(/^API_KEYS and API_READ_KEYS take keys of 16 characters or more, and #1 is shorter/),
@@ -219,7 +218,7 @@ test('startup logs the enabled features and warns of suspicious settings without
 });
 
 test('a port in use exits with 1 and names the port', async () => {
-  const port = await takenPort();
+  const port = await occupiedPort();
   const exit = await runToExit({ ...migrated, PORT: String(port) });
   expectRefused(exit, 'PORT', String(port));
 });
@@ -245,7 +244,7 @@ test('npm start prints the addresses and two curl commands, which work', async (
 test('without npm start the output is only the log', async () => {
   const service = await startProcess(migrated);
   service.kill('SIGTERM');
-  expect(() => logLines(service.output())).not.toThrow();
+  expect(() => parseLog(service.output())).not.toThrow();
   expect((await service.exited).stdout).not.toContain('curl');
 });
 
@@ -304,7 +303,7 @@ if (template.kind === 'postgres') {
     const exit = await runToExit({ DATABASE_URL, DATABASE_START_TIMEOUT_MS: '1000' });
     expect(`${exit.stdout}${exit.stderr}`).not.toContain('hunter2');
     expectRefused(exit, '127.0.0.1:1');
-    const lines = logLines(exit.stdout);
+    const lines = parseLog(exit.stdout);
     expect(lines.map(({ again_in_ms }) => again_in_ms)).toEqual([250, 500]);
     for (const { msg, err } of lines) {
       expect(msg).toBe('the database cannot be reached yet');

@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest';
-import { onPostgres } from './support/database.js';
+import { onPostgres, processDatabase } from './support/database.js';
 import { startProcess } from './support/process.js';
 import { startRoundRobin } from './support/round-robin.js';
 import { sessionBody, sessionsPath } from './support/service.js';
 import { rawEvent, rawSession, signatureOf, webhookSecret } from './support/stripe.js';
-import { commandDatabase } from './support/stripe-api.js';
 
-const { environment } = await commandDatabase();
+const { environment } = await processDatabase();
 const settings = { ...environment, STRIPE_WEBHOOK_SECRETS: webhookSecret, SHUTDOWN_DRAIN_MS: '400' };
 
 interface Load {

@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import supertest from 'supertest';
 import { afterAll, expect, test } from 'vitest';
-import { logLines, startProcess } from './support/process.js';
+import { processDatabase } from './support/database.js';
+import { parseLog, startProcess } from './support/process.js';
 import { sessionBody, sessionsPath } from './support/service.js';
-import { commandDatabase } from './support/stripe-api.js';
 
-const { environment } = await commandDatabase();
+const { environment } = await processDatabase();
 const source = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** The requests a fake collector received. Protobuf stores text verbatim, so the tests search the bytes. */
@@ -75,7 +75,7 @@ test('a collector that cannot be reached is logged and delays neither requests n
   const { code, stdout } = await service.exited;
   expect(code).toBe(0);
   expect(Date.now() - began).toBeLessThan(5000);
-  expect(logLines(stdout).map(({ msg }) => msg)).toContain('traces are not sent');
+  expect(parseLog(stdout).map(({ msg }) => msg)).toContain('traces are not sent');
 });
 
 test('OTEL_SDK_DISABLED sends no trace', async () => {

@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 /** Consumers of the feed as clients write them: they keep a cursor and reconnect after every failure. */
 
 /** The fields of a change that consumers read. */
-export interface Received {
+export interface ReceivedChange {
   readonly id: string;
   readonly type: string;
   readonly session_id: string;
@@ -11,7 +11,7 @@ export interface Received {
 }
 
 export interface Consumer {
-  readonly received: Received[];
+  readonly received: ReceivedChange[];
   /** The cursor after the last change received. */
   readonly cursor: () => string;
   /** Failures the client saw: an answer other than 200, or a lost connection. */
@@ -20,7 +20,7 @@ export interface Consumer {
 }
 
 /** Returns the log number inside a cursor. Real clients treat cursors as opaque. */
-export function numberOf(cursor: string): number {
+export function logNumberOf(cursor: string): number {
   return Number(Buffer.from(cursor, 'base64url').toString().split('.')[0]);
 }
 
@@ -47,7 +47,7 @@ export async function* blocksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator
 
 function consume(read: (from: string, consumer: Reading) => Promise<void>, start: string): Consumer {
   const ending = new AbortController();
-  const received: Received[] = [];
+  const received: ReceivedChange[] = [];
   const interruptions: string[] = [];
   let cursor = start;
   const reading: Reading = {
@@ -81,7 +81,7 @@ function consume(read: (from: string, consumer: Reading) => Promise<void>, start
 
 interface Reading {
   readonly signal: AbortSignal;
-  take(changes: readonly Received[], next: string): void;
+  take(changes: readonly ReceivedChange[], next: string): void;
 }
 
 /** Follows the feed as a stream. */
@@ -101,13 +101,13 @@ export function pollConsumer(url: () => string, start: string, query = 'wait=2')
   return consume(async (from, { signal, take }) => {
     const response = await fetch(`${url()}/api/changes?cursor=${from}&${query}`, { signal });
     if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-    const { results, cursor } = (await response.json()) as { results: Received[]; cursor: string };
+    const { results, cursor } = (await response.json()) as { results: ReceivedChange[]; cursor: string };
     take(results, cursor);
   }, start);
 }
 
 /** Returns the cursor of the current end of the log. */
-export async function now(url: string): Promise<string> {
+export async function currentCursor(url: string): Promise<string> {
   const { cursor } = (await (await fetch(`${url}/api/changes?cursor=now`)).json()) as { cursor: string };
   return cursor;
 }

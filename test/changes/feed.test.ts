@@ -9,7 +9,7 @@ import { expectComponent } from '../support/contract.js';
 import { testDatabase } from '../support/database.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
-import { blocksOf, now, pollConsumer, streamConsumer } from './consumers.js';
+import { blocksOf, currentCursor, pollConsumer, streamConsumer } from './consumers.js';
 
 const path = '/api/changes';
 const { api, url, database } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
@@ -48,7 +48,7 @@ async function open(query: string, headers: Record<string, string> = {}, base = 
 
 describe('a page', () => {
   test('lists the changes in the shape the contract publishes', async () => {
-    const cursor = await now(url);
+    const cursor = await currentCursor(url);
     const id = `cs_test_page_${Date.now()}`;
     await deliver(api, rawEvent(rawSession({ id, status: 'complete', payment_status: 'paid' }), { id: 'evt_page' }));
     await api.patch(`${sessionsPath}/${id}`).send({ locale: 'de' }).expect(200);
@@ -82,7 +82,7 @@ describe('a page', () => {
   });
 
   test('continues after its cursor, and after the id of any change', async () => {
-    let cursor = await now(url);
+    let cursor = await currentCursor(url);
     const ids = [await create(), await create(), await create()];
     const whole = await get(`cursor=${cursor}`);
     const seen: string[] = [];
@@ -105,11 +105,11 @@ describe('a page', () => {
   });
 
   test('filtered by types leaves out other changes but advances past them', async () => {
-    const cursor = await now(url);
+    const cursor = await currentCursor(url);
     const id = await create();
     await api.patch(`${sessionsPath}/${id}`).send({ locale: 'de' }).expect(200);
     await api.delete(`${sessionsPath}/${id}`).expect(204);
-    const end = await now(url);
+    const end = await currentCursor(url);
     const some = await get(`cursor=${cursor}&types=deleted,created`);
     expect(some.results.map(({ type }: { type: string }) => type)).toEqual(['created', 'deleted']);
     expect((await get(`cursor=${cursor}&types=created&types=deleted`)).results).toHaveLength(2);
@@ -157,7 +157,7 @@ describe('a page', () => {
 
 describe('a long poll', () => {
   test('is answered within two seconds of a change', async () => {
-    const cursor = await now(url);
+    const cursor = await currentCursor(url);
     const asked = get(`cursor=${cursor}&wait=20`);
     await setTimeout(300);
     const began = Date.now();
@@ -168,7 +168,7 @@ describe('a long poll', () => {
   });
 
   test('keeps waiting until a change of its types happens', async () => {
-    const cursor = await now(url);
+    const cursor = await currentCursor(url);
     const asked = get(`cursor=${cursor}&wait=20&types=deleted`);
     const id = await create();
     await setTimeout(100);
@@ -177,7 +177,7 @@ describe('a long poll', () => {
   });
 
   test('is answered empty when its wait is over', async () => {
-    const cursor = await now(url);
+    const cursor = await currentCursor(url);
     const began = Date.now();
     expect(await get(`cursor=${cursor}&wait=1`)).toMatchObject({ results: [], cursor, more: false });
     expect(Date.now() - began).toBeGreaterThan(900);
@@ -186,7 +186,7 @@ describe('a long poll', () => {
 
 describe('a stream', () => {
   test('sends its cursor, then each change, and resumes after Last-Event-ID', async () => {
-    const cursor = await now(url);
+    const cursor = await currentCursor(url);
     const { response, blocks, close } = await open(`cursor=${cursor}`);
     expect(response.headers.get('content-type')).toBe('text/event-stream');
     expect(response.headers.get('cache-control')).toBe('no-cache, no-transform');
@@ -274,8 +274,8 @@ describe('a stream', () => {
     const fillLarge = () => fill(database, 500, 'updated', '0 days', large.id);
     // Fill the log until the socket buffers are full and the count stands still.
     let stalled = -1;
-    for (let now = before; now !== stalled; now = await sent()) {
-      stalled = now;
+    for (let count = before; count !== stalled; count = await sent()) {
+      stalled = count;
       await fillLarge();
       await setTimeout(1000);
     }
@@ -313,7 +313,7 @@ describe('a cursor', () => {
 
   test('expires with its changes, but not for a reader whose types had none', async () => {
     const store = changeStore(retained.database);
-    const first = await now(retained.url);
+    const first = await currentCursor(retained.url);
     await fill(retained.database, 12_000, 'updated', '31 days');
     const paid = await get(`cursor=${first}&types=paid`, retained.api);
     expect(paid).toMatchObject({ results: [], more: true });
@@ -345,7 +345,7 @@ describe('a cursor', () => {
       return ids;
     })();
     await setTimeout(200);
-    const cursor = await now(url);
+    const cursor = await currentCursor(url);
     const consumers = [streamConsumer(() => url, cursor), pollConsumer(() => url, cursor)];
     for (let page = `${url}${sessionsPath}?limit=20&ordering=djstripe_id`; page; ) {
       const { results, next } = (await (await fetch(page)).json()) as { results: { id: string }[]; next: string };

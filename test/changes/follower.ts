@@ -4,7 +4,7 @@ import type { Database } from '../../src/database/engine/database.js';
 import type { Position } from '../../src/model/changes.js';
 
 /** The fields of a change that the tests of the log check. */
-export interface Logged {
+export interface LoggedChange {
   readonly type: string;
   readonly session_id: string;
   readonly version: number;
@@ -16,7 +16,7 @@ export interface Logged {
 }
 
 /** Returns a function that reads the changes since its last call. It starts at the current end of the log. */
-export async function follower(database: Database): Promise<() => Promise<Logged[]>> {
+export async function followLog(database: Database): Promise<() => Promise<LoggedChange[]>> {
   const store = changeStore(database);
   let place: Position = (await store.last(await store.horizon())) ?? (await store.start());
   return async () => {
@@ -25,12 +25,12 @@ export async function follower(database: Database): Promise<() => Promise<Logged
     if (!page) return [];
     expect(page.hasMore).toBe(false);
     place = page.end;
-    return page.changes.map(({ json }) => JSON.parse(json) as Logged);
+    return page.changes.map(({ json }) => JSON.parse(json) as LoggedChange);
   };
 }
 
 /** Formats a change for comparison: its type, source, previous statuses and event. */
-export function brief({ type, source, previous, event }: Logged): string {
+export function describeChange({ type, source, previous, event }: LoggedChange): string {
   const before = previous && `${previous.status}/${previous.payment_status}`;
   return `${type} by ${source} after ${before ?? 'nothing'}${event ? ` with ${event.type?.replace('checkout.session.', '')}` : ''}`;
 }

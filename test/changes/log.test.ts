@@ -1,16 +1,17 @@
 import { describe, expect, test } from 'vitest';
+import { processDatabase } from '../support/database.js';
 import { runWarmCommand } from '../support/process.js';
 import { sessionBody, sessionsPath, startService } from '../support/service.js';
 import { deliver, type RawEvent, type RawSession, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
-import { commandDatabase, startStripeApi } from '../support/stripe-api.js';
-import { lines, temporaryFile } from '../transfer/run.js';
-import { brief, follower } from './follower.js';
+import { startStripeApi } from '../support/stripe-api.js';
+import { ndjson, temporaryFile } from '../transfer/support.js';
+import { describeChange, followLog } from './follower.js';
 
 const stripe = await startStripeApi();
 const { api, database } = await startService({
   environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret, ...stripe.environment },
 });
-const next = await follower(database);
+const next = await followLog(database);
 
 let number = 0;
 function newId(): string {
@@ -183,7 +184,7 @@ describe('over HTTP the change log records', () => {
     await next();
     await act(id);
     const changes = await next();
-    expect(changes.map(brief)).toEqual(expected);
+    expect(changes.map(describeChange)).toEqual(expected);
     for (const { session_id, type, session } of changes) {
       expect(session_id).toBe(id);
       expect(session?.id ?? null).toBe(type === 'deleted' ? null : id);
@@ -212,7 +213,7 @@ describe('over HTTP the change log records', () => {
 
   test('no data of a deleted person', async () => {
     const id = newId();
-    const from = await follower(database);
+    const from = await followLog(database);
     await send(id, 'completed', { ...paid, customer_email: 'jenny@example.com' });
     await remove(id);
     const changes = await from();
@@ -222,14 +223,14 @@ describe('over HTTP the change log records', () => {
 });
 
 describe('on the command line the change log records', async () => {
-  const commands = await commandDatabase();
+  const commands = await processDatabase();
   const environment = { ...commands.environment, ...stripe.environment };
   const run = async (command: string, ...args: string[]) => {
     const { code, stderr } = await runWarmCommand(command, args, environment);
     expect(code, stderr).toBe(0);
   };
   const importing = async (values: readonly object[], ...args: string[]) =>
-    run('import', ...args, await temporaryFile('lines.ndjson', lines(values)));
+    run('import', ...args, await temporaryFile('lines.ndjson', ndjson(values)));
   const logged = () =>
     commands.use(async (own) => {
       const text = 'SELECT type, source, event_id IS NOT NULL AS "hasEvent" FROM checkout_session_change ORDER BY seq';

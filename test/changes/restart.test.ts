@@ -2,20 +2,19 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
-import { onPostgres } from '../support/database.js';
+import { onPostgres, processDatabase } from '../support/database.js';
 import { type ServiceProcess, startProcess } from '../support/process.js';
 import { sessionBody, sessionsPath } from '../support/service.js';
-import { commandDatabase } from '../support/stripe-api.js';
-import { now, numberOf, pollConsumer, streamConsumer } from './consumers.js';
+import { currentCursor, logNumberOf, pollConsumer, streamConsumer } from './consumers.js';
 
-const { environment, use } = await commandDatabase();
+const { environment, use } = await processDatabase();
 
 /** Returns the log numbers after a cursor. */
 async function numbersAfter(cursor: string): Promise<number[]> {
   return use(async (database) => {
     const rows = await database.query<{ seq: number }>({
       text: 'SELECT seq::int AS seq FROM checkout_session_change WHERE seq > $1 ORDER BY seq',
-      values: [numberOf(cursor)],
+      values: [logNumberOf(cursor)],
     });
     return rows.map(({ seq }) => seq);
   });
@@ -57,7 +56,7 @@ test('consumers see every change once and in order through restarts under load a
   const processes: ServiceProcess[] = [];
   for (let number = 0; number < replicas; number += 1) processes.push(await startProcess(environment));
   const urlOf = (number: number) => () => processes[number % replicas]?.url ?? '';
-  const start = await now(urlOf(0)());
+  const start = await currentCursor(urlOf(0)());
   const load = startLoad(() => processes.map(({ url }) => url), 4);
   const consumers = [streamConsumer(urlOf(0), start), pollConsumer(urlOf(1), start)];
   for (let restart = 0; restart < 6; restart += 1) {
@@ -71,7 +70,7 @@ test('consumers see every change once and in order through restarts under load a
     processes[index] = await startProcess(environment);
   }
   await load.stop();
-  const end = await now(urlOf(0)());
+  const end = await currentCursor(urlOf(0)());
   for (const consumer of consumers) {
     await expect.poll(consumer.cursor, { timeout: 20_000 }).toBe(end);
     await consumer.stop();
@@ -83,7 +82,7 @@ test('consumers see every change once and in order through restarts under load a
   }
   const numbers = await numbersAfter(start);
   expect(numbers.length).toBeGreaterThan(120);
-  for (const { received } of consumers) expect(received.map(({ id }) => numberOf(id))).toEqual(numbers);
+  for (const { received } of consumers) expect(received.map(({ id }) => logNumberOf(id))).toEqual(numbers);
 }, 120_000);
 
 const sockets: Socket[] = [];

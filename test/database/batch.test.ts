@@ -7,7 +7,7 @@ import { testDatabase } from '../support/database.js';
 const database = await testDatabase();
 
 /** Divides ten by each divisor in one SQL statement, which a zero divisor fails. */
-async function tenBy(divisors: readonly number[]): Promise<number[]> {
+async function divideTenBy(divisors: readonly number[]): Promise<number[]> {
   const rows = await database.query<{ quotient: number }>({
     text: 'SELECT 10 / divisor AS quotient FROM unnest($1::integer[]) WITH ORDINALITY AS r (divisor, position) ORDER BY position',
     values: [divisors],
@@ -21,7 +21,7 @@ interface Options {
   run?: (items: readonly number[], limit: LockLimit) => Promise<readonly number[]>;
 }
 
-function observed({ maxSize = 100, run = tenBy, ...options }: Options = {}) {
+function createBatch({ maxSize = 100, run = divideTenBy, ...options }: Options = {}) {
   const sizes: number[] = [];
   const ask = batching<number, number>({
     ...options,
@@ -34,7 +34,7 @@ function observed({ maxSize = 100, run = tenBy, ...options }: Options = {}) {
 }
 
 test('a lone item runs at once, and the rest of its turn in one statement', async () => {
-  const { ask, sizes } = observed();
+  const { ask, sizes } = createBatch();
   expect(await Promise.all([1, 2, 5, 2].map(ask))).toEqual([10, 5, 2, 5]);
   expect(sizes).toEqual([1, 3]);
   expect(await ask(10)).toBe(1);
@@ -42,7 +42,7 @@ test('a lone item runs at once, and the rest of its turn in one statement', asyn
 });
 
 test('one failing item does not fail the others of its batch', async () => {
-  const { ask } = observed();
+  const { ask } = createBatch();
   const settled = await Promise.allSettled([1, 0, 5].map(ask));
   expect(settled).toMatchObject([
     { status: 'fulfilled', value: 10 },
@@ -59,7 +59,7 @@ test.each(['57P01', '08006', '53300', 'XX000', 'EPIPE', 'ECONNRESET', undefined]
       runs += 1;
       throw Object.assign(new Error('gone'), { code });
     };
-    const { ask } = observed({ run });
+    const { ask } = createBatch({ run });
     const settled = await Promise.allSettled([1, 2, 5].map(ask));
     expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
     expect(runs).toBe(2);
@@ -67,7 +67,7 @@ test.each(['57P01', '08006', '53300', 'XX000', 'EPIPE', 'ECONNRESET', undefined]
 );
 
 test('a batch never exceeds its maximum, and every item gets its own answer', async () => {
-  const { ask, sizes } = observed({ maxSize: 3 });
+  const { ask, sizes } = createBatch({ maxSize: 3 });
   expect(await Promise.all(Array.from({ length: 10 }, (_, index) => ask(index + 1)))).toEqual([
     10, 5, 3, 2, 2, 1, 1, 1, 1, 1,
   ]);
@@ -81,10 +81,10 @@ function locking() {
     unlock = resolve;
   });
   const run = async (items: readonly number[], { lockTimeout }: LockLimit) => {
-    if (items.includes(0) && items.length > 1) return tenBy(items);
+    if (items.includes(0) && items.length > 1) return divideTenBy(items);
     if (items.includes(10))
       await (lockTimeout ? Promise.race([unlocked, refusedAfter(lockTimeout, '55P03')]) : unlocked);
-    return tenBy(items);
+    return divideTenBy(items);
   };
   return { run, unlock: () => unlock() };
 }
@@ -102,12 +102,12 @@ test('the items of a refused batch are retried one after another', async () => {
     running += 1;
     most = Math.max(most, running);
     try {
-      return await tenBy(items);
+      return await divideTenBy(items);
     } finally {
       running -= 1;
     }
   };
-  const { ask } = observed({ run });
+  const { ask } = createBatch({ run });
   const settled = await Promise.allSettled([1, 2, 0, 5].map(ask));
   expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
   expect(most).toBe(1);
@@ -120,7 +120,7 @@ test('after a statement timeout the retries stop once they took as long as their
     alone += 1;
     return refusedAfter(110, '55P03');
   };
-  const { ask } = observed({ run });
+  const { ask } = createBatch({ run });
   const began = Date.now();
   const settled = await Promise.allSettled([1, 2, 5, 10, 4].map(ask));
   expect(settled.map((one) => (one as PromiseRejectedResult).reason.code)).toEqual(
@@ -136,7 +136,7 @@ test('when the connection fails during the retries, the remaining items fail at 
     runs += 1;
     return refusedAfter(0, items.length > 1 ? '22012' : '08006');
   };
-  const { ask } = observed({ run });
+  const { ask } = createBatch({ run });
   const settled = await Promise.allSettled([1, 2, 5].map(ask));
   expect(settled.map((one) => (one as PromiseRejectedResult).reason.code)).toEqual(['08006', '08006', '08006']);
   expect(runs).toBe(3);
@@ -144,7 +144,7 @@ test('when the connection fails during the retries, the remaining items fail at 
 
 test('during the retries each item is answered as soon as it is done', async () => {
   const { run, unlock } = locking();
-  const { ask } = observed({ run });
+  const { ask } = createBatch({ run });
   const [, locked, refused, free] = [5, 10, 0, 2].map(ask);
   await expect(refused).rejects.toMatchObject({ code: '22012' });
   expect(await free).toBe(5);
@@ -153,7 +153,7 @@ test('during the retries each item is answered as soon as it is done', async () 
 });
 
 test('a batch takes half of the outstanding items, so that database and process work at the same time', async () => {
-  const { ask, sizes } = observed();
+  const { ask, sizes } = createBatch();
   await Promise.all(Array.from({ length: 13 }, (_, index) => ask(index + 1)));
   expect(sizes).toEqual([1, 7, 5]);
 });
@@ -164,9 +164,9 @@ test('the next batch is sent before the previous batch is answered', async () =>
     // More microtask turns than answering takes.
     for (let step = 0; step < 20; step += 1) await undefined;
     order.push(`${items.length} sent`);
-    return tenBy(items);
+    return divideTenBy(items);
   };
-  const { ask } = observed({ run });
+  const { ask } = createBatch({ run });
   await Promise.all(Array.from({ length: 8 }, (_, index) => ask(index + 1).then(() => order.push('answered'))));
   expect(order).toEqual(['1 sent', '4 sent', 'answered', '3 sent', ...new Array(7).fill('answered')]);
 });
@@ -182,7 +182,7 @@ test('an item that arrives with the outcome of a batch is sent before that batch
     if (items.length > 1) await released;
     return [...items];
   };
-  const { ask } = observed({ run });
+  const { ask } = createBatch({ run });
   const asking = (item: number) => ask(item).then(() => order.push('answered'));
   const first = [1, 2, 4].map(asking);
   await expect.poll(() => order).toEqual(['1 sent', '2 sent', 'answered']);
@@ -195,7 +195,7 @@ test('an item that arrives with the outcome of a batch is sent before that batch
 
 test('a batch waiting for a lock holds back no other batch, up to the concurrency limit', async () => {
   const { run, unlock } = locking();
-  const { ask, sizes } = observed({ run });
+  const { ask, sizes } = createBatch({ run });
   const waiting: Promise<number>[] = [];
   const begun = (count: number) => expect.poll(() => sizes).toEqual(new Array(count).fill(1));
   for (const count of [1, 2, 3]) {
@@ -217,9 +217,9 @@ test('two items of one key run in separate batches, in their order', async () =>
   const seen: (readonly number[])[] = [];
   const run = (items: readonly number[]) => {
     seen.push(items);
-    return tenBy(items);
+    return divideTenBy(items);
   };
-  const { ask } = observed({ run, keyOf: (divisor) => String(divisor % 10) });
+  const { ask } = createBatch({ run, keyOf: (divisor) => String(divisor % 10) });
   expect(await Promise.all([1, 11, 2, 1].map(ask))).toEqual([10, 0, 5, 10]);
   expect(seen).toEqual([[1], [11, 2], [1]]);
 });
@@ -230,7 +230,7 @@ test('equal requests of one turn share one query that starts after all of them, 
   const ask = sharePerTurn(
     async (divisor: number) => {
       runs += 1;
-      const [quotient] = await tenBy([divisor]);
+      const [quotient] = await divideTenBy([divisor]);
       return { quotient, after: asked };
     },
     (divisor) => String(divisor),

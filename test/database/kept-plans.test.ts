@@ -21,7 +21,7 @@ async function statements(): Promise<Statement[]> {
   const sessions = sessionStore({ ...database, query });
   const { value: session } = parseSession(sessionBody()) as { value: Parameters<typeof sessions.create>[0] };
   const column = columns.find(({ name }) => name === 'customer') as (typeof columns)[number];
-  const none = { match: undefined, noneMatch: undefined };
+  const noPreconditions = { match: undefined, noneMatch: undefined };
   const state: SessionState = {
     ...{ id: 'cs_test_kept', raw: '{}', carried: {}, defaults: { ...session, id: 'cs_test_kept' } },
     ...{ status: null, paymentStatus: null, apiVersion: null },
@@ -37,15 +37,15 @@ async function statements(): Promise<Statement[]> {
   // First one input, then three at once: the first of these runs alone, the other two as a batch statement.
   const writes: ((id: string) => Promise<unknown>)[] = [
     (id) => sessions.create({ ...session, id }),
-    (id) => sessions.replace({ ...session, id }, none),
-    (id) => sessions.patch(id, changes, none),
+    (id) => sessions.replace({ ...session, id }, noPreconditions),
+    (id) => sessions.patch(id, changes, noPreconditions),
     (id) => mirror.apply({ ...state, id, defaults: { ...session, id } }, { ...event, created: 1 }),
   ];
   for (const write of writes) {
     await write('cs_test_kept');
     await Promise.all(['cs_test_kept_1', 'cs_test_kept_2', 'cs_test_kept_3'].map(write));
   }
-  await sessions.remove('cs_test_kept', none);
+  await sessions.remove('cs_test_kept', noPreconditions);
   return seen;
 }
 

@@ -10,7 +10,7 @@ import { postgresDatabase, testDatabase } from '../support/database.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
 
 const template = inject('template');
-const none = { match: undefined, noneMatch: undefined };
+const noPreconditions = { match: undefined, noneMatch: undefined };
 const column = columns.find(({ name }) => name === 'locale') as (typeof columns)[number];
 
 /** Counts the statements in flight. */
@@ -36,7 +36,8 @@ async function createMany(store: Store, count: number): Promise<string[]> {
   return bodies.map(({ id }) => id);
 }
 
-const localised = (store: Store, id: string, value: string) => store.patch(id, [{ column, value, merge: false }], none);
+const localised = (store: Store, id: string, value: string) =>
+  store.patch(id, [{ column, value, merge: false }], noPreconditions);
 
 test('a statement with a lock timeout runs and returns its rows', async () => {
   const database = await testDatabase();

@@ -3,7 +3,7 @@ import type { Database } from '../../src/database/engine/database.js';
 import { migrate, pendingMigrations } from '../../src/database/engine/migrate.js';
 import { openPostgres } from '../../src/database/engine/postgres.js';
 import { postgresDatabase, testDatabase } from '../support/database.js';
-import { administrate } from '../support/postgres.js';
+import { runStatement } from '../support/postgres.js';
 
 const template = inject('template');
 
@@ -19,7 +19,7 @@ if (template.kind === 'embedded') {
 } else {
   // Behind a pooler, the statement timeout is a setting of the role or database.
   const { url, database } = await postgresDatabase(template.url, 'template0');
-  await administrate(template.url, `ALTER DATABASE "${new URL(url).pathname.slice(1)}" SET statement_timeout = '20ms'`);
+  await runStatement(template.url, `ALTER DATABASE "${new URL(url).pathname.slice(1)}" SET statement_timeout = '20ms'`);
   const pooled = openPostgres({ url, poolSize: 1, statementTimeout: 9000, preparedStatements: false });
   afterAll(() => pooled.close());
 

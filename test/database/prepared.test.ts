@@ -4,7 +4,7 @@ import type { Database, Statement } from '../../src/database/engine/database.js'
 import { openPostgres } from '../../src/database/engine/postgres.js';
 import { documentsReader } from '../../src/database/list/batch.js';
 import { testDatabase } from '../support/database.js';
-import { administrate, databaseUrl } from '../support/postgres.js';
+import { databaseUrl, runStatement } from '../support/postgres.js';
 
 const template = inject('template');
 const database = await testDatabase();
@@ -69,7 +69,7 @@ if (template.kind !== 'embedded') {
 
   test('documents arrive as UTF-8 from a LATIN1 database', async () => {
     const name = `checkout_session_test_${randomUUID()}`;
-    await administrate(template.url, `CREATE DATABASE "${name}" TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'`);
+    await runStatement(template.url, `CREATE DATABASE "${name}" TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'`);
     const url = databaseUrl(template.url, name);
     const latin = openPostgres({ url, poolSize: 1, statementTimeout: 9000, preparedStatements: true });
     try {
@@ -77,7 +77,7 @@ if (template.kind !== 'embedded') {
       expect(await documentsReader(latin)(statement)).toEqual({ count: 1, text: 'café', bytes: 5 });
     } finally {
       await latin.close();
-      await administrate(template.url, `DROP DATABASE "${name}" WITH (FORCE)`);
+      await runStatement(template.url, `DROP DATABASE "${name}" WITH (FORCE)`);
     }
   });
 

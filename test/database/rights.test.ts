@@ -6,7 +6,7 @@ import { migrate } from '../../src/database/engine/migrate.js';
 import { openPostgres } from '../../src/database/engine/postgres.js';
 import { assertMayMigrate, assertMayRun } from '../../src/database/engine/rights.js';
 import { postgresDatabase, testDatabase } from '../support/database.js';
-import { administrate } from '../support/postgres.js';
+import { runStatement } from '../support/postgres.js';
 import { runCommandLine, runToExit, startProcess } from '../support/process.js';
 import { sessionBody, sessionsPath } from '../support/service.js';
 
@@ -25,7 +25,7 @@ if (template.kind === 'postgres') {
   // Give the roles the password of the server's URL, so that one URL works for all.
   const { password } = new URL(server);
   const login = password ? `LOGIN PASSWORD '${decodeURIComponent(password)}'` : 'LOGIN';
-  for (const role of [migrator, service]) await administrate(server, `CREATE ROLE ${role} ${login}`);
+  for (const role of [migrator, service]) await runStatement(server, `CREATE ROLE ${role} ${login}`);
   const databases = [
     await postgresDatabase(server, 'template0'),
     await postgresDatabase(server, 'template0'),
@@ -36,9 +36,9 @@ if (template.kind === 'postgres') {
   afterAll(async () => {
     // PostgreSQL drops a role only when no database depends on it.
     for (const { url } of databases) {
-      for (const role of [service, migrator]) await administrate(url, `DROP OWNED BY ${role}`);
+      for (const role of [service, migrator]) await runStatement(url, `DROP OWNED BY ${role}`);
     }
-    for (const role of [migrator, service]) await administrate(server, `DROP ROLE ${role}`);
+    for (const role of [migrator, service]) await runStatement(server, `DROP ROLE ${role}`);
   });
 
   /** Returns the URL with another role. */
@@ -62,7 +62,7 @@ if (template.kind === 'postgres') {
   }
 
   test('with the documented GRANTs one role migrates and another serves', async () => {
-    await administrate(created.url, await documentedGrants());
+    await runStatement(created.url, await documentedGrants());
     const environment = { MIGRATE_ON_START: 'false', DATABASE_URL: as(service, created.url) };
     const migrated = await runCommandLine('migrate', [], { DATABASE_URL: as(migrator, created.url) });
     expect(migrated).toMatchObject({ code: 0, stderr: '' });
@@ -86,7 +86,7 @@ if (template.kind === 'postgres') {
   });
 
   test("the service migrates with DATABASE_DIRECT_URL's role and serves with DATABASE_URL's", async () => {
-    await administrate(empty.url, await documentedGrants());
+    await runStatement(empty.url, await documentedGrants());
     const { url } = await startProcess({
       DATABASE_URL: as(service, empty.url),
       DATABASE_DIRECT_URL: as(migrator, empty.url),
@@ -103,12 +103,12 @@ if (template.kind === 'postgres') {
     expect(start.stderr).toBe(
       `The database role ${service} may not create in the schema public, as migrations do: ${grant('USAGE, CREATE')};\n`,
     );
-    await administrate(url, 'REVOKE ALL ON SCHEMA public FROM PUBLIC');
+    await runStatement(url, 'REVOKE ALL ON SCHEMA public FROM PUBLIC');
     const unusable = await runToExit(environment);
     expect(unusable.stderr).toBe(
       `The database role ${service} may not use the schema public: ${grant('USAGE')}; migrations also need CREATE.\n`,
     );
-    await administrate(url, grant('USAGE, CREATE'));
+    await runStatement(url, grant('USAGE, CREATE'));
     expect(await migrate(open(environment.DATABASE_URL))).not.toEqual([]);
   });
 
@@ -121,10 +121,10 @@ if (template.kind === 'postgres') {
     );
     const { code, stderr } = await runToExit({ DATABASE_URL: as(service, owned.url), MIGRATE_ON_START: 'false' });
     expect({ code, stderr }).toEqual({ code: 1, stderr: `${refusal}\n` });
-    await administrate(owned.url, String(refusal).replace(/^.*?: /, ''));
+    await runStatement(owned.url, String(refusal).replace(/^.*?: /, ''));
     await assertMayRun(role.query);
     await expect(assertMayMigrate(role.query)).rejects.toThrow(/may not create in the schema public/);
-    await administrate(owned.url, `GRANT CREATE ON SCHEMA public TO ${service}`);
+    await runStatement(owned.url, `GRANT CREATE ON SCHEMA public TO ${service}`);
     await expect(assertMayMigrate(role.query)).rejects.toThrow(
       /does not own the tables, which migrations change: migrate as their owner, or GRANT \w+ TO /,
     );

@@ -1,10 +1,10 @@
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { expectSession } from '../support/contract.js';
+import { processDatabase } from '../support/database.js';
 import { startProcess } from '../support/process.js';
 import { sessionBody, sessionsPath, startService } from '../support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
-import { commandDatabase } from '../support/stripe-api.js';
 import { exchange, open, received, request } from './hostile/wire.js';
 
 /**
@@ -13,7 +13,7 @@ import { exchange, open, received, request } from './hostile/wire.js';
 
 const service = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
 const { api, url } = service;
-const processDatabase = await commandDatabase();
+const ownDatabase = await processDatabase();
 
 const json = 'Content-Type: application/json';
 const isRefusal = (status: number) => status >= 400 && status < 500;
@@ -239,7 +239,7 @@ async function attack(target: string, requests: readonly string[]): Promise<void
 }
 
 test('refused requests leak no memory', async () => {
-  const attacked = await startProcess(processDatabase.environment);
+  const attacked = await startProcess(ownDatabase.environment);
   const resident = async () =>
     Number(/^process_resident_memory_bytes (\d+)/m.exec(await (await fetch(`${attacked.url}/metrics`)).text())?.[1]);
   const garbage = `{"metadata":{"a":"${'x'.repeat(100_000)}`;

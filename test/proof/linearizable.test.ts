@@ -102,7 +102,7 @@ function remove(tag: string | undefined): Move {
 }
 
 /** Adds If-None-Match to a move. */
-function unless(move: Move, tag: string | undefined): Move {
+function withIfNoneMatch(move: Move, tag: string | undefined): Move {
   if (tag === undefined) return move;
   return {
     ...move,
@@ -167,7 +167,7 @@ async function send(url: string, id: string, { method, headers, body }: Move): P
 }
 
 /** Lets every client send its requests to one session, one after another. Returns all operations. */
-async function fight(id: string, dice: (below: number) => number): Promise<Operation[]> {
+async function compete(id: string, dice: (below: number) => number): Promise<Operation[]> {
   const operations: Operation[] = [];
   async function client(number: number): Promise<void> {
     const { url } = number % 2 === 0 ? first : second;
@@ -179,11 +179,16 @@ async function fight(id: string, dice: (below: number) => number): Promise<Opera
         ...[
           () => put(id, token, tag),
           () => patch(token, tag),
-          () => unless(put(id, token, undefined), seen),
-          () => unless(patch(token, undefined), tag),
+          () => withIfNoneMatch(put(id, token, undefined), seen),
+          () => withIfNoneMatch(patch(token, undefined), tag),
           () => read(tag),
         ],
-        ...[() => remove(tag), () => unless(remove(undefined), seen), () => putNew(id, token), () => create(id, token)],
+        ...[
+          () => remove(tag),
+          () => withIfNoneMatch(remove(undefined), seen),
+          () => putNew(id, token),
+          () => create(id, token),
+        ],
         ...[() => deliver(id, token, 1_769_861_000 + dice(5) * 100 + number * turns + turn)],
       ];
       const move = (moves[dice(moves.length)] as () => Move)();
@@ -211,7 +216,7 @@ test('concurrent writers and readers of a session are linearizable', {
         const body = sessionBody({ metadata: {} });
         const created = await first.api.post(sessionsPath).send(body).expect(201);
         const initial = { etag: created.headers.etag as string, metadata: {} };
-        const operations = await fight(body.id, dice);
+        const operations = await compete(body.id, dice);
         tried += operations.length;
         const history = operations.map(({ label }) => label).sort();
         expect(linearize(operations, initial), `seed ${seed}\n${history.join('\n')}`).toBeDefined();

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { proofRuns } from '../support/runs.js';
 import { startService } from '../support/service.js';
 import { webhookSecret } from '../support/stripe.js';
-import { keys, startStripeApi } from '../support/stripe-api.js';
+import { startStripeApi, stripeKeys } from '../support/stripe-api.js';
 import { Driver } from './model/driver.js';
 import { endOfFeed, expectFeed } from './model/feed.js';
 import { anyRequest, ids } from './model/requests.js';
@@ -16,7 +16,7 @@ const stripe = await startStripeApi();
 const { url, database } = await startService({
   environment: {
     ...stripe.environment,
-    STRIPE_API_KEYS: `${keys.test},${keys.live}`,
+    STRIPE_API_KEYS: `${stripeKeys.test},${stripeKeys.live}`,
     STRIPE_WEBHOOK_SECRETS: webhookSecret,
     MAX_EVENT_LOOP_DELAY_MS: '0',
   },

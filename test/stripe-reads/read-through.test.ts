@@ -1,14 +1,14 @@
 import pino from 'pino';
 import { expect, test } from 'vitest';
 import { rawSession } from '../support/stripe.js';
-import { keys, startStripeApi } from '../support/stripe-api.js';
+import { startStripeApi, stripeKeys } from '../support/stripe-api.js';
 import { fullKey, startMirror, thrownBy } from './support.js';
 
 const stripeApi = await startStripeApi();
 const mirror = await startMirror({
   environment: {
     ...stripeApi.environment,
-    STRIPE_API_KEYS: `${keys.test},${keys.live}`,
+    STRIPE_API_KEYS: `${stripeKeys.test},${stripeKeys.live}`,
     STRIPE_ACCOUNT_ID: 'acct_1Own',
   },
 });
@@ -141,7 +141,7 @@ test('a failed lookup of a payment_intent is logged and tried again', async () =
 });
 
 test("when Stripe refuses one key, the other mode's key still finds its session", async () => {
-  const environment = { ...stripeApi.environment, STRIPE_API_KEYS: `sk_test_that_is_revoked,${keys.live}` };
+  const environment = { ...stripeApi.environment, STRIPE_API_KEYS: `sk_test_that_is_revoked,${stripeKeys.live}` };
   const { sdk } = await startMirror({ environment, database: mirror.database });
   const session = rawSession({ id: 'cs_live_of_payment', payment_intent: 'pi_live', livemode: true, ...paid });
   stripeApi.putSession(session);
@@ -182,11 +182,11 @@ test("keys of a mode and accounts never see each other's sessions", async () => 
     expect(listed.sort()).toEqual([...retrieved].sort());
     return retrieved;
   };
-  expect(await see(keys.test)).toEqual(['cs_test_own']);
-  expect(await see(keys.live)).toEqual(['cs_live_own']);
+  expect(await see(stripeKeys.test)).toEqual(['cs_test_own']);
+  expect(await see(stripeKeys.live)).toEqual(['cs_live_own']);
   expect(await see(fullKey)).toEqual(['cs_test_own', 'cs_live_own']);
   expect(await see(fullKey, 'acct_1Connected')).toEqual(['cs_test_connected']);
-  expect(await see(keys.live, 'acct_1Connected')).toEqual([]);
+  expect(await see(stripeKeys.live, 'acct_1Connected')).toEqual([]);
 });
 
 test('STRIPE_READ_THROUGH=missing never refreshes a stored session, and off never asks Stripe', async () => {

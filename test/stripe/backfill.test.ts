@@ -6,14 +6,15 @@ import { type BackfillTotals, backfill, compare, type Difference } from '../../s
 import { type StripeClient, stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { expectSession } from '../support/contract.js';
+import { processDatabase } from '../support/database.js';
 import { runCommandLine, runWarmCommand } from '../support/process.js';
 import { sessionsPath, startService } from '../support/service.js';
 import { deliver, type RawSession, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
-import { commandDatabase, keys, manySessions, startStripeApi } from '../support/stripe-api.js';
+import { manySessions, startStripeApi, stripeKeys } from '../support/stripe-api.js';
 
 const stripe = await startStripeApi();
 const { api, database } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
-const commands = await commandDatabase();
+const commands = await processDatabase();
 const config = parseConfig(stripe.environment);
 const [client] = stripeClients(config) as [StripeClient];
 const ingest = createIngest(mirrorStore(database), config, pino({ level: 'silent' }));
@@ -392,7 +393,7 @@ test acct_command: pages 1, seen 50, applied 50, stale 0, deleted 0, ignored 0
 
   test('runs each mode that has a key and that STRIPE_LIVEMODE accepts', async () => {
     put([...manySessions('modes', 1), rawSession({ id: 'cs_live_modes', livemode: true })]);
-    const both = { STRIPE_API_KEYS: `${keys.test}, ${keys.live}` };
+    const both = { STRIPE_API_KEYS: `${stripeKeys.test}, ${stripeKeys.live}` };
     const all = await command(['--since', '2026-01-01'], both);
     expect(all.stdout).toBe(
       `test: pages 1, seen 1, applied 1, stale 0, deleted 0, ignored 0

@@ -6,14 +6,15 @@ import { type CatchUpTotals, catchUp } from '../../src/stripe/catch-up.js';
 import { type StripeClient, stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { expectSession } from '../support/contract.js';
+import { processDatabase } from '../support/database.js';
 import { runCommandLine, runWarmCommand } from '../support/process.js';
 import { sessionsPath, startService } from '../support/service.js';
 import { deliver, type RawEvent, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
-import { commandDatabase, keys, manySessions, startStripeApi } from '../support/stripe-api.js';
+import { manySessions, startStripeApi, stripeKeys } from '../support/stripe-api.js';
 
 const stripe = await startStripeApi();
 const { api, database } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
-const commands = await commandDatabase();
+const commands = await processDatabase();
 const config = parseConfig(stripe.environment);
 const [client] = stripeClients(config) as [StripeClient];
 const ingest = createIngest(mirrorStore(database), config, pino({ level: 'silent' }));
@@ -215,7 +216,7 @@ describe('npm run catch-up', () => {
     );
     expect(failed.stderr).toContain('Invalid API Key');
     expect(failed.stderr).not.toMatch(/^\s+at /m);
-    const done = await command([], { STRIPE_API_KEYS: `${keys.test},${keys.live}` });
+    const done = await command([], { STRIPE_API_KEYS: `${stripeKeys.test},${stripeKeys.live}` });
     expect(done.stdout).toBe(
       `test: pages 2, seen 120, applied 20, stale 0, duplicate 100, deleted 0, ignored 0
 live: pages 0, seen 0, applied 0, stale 0, duplicate 0, deleted 0, ignored 0

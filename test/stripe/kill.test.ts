@@ -1,23 +1,11 @@
-import { expect, inject, test } from 'vitest';
-import { openEmbedded } from '../../src/database/engine/embedded.js';
-import { postgresDatabase } from '../support/database.js';
-import { dataDirectory, startProcess } from '../support/process.js';
+import { expect, test } from 'vitest';
+import { processDatabase } from '../support/database.js';
+import { startProcess } from '../support/process.js';
 import { rawEvent, rawSession, signatureOf, webhookSecret } from '../support/stripe.js';
 
-const template = inject('template');
-
-/** Returns where the process stores its data, and how to open it after the kill. */
-async function place() {
-  if (template.kind === 'embedded') {
-    const DATA_DIR = await dataDirectory();
-    return { environment: { DATA_DIR }, open: () => openEmbedded(DATA_DIR), close: true };
-  }
-  const { url, database } = await postgresDatabase(template.url, template.name);
-  return { environment: { DATABASE_URL: url }, open: async () => database, close: false };
-}
+const { environment, use } = await processDatabase();
 
 test('kill -9 during deliveries loses no acknowledged event and leaves none half stored', async () => {
-  const { environment, open, close } = await place();
   const service = await startProcess({ ...environment, STRIPE_WEBHOOK_SECRETS: webhookSecret });
   const acknowledged: string[] = [];
   const sends = Array.from({ length: 400 }, async (_, number) => {
@@ -39,18 +27,21 @@ test('kill -9 during deliveries loses no acknowledged event and leaves none half
   expect(acknowledged.length).toBeGreaterThanOrEqual(40);
   expect(acknowledged.length).toBeLessThan(400);
 
-  const database = await open();
-  const events = await database.query<{ id: string; session: string | null; outcome: string }>({
-    text: `SELECT e.id, e.outcome, s.id AS session FROM stripe_event AS e LEFT JOIN checkout_session AS s ON s.id = e.session_id`,
-    values: [],
-  });
-  const sessions = await database.query<{ id: string; logged: boolean }>({
-    text: `SELECT s.id, EXISTS (
-        SELECT FROM stripe_event AS e WHERE e.session_id = s.id AND e.id = s.stripe_event_id AND e.outcome = 'applied'
-      ) AS logged FROM checkout_session AS s`,
-    values: [],
-  });
-  if (close) await database.close();
+  const [events, sessions] = await use((database) =>
+    Promise.all([
+      database.query<{ id: string; session: string | null }>({
+        text: `SELECT e.id, s.id AS session FROM stripe_event AS e LEFT JOIN checkout_session AS s ON s.id = e.session_id`,
+        values: [],
+      }),
+      database.query<{ id: string; logged: boolean }>({
+        text: `SELECT s.id, EXISTS (
+            SELECT FROM stripe_event AS e
+            WHERE e.session_id = s.id AND e.id = s.stripe_event_id AND e.outcome = 'applied'
+          ) AS logged FROM checkout_session AS s`,
+        values: [],
+      }),
+    ]),
+  );
   const logged = new Set(events.map(({ id }) => id));
   expect(acknowledged.filter((id) => !logged.has(id))).toEqual([]);
   expect(events.filter(({ session }) => session === null)).toEqual([]);

@@ -2,15 +2,16 @@ import { setTimeout } from 'node:timers/promises';
 import pino from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createLineItems } from '../../src/stripe/line-items.js';
-import { logLines, startProcess } from '../support/process.js';
+import { processDatabase } from '../support/database.js';
+import { parseLog, startProcess } from '../support/process.js';
 import { sessionsPath, startService } from '../support/service.js';
 import { deliver, rawEvent, rawSession, signatureOf, webhookSecret } from '../support/stripe.js';
-import { commandDatabase, startStripeApi } from '../support/stripe-api.js';
+import { startStripeApi } from '../support/stripe-api.js';
 
 const stripe = await startStripeApi();
 const environment = { STRIPE_WEBHOOK_SECRETS: webhookSecret, ...stripe.environment, STRIPE_FETCH_LINE_ITEMS: 'true' };
 const { api, app, database } = await startService({ environment });
-const processDatabase = await commandDatabase();
+const ownDatabase = await processDatabase();
 
 beforeEach(() => stripe.reset());
 
@@ -192,7 +193,7 @@ test('after a restart the service fetches the line items it missed, and exits wi
 }, async () => {
   const session = completed();
   const payload = JSON.stringify(rawEvent(session));
-  const all = { ...processDatabase.environment, ...environment };
+  const all = { ...ownDatabase.environment, ...environment };
   const service = await startProcess(all);
   stripe.fail('silence');
   const answer = await fetch(`${service.url}/webhooks/stripe`, {
@@ -205,9 +206,9 @@ test('after a restart the service fetches the line items it missed, and exits wi
   service.kill('SIGTERM');
   const { code, stdout } = await service.exited;
   expect(code).toBe(0);
-  expect(logLines(stdout).filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
+  expect(parseLog(stdout).filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
 
-  await processDatabase.use((mirror) =>
+  await ownDatabase.use((mirror) =>
     mirror.query({ text: `UPDATE stripe_event SET received_at = now() - interval '2 minutes'`, values: [] }),
   );
   const again = await startProcess(all);

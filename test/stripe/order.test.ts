@@ -14,7 +14,7 @@ const log = pino({ level: 'silent' });
 const ingest = createIngest(mirrorStore(database), { STRIPE_LIVEMODE: 'both' }, log);
 const sessions = sessionStore(database);
 const id = 'cs_test_order';
-const anyRow = { match: undefined, noneMatch: undefined };
+const noPreconditions = { match: undefined, noneMatch: undefined };
 
 const query = <Row>(text: string) => database.query<Row>({ text, values: [] });
 
@@ -196,7 +196,7 @@ describe('one event delivered by two endpoints', () => {
 
   test('does not restore a deleted session', async () => {
     await take(current);
-    await sessions.remove(id, anyRow);
+    await sessions.remove(id, noPreconditions);
     expect(await take(old)).toBe('duplicate');
     expect((await stored()).session).toBeUndefined();
   });
@@ -228,7 +228,8 @@ describe('a column missing from the newest state', () => {
   test("keeps a client's value until a state first carries it, and again after repetitions", async () => {
     await take(newest);
     const metadata = columns.find(({ name }) => name === 'metadata') as (typeof columns)[number];
-    const write = () => sessions.patch(id, [{ column: metadata, value: { from: 'client' }, merge: false }], anyRow);
+    const write = () =>
+      sessions.patch(id, [{ column: metadata, value: { from: 'client' }, merge: false }], noPreconditions);
     await write();
     expect(await take(older)).toBe('applied');
     expect((await stored()).session).toMatchObject({ metadata: { from: 'older' } });

@@ -6,13 +6,14 @@ import { backfill } from '../../src/stripe/backfill.js';
 import { catchUp } from '../../src/stripe/catch-up.js';
 import { type StripeClient, stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
+import { processDatabase } from '../support/database.js';
 import { runWarmCommand } from '../support/process.js';
 import { expectProblem, sessionsPath, startService } from '../support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
-import { commandDatabase, keys, startStripeApi } from '../support/stripe-api.js';
+import { startStripeApi, stripeKeys } from '../support/stripe-api.js';
 
 const stripe = await startStripeApi();
-const organization = { ...stripe.environment, STRIPE_API_KEYS: keys.organization };
+const organization = { ...stripe.environment, STRIPE_API_KEYS: stripeKeys.organization };
 const environment = { STRIPE_WEBHOOK_SECRETS: webhookSecret, ...organization };
 const own = { STRIPE_ACCOUNT_ID: 'acct_Own' };
 const { api, database } = await startService({ environment: { ...environment, ...own } });
@@ -106,7 +107,7 @@ describe("with an organization's key", () => {
 
 // Every command opens the database, which takes seconds on the embedded one.
 describe("the commands with an organization's key", { timeout: 120_000 }, async () => {
-  const commands = await commandDatabase();
+  const commands = await processDatabase();
   const command = (name: string, args: string[], more: Record<string, string> = {}) =>
     runWarmCommand(name, args, { ...commands.environment, ...organization, ...more });
 

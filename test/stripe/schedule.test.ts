@@ -6,16 +6,16 @@ import { mirrorStore } from '../../src/database/sessions/mirror.js';
 import { stripeClients } from '../../src/stripe/client.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { type Schedule, startSchedule } from '../../src/stripe/schedule.js';
-import { testDatabase } from '../support/database.js';
-import { logLines, startProcess } from '../support/process.js';
+import { processDatabase, testDatabase } from '../support/database.js';
+import { parseLog, startProcess } from '../support/process.js';
 import { rawEvent, rawSession } from '../support/stripe.js';
-import { commandDatabase, startStripeApi } from '../support/stripe-api.js';
+import { startStripeApi } from '../support/stripe-api.js';
 
 const stripe = await startStripeApi();
 // A separate Stripe: a run that an earlier test stopped may still send requests to the other one.
 const quiet = await startStripeApi();
 const database = await testDatabase();
-const processDatabase = await commandDatabase();
+const ownDatabase = await processDatabase();
 const config = parseConfig(stripe.environment);
 const logged: { level: number; msg: string; err?: { message: string } }[] = [];
 const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
@@ -187,10 +187,10 @@ describe('stopping the schedule', () => {
 
 test('the service catches up, and exits with 0 while Stripe does not answer', async () => {
   stripe.putEvent(rawEvent(rawSession({ id: 'cs_test_service' }), { created: now() - 60 }));
-  const environment = { ...processDatabase.environment, ...stripe.environment };
+  const environment = { ...ownDatabase.environment, ...stripe.environment };
   const service = await startProcess({ ...environment, CATCH_UP_INTERVAL_MINUTES: '1' });
   await service.until('"msg":"caught up"');
-  const caughtUp = logLines(service.output()).find(({ msg }) => msg === 'caught up');
+  const caughtUp = parseLog(service.output()).find(({ msg }) => msg === 'caught up');
   expect(caughtUp).toMatchObject({ mode: 'test', seen: 1, applied: 1 });
   const metrics = await (await fetch(`${service.url}/metrics`)).text();
   expect(metrics).toContain('scheduled_runs_total{work="catch-up",outcome="done"} 1\n');

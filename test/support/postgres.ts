@@ -8,7 +8,7 @@ export function databaseUrl(url: string, name: string): string {
 }
 
 /** Runs one statement on a connection of its own, outside any test database. Resolves to its rows. */
-export async function administrate<Row extends object>(url: string, statement: string): Promise<Row[]> {
+export async function runStatement<Row extends object>(url: string, statement: string): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {

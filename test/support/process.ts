@@ -1,13 +1,11 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { on, once } from 'node:events';
-import { rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import { seededDirectory } from './database.js';
 
 const server = fileURLToPath(new URL('../../dist/server.js', import.meta.url));
 
@@ -108,18 +106,11 @@ export function runToExit(environment: Record<string, string>): Promise<Exit> {
 }
 
 /** Parses the log of a service. Throws when a line is not JSON. */
-export function logLines(stdout: string): LogLine[] {
+export function parseLog(stdout: string): LogLine[] {
   return stdout
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as LogLine);
-}
-
-/** Copies a migrated DATA_DIR and removes it after the test. */
-export async function dataDirectory(): Promise<string> {
-  const directory = await seededDirectory();
-  onTestFinished(() => rm(directory, { recursive: true, force: true }));
-  return directory;
 }
 
 const commands = fileURLToPath(new URL('../../dist/cli/', import.meta.url));
@@ -210,7 +201,7 @@ async function outputOf(stream: Readable, signal: AbortSignal): Promise<string> 
 }
 
 /** Returns a port that another listener holds until the test finishes. */
-export async function takenPort(): Promise<number> {
+export async function occupiedPort(): Promise<number> {
   const listener = createServer().listen(0, '127.0.0.1');
   await once(listener, 'listening');
   onTestFinished(() => void listener.close());

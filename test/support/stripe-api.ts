@@ -1,24 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
-import { afterAll, inject } from 'vitest';
-import type { Database } from '../../src/database/engine/database.js';
-import { openEmbedded } from '../../src/database/engine/embedded.js';
-import { postgresDatabase, seededDirectory } from './database.js';
+import { afterAll } from 'vitest';
 import { type RawEvent, type RawSession, rawSession } from './stripe.js';
 
 /** A fake Stripe API: the endpoints that the service reads through the official SDK. */
 
-export const keys = {
+export const stripeKeys = {
   test: 'sk_test_of_the_tests',
   live: 'rk_live_of_the_tests',
   organization: 'sk_org_test_of_the_tests',
 };
 
 /** Answers of a proxy or sign-in page that stands between the service and Stripe. */
-const pages = {
+const foreignAnswers = {
   'page 200': { status: 200, type: 'text/html', body: '<html>Sign in</html>' },
   'page 302': { status: 302, type: 'text/html', body: '<html>Moved</html>' },
   'page 404': { status: 404, type: 'text/html', body: '<html>Not found</html>' },
@@ -28,17 +22,17 @@ const pages = {
 } as const;
 
 /** An error of Stripe's, an answer that does not come from Stripe, a cut connection, or no answer at all. */
-export type Failure = 401 | 404 | 429 | 500 | 'cut' | 'silence' | keyof typeof pages;
+export type Failure = 401 | 404 | 429 | 500 | 'cut' | 'silence' | keyof typeof foreignAnswers;
 
 type Query = Record<string, string | string[]>;
-type Listed = Record<string, unknown> & { id: string };
+type StripeObject = Record<string, unknown> & { id: string };
 
-interface Held {
-  object: Listed;
+interface StoredObject {
+  object: StripeObject;
   created: number;
   livemode: boolean;
   account: string;
-  lineItems: Listed[];
+  lineItems: StripeObject[];
   /** The id it is served under, if that is not its own. */
   at?: string | undefined;
 }
@@ -53,7 +47,7 @@ export interface StripeApi {
   /** Runs before each request is answered. */
   before: (request: FastifyRequest) => Promise<unknown>;
   /** Adds a session, or replaces it with a newer state. */
-  putSession(session: RawSession, more?: { account?: string; lineItems?: Listed[]; at?: string }): void;
+  putSession(session: RawSession, more?: { account?: string; lineItems?: StripeObject[]; at?: string }): void;
   removeSession(id: string): void;
   putEvent(event: RawEvent, account?: string): void;
   /** Fails the next `times` requests, after the next `after` requests succeed. */
@@ -93,7 +87,7 @@ function valuesOf(query: Query, name: string): string[] {
 }
 
 /** Builds a page as Stripe does, from a list in its final order and the cursors of a query. */
-function pageOf<Item extends Listed>(list: readonly Item[], query: Query, name: string, url: string) {
+function pageOf<Item extends StripeObject>(list: readonly Item[], query: Query, name: string, url: string) {
   const limit = Number(query.limit ?? 10);
   if (!(limit >= 1 && limit <= 100)) throw invalid('This value must be between 1 and 100.', 'limit');
   const place = (param: 'starting_after' | 'ending_before') => {
@@ -109,33 +103,33 @@ function pageOf<Item extends Listed>(list: readonly Item[], query: Query, name: 
 }
 
 /** Sorts newest first. Within one second, the last one added comes first. */
-function newestFirst(list: readonly Held[]): Held[] {
+function newestFirst(list: readonly StoredObject[]): StoredObject[] {
   return list.toReversed().sort((one, other) => other.created - one.created);
 }
 
-function isWithin({ created }: Held, query: Query): boolean {
+function isWithin({ created }: StoredObject, query: Query): boolean {
   const bound = (name: string) =>
     query[`created[${name}]`] === undefined ? undefined : Number(query[`created[${name}]`]);
   return created >= (bound('gte') ?? 0) && created < (bound('lt') ?? Number.POSITIVE_INFINITY);
 }
 
 /** Returns whether a session has the payment intent and subscription that a query asks for. */
-function isOf({ object }: Held, query: Query): boolean {
+function isOf({ object }: StoredObject, query: Query): boolean {
   return ['payment_intent', 'subscription'].every((name) => query[name] === undefined || object[name] === query[name]);
 }
 
 /** Starts the API on a port of its own and stops it after the file. */
 export async function startStripeApi(): Promise<StripeApi> {
-  const sessions: Held[] = [];
-  const events: Held[] = [];
+  const sessions: StoredObject[] = [];
+  const events: StoredObject[] = [];
   const failures: ({ failure: Failure; retryAfter: number | undefined } | undefined)[] = [];
   const app = Fastify({ forceCloseConnections: true });
 
   /** Returns the items that the key and account of a request may see. */
-  function visible(list: readonly Held[], { headers }: FastifyRequest): Held[] {
+  function visible(list: readonly StoredObject[], { headers }: FastifyRequest): StoredObject[] {
     const key = headers.authorization?.replace(/^Bearer /, '');
-    if (key === undefined || !Object.values(keys).includes(key)) throw new StripeProblem(401, problems[401]);
-    const isOrganization = key === keys.organization;
+    if (key === undefined || !Object.values(stripeKeys).includes(key)) throw new StripeProblem(401, problems[401]);
+    const isOrganization = key === stripeKeys.organization;
     if (isOrganization && !headers['stripe-context']) throw invalid('Stripe-Context is missing.', 'Stripe-Context');
     const account = String(headers[isOrganization ? 'stripe-context' : 'stripe-account'] ?? '');
     const known = [...sessions, ...events].some((one) => one.account === account);
@@ -143,10 +137,10 @@ export async function startStripeApi(): Promise<StripeApi> {
       const message = `The provided key '${key.slice(0, 8)}***' does not have access to account '${account}'.`;
       throw new StripeProblem(403, { code: 'account_invalid', message, type: 'invalid_request_error' });
     }
-    return newestFirst(list.filter((one) => one.account === account && one.livemode === (key === keys.live)));
+    return newestFirst(list.filter((one) => one.account === account && one.livemode === (key === stripeKeys.live)));
   }
 
-  function oneOf(request: FastifyRequest): Held {
+  function findSession(request: FastifyRequest): StoredObject {
     const { id } = request.params as { id: string };
     const held = visible(sessions, request).find(({ object, at = object.id }) => at === id);
     if (!held) throw missing(404, 'checkout.session', id, 'session');
@@ -155,7 +149,7 @@ export async function startStripeApi(): Promise<StripeApi> {
 
   const lineItemsUrl = (id: string) => `/v1/checkout/sessions/${id}/line_items`;
   /** Stripe expands only the first ten line items. */
-  function expanded({ object, lineItems }: Held, isExpanded: boolean): Listed {
+  function expanded({ object, lineItems }: StoredObject, isExpanded: boolean): StripeObject {
     if (!isExpanded) return object;
     return { ...object, line_items: pageOf(lineItems, {}, 'item', lineItemsUrl(object.id)) };
   }
@@ -182,10 +176,10 @@ export async function startStripeApi(): Promise<StripeApi> {
     return pageOf(shown, query, 'checkout.session', '/v1/checkout/sessions');
   });
   app.get('/v1/checkout/sessions/:id', async (request) =>
-    expanded(oneOf(request), valuesOf(request.query as Query, 'expand').includes('line_items')),
+    expanded(findSession(request), valuesOf(request.query as Query, 'expand').includes('line_items')),
   );
   app.get('/v1/checkout/sessions/:id/line_items', async (request) => {
-    const { object, lineItems } = oneOf(request);
+    const { object, lineItems } = findSession(request);
     return pageOf(lineItems, request.query as Query, 'item', lineItemsUrl(object.id));
   });
   app.get('/v1/events', async (request) => {
@@ -206,7 +200,7 @@ export async function startStripeApi(): Promise<StripeApi> {
   const api: StripeApi = {
     environment: {
       STRIPE_API_BASE: `http://127.0.0.1:${port}`,
-      STRIPE_API_KEYS: keys.test,
+      STRIPE_API_KEYS: stripeKeys.test,
     },
     requests: [],
     accounts: [],
@@ -229,7 +223,7 @@ export async function startStripeApi(): Promise<StripeApi> {
       if (index >= 0) sessions.splice(index, 1);
     },
     putEvent(event, account = '') {
-      const object = event as unknown as Listed;
+      const object = event as unknown as StripeObject;
       events.push({ object, created: event.created, livemode: event.livemode, account, lineItems: [] });
     },
     fail(failure, { times = 1, after = 0, retryAfter } = {}) {
@@ -251,7 +245,7 @@ function fail(failure: Failure, retryAfter: number | undefined, request: Fastify
   }
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
   if (typeof failure === 'string') {
-    const { status, type, body } = pages[failure];
+    const { status, type, body } = foreignAnswers[failure];
     return reply.code(status).type(type).send(body);
   }
   return reply.code(failure).send({ error: problems[failure] });
@@ -266,42 +260,4 @@ export function manySessions(name: string, count: number, fields: Partial<RawSes
       ...fields,
     }),
   );
-}
-
-/** A database for commands that run in their own processes. Tests open it between commands with `use`. */
-export interface CommandDatabase {
-  environment: Record<string, string>;
-  use<Result>(work: (database: Database) => Promise<Result>): Promise<Result>;
-}
-
-/** Creates a database for the commands of one test file, migrated or `empty`. It is removed after the file. */
-export async function commandDatabase(content: 'migrated' | 'empty' = 'migrated'): Promise<CommandDatabase> {
-  const template = inject('template');
-  if (template.kind === 'postgres') {
-    const { url, database } = await postgresDatabase(
-      template.url,
-      content === 'migrated' ? template.name : 'template0',
-    );
-    return { environment: { DATABASE_URL: url }, use: (work) => work(database) };
-  }
-  const DATA_DIR = content === 'migrated' ? await seededDirectory() : await emptyDirectory();
-  afterAll(() => rm(DATA_DIR, { recursive: true, force: true }));
-  return {
-    environment: { DATA_DIR },
-    async use(work) {
-      const database = await openEmbedded(DATA_DIR);
-      try {
-        return await work(database);
-      } finally {
-        await database.close();
-      }
-    },
-  };
-}
-
-/** Creates a DATA_DIR that holds an unmigrated database. */
-async function emptyDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'checkout-session-data-'));
-  await (await openEmbedded(directory)).close();
-  return directory;
 }

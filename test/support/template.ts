@@ -6,7 +6,7 @@ import { PrismaPGlite } from 'pglite-prisma-adapter';
 import type { TestProject } from 'vitest/node';
 import { migrate, noFilters, readMigrations, withSchemaEngine } from '../../src/database/engine/migrate.js';
 import { openPostgres } from '../../src/database/engine/postgres.js';
-import { administrate, databaseUrl } from './postgres.js';
+import { databaseUrl, runStatement } from './postgres.js';
 
 /**
  * The databases that each test file copies, because a new one takes seconds: dumps and a DATA_DIR, or a name on
@@ -36,8 +36,8 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
 
 async function postgresTemplate(url: string, provide: TestProject['provide']) {
   const name = `checkout_session_test_${process.pid}`;
-  await administrate(url, `DROP DATABASE IF EXISTS "${name}"`);
-  await administrate(url, `CREATE DATABASE "${name}"`);
+  await runStatement(url, `DROP DATABASE IF EXISTS "${name}"`);
+  await runStatement(url, `CREATE DATABASE "${name}"`);
   const database = openPostgres({
     url: databaseUrl(url, name),
     poolSize: 1,
@@ -49,8 +49,8 @@ async function postgresTemplate(url: string, provide: TestProject['provide']) {
   provide('template', { kind: 'postgres', url, name });
   return async () => {
     const copies = `SELECT datname FROM pg_database WHERE datname = '${name}' OR starts_with(datname, '${name}_')`;
-    for (const { datname } of await administrate<{ datname: string }>(url, copies)) {
-      await administrate(url, `DROP DATABASE IF EXISTS "${datname}" WITH (FORCE)`);
+    for (const { datname } of await runStatement<{ datname: string }>(url, copies)) {
+      await runStatement(url, `DROP DATABASE IF EXISTS "${datname}" WITH (FORCE)`);
     }
   };
 }

@@ -6,11 +6,10 @@ import { djstripeRows, NotDjstripe } from '../../src/transfer/djstripe-tables.js
 import type { ImportEntry } from '../../src/transfer/ndjson.js';
 import { type ImportedRow, transferStore } from '../../src/transfer/store.js';
 import { expectSession } from '../support/contract.js';
-import { postgresDatabase, testDatabase } from '../support/database.js';
+import { postgresDatabase, processDatabase, testDatabase } from '../support/database.js';
 import { runWarmCommand as run } from '../support/process.js';
 import { rawSession } from '../support/stripe.js';
-import { commandDatabase } from '../support/stripe-api.js';
-import { totalsOf } from './run.js';
+import { totalsOf } from './support.js';
 
 const template = inject('template');
 
@@ -278,11 +277,11 @@ test("a database without dj-stripe's table is refused", async () => {
 });
 
 if (template.kind === 'postgres') {
-  const { environment } = await commandDatabase();
+  const { environment } = await processDatabase();
 
   describe.each(versions)('npm run import -- --from-djstripe, with $name', async (version) => {
     const source = await postgresDatabase(template.url, 'template0');
-    const target = await commandDatabase();
+    const target = await processDatabase();
     await build(source.database, version);
 
     test('imports every row, changes nothing when repeated, and numbers new sessions after the last', async () => {

@@ -10,14 +10,14 @@ import { mirrorStore } from '../../src/database/sessions/mirror.js';
 import { sessionStore } from '../../src/database/sessions/store.js';
 import { createIngest } from '../../src/stripe/ingest.js';
 import { expectSession } from '../support/contract.js';
+import { processDatabase } from '../support/database.js';
 import { runWarmCommand as run, runCommandLine } from '../support/process.js';
 import { rawEvent, rawSession } from '../support/stripe.js';
-import { commandDatabase } from '../support/stripe-api.js';
-import { totalsOf } from './run.js';
+import { totalsOf } from './support.js';
 
 const onPostgres = inject('template').kind === 'postgres';
-const source = await commandDatabase();
-const target = await commandDatabase();
+const source = await processDatabase();
+const target = await processDatabase();
 const directory = await mkdtemp(join(tmpdir(), 'checkout-session-transfer-'));
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
@@ -27,14 +27,14 @@ async function fill(database: Database): Promise<void> {
   const config = { STRIPE_LIVEMODE: 'both', STRIPE_ACCOUNT_ID: 'acct_1' };
   const ingest = createIngest(mirrorStore(database), config, pino({ level: 'silent' }));
   const sessions = sessionStore(database);
-  const anyRow = { match: undefined, noneMatch: undefined };
+  const noPreconditions = { match: undefined, noneMatch: undefined };
   for (let number = 1; number <= 12; number += 1) {
     const id = `cs_test_${number}`;
     await ingest.event(rawEvent(rawSession({ id, metadata: { 'e\u2028": \\': 'ü\n' } }), { id: `evt_${number}` }));
-    if (number % 3 === 0) await sessions.patch(id, [], anyRow);
-    if (number % 4 === 0) await sessions.remove(id, anyRow);
+    if (number % 3 === 0) await sessions.patch(id, [], noPreconditions);
+    if (number % 4 === 0) await sessions.remove(id, noPreconditions);
   }
-  await sessions.remove('cs_test_11', anyRow);
+  await sessions.remove('cs_test_11', noPreconditions);
   await database.query({
     text: `INSERT INTO checkout_session (id, billing_address_collection, mode, submit_type, payment_method_types,
         djstripe_created, created, metadata, version, description)
@@ -110,7 +110,7 @@ test('export to a file it cannot write exits with 2', async () => {
 });
 
 if (onPostgres) {
-  const moved = await commandDatabase();
+  const moved = await processDatabase();
 
   test('an export of the embedded database moves to PostgreSQL byte for byte', async () => {
     const DATA_DIR = join(directory, 'data');

@@ -5,13 +5,13 @@ import type { Database } from '../../src/database/engine/database.js';
 import { sessionStore } from '../../src/database/sessions/store.js';
 import { parseSession } from '../../src/model/session-request.js';
 import { expectSession } from '../support/contract.js';
+import { processDatabase } from '../support/database.js';
 import { runWarmCommand as run, runCommandLine } from '../support/process.js';
 import { sessionBody } from '../support/service.js';
 import { rawEvent, rawSession } from '../support/stripe.js';
-import { commandDatabase } from '../support/stripe-api.js';
-import { fixture, lines, temporaryFile, totalsOf } from './run.js';
+import { fixture, ndjson, temporaryFile, totalsOf } from './support.js';
 
-const { environment, use } = await commandDatabase();
+const { environment, use } = await processDatabase();
 
 // Takes several ids at once, because each `use` reopens the embedded database.
 const documentsOf = (...ids: string[]) =>
@@ -85,7 +85,7 @@ test('an imported row replaces an older one, but not when it is older or of unkn
     [both('2026-01-02T00:00:00.000001Z', 'newer'), 'newer', 2],
   ];
   for (const [rows, description, applied] of steps) {
-    const exit = await run('import', ['-'], environment, lines(rows));
+    const exit = await run('import', ['-'], environment, ndjson(rows));
     expect(exit).toMatchObject({ code: 0 });
     expect(totalsOf(exit)).toMatchObject({ read: 2, applied, unchanged: 2 - applied });
     expect(await documentsOf('cs_test_ages_one', 'cs_test_ages_two')).toMatchObject([{ description }, { description }]);
@@ -95,7 +95,7 @@ test('an imported row replaces an older one, but not when it is older or of unkn
 test('lines of one session are applied in their order', async () => {
   const at = (second: number) =>
     sessionBody({ id: 'cs_test_order', description: `${second}`, djstripe_updated: `2026-01-01T00:00:0${second}Z` });
-  const exit = await run('import', ['-'], environment, lines([at(1), at(3), at(2)]));
+  const exit = await run('import', ['-'], environment, ndjson([at(1), at(3), at(2)]));
   expect(totalsOf(exit)).toMatchObject({ applied: 2, unchanged: 1 });
   expect(await documentsOf('cs_test_order')).toMatchObject([{ description: '3' }]);
 });
@@ -104,7 +104,7 @@ test('a deleted session stays deleted on import, and --restore brings it back fr
   const object = rawSession({ id: 'cs_test_gone_object' });
   const event = rawEvent(rawSession({ id: 'cs_test_gone_event', status: 'complete' }));
   const row = sessionBody({ id: 'cs_test_gone_row', djstripe_id: 900, djstripe_updated: '2026-01-01T00:00:00Z' });
-  const input = lines([object, event, row]);
+  const input = ndjson([object, event, row]);
   expect(totalsOf(await run('import', ['-'], environment, input))).toMatchObject({ applied: 3 });
   const ids = [object.id, event.data.object.id, row.id];
   await remove(...ids);
@@ -127,7 +127,7 @@ test.each([
     'a page of this API',
     (one: object, other: object) => JSON.stringify({ count: null, next: null, results: [one, other] }),
   ],
-  ['newline-delimited JSON', (one: object, other: object) => lines([one, other])],
+  ['newline-delimited JSON', (one: object, other: object) => ndjson([one, other])],
 ])('%s can be imported from a file and from standard input', async (_, write) => {
   const content = write(rawSession({ id: 'cs_test_document_1' }), sessionBody());
   const path = await temporaryFile('sessions.json', content);
@@ -136,7 +136,7 @@ test.each([
 });
 
 test('the lines npm prints before an export are skipped, and a bad line is reported once', async () => {
-  const input = `\n> checkout-session-service@0.1.0 export\n> node dist/cli/export.js\n\n{"cut\n${lines([sessionBody()])}`;
+  const input = `\n> checkout-session-service@0.1.0 export\n> node dist/cli/export.js\n\n{"cut\n${ndjson([sessionBody()])}`;
   const exit = await run('import', ['-'], environment, input);
   expect(totalsOf(exit)).toMatchObject({ read: 2, applied: 1, bad: 1 });
   expect(exit.stderr).toContain('line 5: is not JSON');
@@ -144,7 +144,7 @@ test('the lines npm prints before an export are skipped, and a bad line is repor
 
 test('a row whose djstripe_id is taken gets the next free one, and keeps it when imported again', async () => {
   const [one, other] = [sessionBody({ djstripe_id: 5000 }), sessionBody({ djstripe_id: 5000 })];
-  const input = lines([one, other, sessionBody({ id: 'cs_test_numbered' }), sessionBody({ djstripe_id: 5002 })]);
+  const input = ndjson([one, other, sessionBody({ id: 'cs_test_numbered' }), sessionBody({ djstripe_id: 5002 })]);
   const exit = await run('import', ['-'], environment, input);
   expect(exit.code).toBe(0);
   expect(exit.stderr).toContain(`line 2: ${other.id} has the djstripe_id 5004 here, as ${one.id} has 5000`);
@@ -160,7 +160,7 @@ test('a row whose djstripe_id is taken gets the next free one, and keeps it when
 
 test('--keep-numbers rejects a taken djstripe_id, as a full export does', async () => {
   const [one, other] = [sessionBody({ djstripe_id: 6000 }), sessionBody({ djstripe_id: 6000 })];
-  const exit = await run('import', ['--keep-numbers', '-'], environment, lines([one, other]));
+  const exit = await run('import', ['--keep-numbers', '-'], environment, ndjson([one, other]));
   expect(exit.code).toBe(1);
   expect(exit.stderr).toContain(`line 2: has the djstripe_id 6000, which ${one.id} has here`);
   expect(totalsOf(exit)).toMatchObject({ applied: 1, bad: 1 });
@@ -180,7 +180,7 @@ test('a restore whose write fails leaves the session deleted', async () => {
     row: sessionBody({ id: 'cs_test_refused_row', djstripe_updated: '2026-01-01T00:00:00Z' }),
   };
   const ids = [inputs.object.id, inputs.event.data.object.id, inputs.row.id];
-  const input = lines(Object.values(inputs));
+  const input = ndjson(Object.values(inputs));
   await run('import', ['-'], environment, input);
   await remove(...ids);
   const statement = (text: string) => use((database) => database.query({ text, values: [] }));
@@ -191,7 +191,7 @@ test('a restore whose write fails leaves the session deleted', async () => {
   expect(totalsOf(failed)).toMatchObject({ read: 3, bad: 3 });
   await statement('DROP TRIGGER refuse ON checkout_session');
   const later = rawEvent(rawSession({ id: ids[1] as string, status: 'complete', payment_status: 'paid' }));
-  const kept = await run('import', ['-'], environment, lines([inputs.object, later, inputs.row]));
+  const kept = await run('import', ['-'], environment, ndjson([inputs.object, later, inputs.row]));
   expect(totalsOf(kept)).toMatchObject({ deleted: 3 });
   expect(totalsOf(await run('import', ['--restore', '-'], environment, input))).toMatchObject({ applied: 3 });
 });
@@ -202,17 +202,17 @@ test.each([
   ['an event in an EventBridge envelope', envelope(rawEvent(rawSession({ id: 'cs_test_bridge_1' })))],
   ['a session in an EventBridge envelope', envelope(rawSession({ id: 'cs_test_bridge_2' }))],
 ])('%s can be imported plain and gzipped, from a file and from standard input', async (_, value) => {
-  const packed = gzipSync(lines([value]));
+  const packed = gzipSync(ndjson([value]));
   expect(totalsOf(await run('import', ['-'], environment, packed))).toMatchObject({ read: 1, applied: 1 });
   const path = await temporaryFile('events.ndjson', packed);
   expect(totalsOf(await run('import', [path], environment))).toMatchObject({ read: 1, unchanged: 1 });
-  expect(totalsOf(await run('import', ['-'], environment, lines([value])))).toMatchObject({ unchanged: 1 });
+  expect(totalsOf(await run('import', ['-'], environment, ndjson([value])))).toMatchObject({ unchanged: 1 });
 });
 
 test.each([
   [
     'a gzip file that is cut off',
-    gzipSync(lines([sessionBody()])).subarray(0, 40),
+    gzipSync(ndjson([sessionBody()])).subarray(0, 40),
     'The gzip file is damaged or cut off',
   ],
   ['CSV', 'id,Created (UTC),Amount\ncs_1,2026-01-01,1\n', 'This is CSV, not JSON. Import takes'],
@@ -250,7 +250,7 @@ test('import drops client_secret from a Stripe object stored as text', async () 
     ...{ djstripe_id: 90_001, id: 'cs_test_text_1', djstripe_updated: '2026-01-02T00:00:00Z' },
     stripe_data: JSON.stringify(object, null, 2),
   };
-  const path = await temporaryFile('text.ndjson', lines([row]));
+  const path = await temporaryFile('text.ndjson', ndjson([row]));
   const exit = await run('import', [path], environment);
   expect(totalsOf(exit), exit.stderr).toMatchObject({ read: 1, applied: 1, bad: 0 });
   const text = `SELECT stripe_data ? 'client_secret' AS secret, stripe_data #>> '{metadata,order}' AS "order" FROM checkout_session
@@ -291,7 +291,7 @@ test('import resolves references in a Django dumpdata file and ignores other mod
 });
 
 test('only the line PostgreSQL cannot hold is rejected', async () => {
-  const input = lines([
+  const input = ndjson([
     sessionBody(),
     sessionBody({ metadata: { note: 'a\0b' } }),
     sessionBody({ metadata: { n: 1 } }),

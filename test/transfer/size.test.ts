@@ -1,11 +1,11 @@
 import { expect, inject, test } from 'vitest';
+import { processDatabase } from '../support/database.js';
 import { runCommandLine as run } from '../support/process.js';
 import { rawSession } from '../support/stripe.js';
-import { commandDatabase } from '../support/stripe-api.js';
-import { lines, temporaryFile, totalsOf } from './run.js';
+import { ndjson, temporaryFile, totalsOf } from './support.js';
 
 const size = inject('template').kind === 'postgres' ? 25_000 : 5000;
-const { environment, use } = await commandDatabase();
+const { environment, use } = await processDatabase();
 
 function row(number: number): object {
   return {
@@ -29,7 +29,7 @@ async function timed(name: string, path: string): Promise<Record<string, number>
   return totals;
 }
 
-const many = (make: (number: number) => object) => lines(Array.from({ length: size }, (_, index) => make(index + 1)));
+const many = (make: (number: number) => object) => ndjson(Array.from({ length: size }, (_, index) => make(index + 1)));
 
 test(`import applies all of ${size} rows`, async () => {
   const path = await temporaryFile('rows.ndjson', many(row));

@@ -20,7 +20,7 @@ import { rawEvent, rawSession, signatureOf } from '../../support/stripe.js';
 
 /** Runs every operation of the service that has its own SQL statement. */
 
-const several = Array.from({ length: 8 }, (_, index) => index);
+const eightIndexes = Array.from({ length: 8 }, (_, index) => index);
 const lineItems = { object: 'list', data: [], has_more: false };
 const log = pino({ level: 'silent' });
 
@@ -55,7 +55,7 @@ type App = Pick<Service, 'app'>['app'];
 
 /** Calls every route that queries the database, with single and concurrent requests. */
 export async function callRoutes(app: App): Promise<void> {
-  const { ask, all } = asking(app);
+  const { ask, all } = requestsTo(app);
   for (const path of ['/health/ready', '/metrics', '/api/enums']) await ask('GET', path);
   for (const query of ['', '?livemode=false']) await ask('GET', `/api/statistics/daily${query}`);
   await writeSessions(ask, all);
@@ -64,23 +64,23 @@ export async function callRoutes(app: App): Promise<void> {
   await readAsStripe(ask, all);
 }
 
-type Ask = ReturnType<typeof asking>['ask'];
-type All = ReturnType<typeof asking>['all'];
+type Ask = ReturnType<typeof requestsTo>['ask'];
+type All = ReturnType<typeof requestsTo>['all'];
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** Sends requests within this process, so that the requests of one event-loop turn reach the service together. */
-function asking(app: App) {
+function requestsTo(app: App) {
   async function ask(method: Method, url: string, body?: object | string, headers: Record<string, string> = {}) {
     const answer = await app.inject({ method, url, headers, ...(body !== undefined && { payload: body }) });
     expect([200, 201, 204, 404], `${method} ${url}: ${answer.body}`).toContain(answer.statusCode);
     return answer;
   }
-  const all = (request: (index: number) => Promise<unknown>) => Promise.all(several.map(request));
+  const all = (request: (index: number) => Promise<unknown>) => Promise.all(eightIndexes.map(request));
   return { ask, all };
 }
 
 async function writeSessions(ask: Ask, all: All): Promise<void> {
-  const bodies = several.map(() => sessionBody({ customer: 'cus_1', metadata: { order: '1' } }));
+  const bodies = eightIndexes.map(() => sessionBody({ customer: 'cus_1', metadata: { order: '1' } }));
   const pathOf = (index: number) => `${sessionsPath}/${bodies[index]?.id}`;
   const first = bodies[0] as (typeof bodies)[0];
   const path = pathOf(0);
@@ -101,7 +101,7 @@ async function writeSessions(ask: Ask, all: All): Promise<void> {
 }
 
 async function deliverEvents(ask: Ask, all: All): Promise<void> {
-  const objects = several.map((index) => {
+  const objects = eightIndexes.map((index) => {
     return rawSession({ id: `cs_test_event_${index}`, customer: 'cus_1', line_items: lineItems });
   });
   const deliver = (event: object) => {
@@ -123,7 +123,7 @@ async function deliverEvents(ask: Ask, all: All): Promise<void> {
   await ask('GET', '/api/stripe-events?session_id=cs_test_event_0');
 }
 
-/** Reads each list often enough to keep its statement prepared, then several times at once. */
+/** Reads each list often enough to keep its statement prepared, then eightIndexes times at once. */
 async function readLists(ask: Ask, all: All): Promise<void> {
   const queries = [
     ...['', 'count=exact', 'count=estimated', 'include=payment', 'limit=2&ordering=-id', 'ordering=djstripe_updated'],

@@ -5,9 +5,9 @@ import { type Answer, expectConforms } from '../conforms.js';
 import { expectPages } from './lists.js';
 import {
   type Fields,
-  type Held,
   holds,
   Mirror,
+  type ModelSession,
   type Preconditions,
   patchedFields,
   type RawState,
@@ -71,7 +71,7 @@ export class Driver {
   }
 
   /** Expects an answer with a new state of the session, and copies the values the service chose into the model. */
-  #takeOver(id: string, fields: Fields, answer: Answer): void {
+  #acceptNewState(id: string, fields: Fields, answer: Answer): void {
     const { mirror } = this;
     const before = mirror.sessions.get(id);
     const body = JSON.parse(answer.text);
@@ -99,7 +99,7 @@ export class Driver {
     if (held) this.#expectSame(held, answer);
   }
 
-  #expectSame({ fields, row, etag }: Held, answer: Answer): void {
+  #expectSame({ fields, row, etag }: ModelSession, answer: Answer): void {
     expect(JSON.parse(answer.text)).toEqual({ ...fields, ...row });
     expect(answer.headers.get('etag')).toBe(etag);
   }
@@ -115,7 +115,7 @@ export class Driver {
     expect(answer.headers.get('location')).toBe(
       `${this.url}/api/checkout-sessions/${encodeURIComponent(sent.id as string)}`,
     );
-    this.#takeOver(sent.id as string, storedFields(body as Fields), answer);
+    this.#acceptNewState(sent.id as string, storedFields(body as Fields), answer);
   }
 
   async replace({ id, body, fault, preconditions }: RequestOf<'replace'>): Promise<void> {
@@ -125,7 +125,7 @@ export class Driver {
     const held = this.mirror.sessions.get(id);
     if (!holds(expected, held?.etag)) return expect(answer.status).toBe(412);
     expect(answer.status).toBe(held ? 200 : 201);
-    this.#takeOver(id, storedFields(body as Fields), answer);
+    this.#acceptNewState(id, storedFields(body as Fields), answer);
   }
 
   async patch({ id, patch, fault, preconditions }: RequestOf<'patch'>): Promise<void> {
@@ -138,10 +138,10 @@ export class Driver {
     if (!held || !holds(expected, held.etag)) return expect(answer.status).toBe(this.#refusal(held, expected));
     expect(answer.status).toBe(200);
     if (Object.keys(patch).length === 0) return this.#expectSame(held, answer);
-    this.#takeOver(id, patchedFields(held.fields, patch as Fields), answer);
+    this.#acceptNewState(id, patchedFields(held.fields, patch as Fields), answer);
   }
 
-  #refusal(held: Held | undefined, { match }: Preconditions): number {
+  #refusal(held: ModelSession | undefined, { match }: Preconditions): number {
     return held || match !== undefined ? 412 : 404;
   }
 
@@ -181,7 +181,7 @@ export class Driver {
     await this.#expectFromStripe(id, 'stripe-data', ({ raw }) => raw ?? null);
   }
 
-  async #expectFromStripe(id: string, resource: string, expected: (held: Held) => unknown): Promise<void> {
+  async #expectFromStripe(id: string, resource: string, expected: (held: ModelSession) => unknown): Promise<void> {
     const answer = await this.send('GET', `${sessionPath}/${resource}`, id);
     const held = this.mirror.sessions.get(id);
     const type = `urn:problem:${held ? 'stripe-data' : 'session'}-not-found`;
@@ -205,7 +205,7 @@ export class Driver {
 
   /** Expects the state after a delivery, which changed the session or left it alone. */
   async #expectAfter(id: string, changed: Fields | undefined): Promise<void> {
-    if (changed) this.#takeOver(id, changed, await this.send('GET', sessionPath, id));
+    if (changed) this.#acceptNewState(id, changed, await this.send('GET', sessionPath, id));
     else await this.expectStored(id);
   }
 
@@ -230,8 +230,8 @@ export class Driver {
     // A refresh is newer than every event in this test.
     const { outcome, changed } = this.mirror.apply(asked, Number.MAX_SAFE_INTEGER);
     expect(answer.status).toBe(outcome === 'deleted' ? 404 : 200);
-    if (changed) this.#takeOver(id, changed, answer);
-    else if (answer.status === 200) this.#expectSame(this.mirror.sessions.get(id) as Held, answer);
+    if (changed) this.#acceptNewState(id, changed, answer);
+    else if (answer.status === 200) this.#expectSame(this.mirror.sessions.get(id) as ModelSession, answer);
   }
 
   async list(query: RequestOf<'list'>): Promise<void> {
@@ -264,7 +264,7 @@ export class Driver {
 }
 
 /** Returns what `/payment` answers for a session. */
-export function paymentOf({ raw, fields }: Held, mirror: Mirror): Fields | null {
+export function paymentOf({ raw, fields }: ModelSession, mirror: Mirror): Fields | null {
   if (!raw) return null;
   const { id, status, payment_status, amount_total = null, currency = null, expires_at } = raw;
   const last = mirror.lastEvent(id);

@@ -1,12 +1,12 @@
 import { expect } from 'vitest';
 import type { Answer } from '../conforms.js';
 import { type Driver, paymentOf } from './driver.js';
-import type { Fields, Held, Json } from './mirror.js';
+import type { Fields, Json, ModelSession } from './mirror.js';
 import type { RequestOf } from './requests.js';
 
 /** Walks the pages of a list forwards and backwards, and expects the model's rows in order. */
 
-type Row = Held & { document: Fields };
+type ListRow = ModelSession & { document: Fields };
 
 const one = (text: string) => (row: Json | undefined) => row === text;
 const isNull = (value: Json | undefined) => value === null;
@@ -15,7 +15,7 @@ const moment = (value: Json | undefined) =>
   String(value).replace(/(?:\.(\d+))?\+00:00$/, (_, digits = '') => `.${digits.padEnd(6, '0')}`);
 
 /** For each filter the requests use, a function that returns whether a row matches. */
-const predicates: Record<string, (row: Fields, held: Held) => boolean> = {
+const predicates: Record<string, (row: Fields, held: ModelSession) => boolean> = {
   'customer=cus_1': (row) => row.customer === 'cus_1',
   'customer=': (row) => row.customer === '',
   'customer__in=cus_1,x': (row) => ['cus_1', 'x'].includes(row.customer as string),
@@ -58,7 +58,7 @@ const idOf = (value: Json | undefined): Json =>
   value !== null && typeof value === 'object' ? ((value as Fields).id as Json) : (value ?? null);
 
 /** Returns whether a session has an address (in lower case), prefilled or typed at the checkout. */
-function hasAddress({ customer_email }: Fields, { raw }: Held, address: string): boolean {
+function hasAddress({ customer_email }: Fields, { raw }: ModelSession, address: string): boolean {
   const details = raw?.customer_details as Fields | null | undefined;
   return [customer_email, details?.email].some((one) => String(one ?? '').toLowerCase() === address);
 }
@@ -73,7 +73,7 @@ function metadataIs({ metadata }: Fields, key: string, text: string): boolean {
 const byBytes = (left: string, right: string) => Buffer.compare(Buffer.from(left), Buffer.from(right));
 
 /** Returns a comparison for an ordering: nulls last in both directions, ties by id in the same direction. */
-function compare(ordering: string): (left: Row, right: Row) => number {
+function compare(ordering: string): (left: ListRow, right: ListRow) => number {
   const column = ordering.replace(/^-/, '');
   const direction = ordering.startsWith('-') ? -1 : 1;
   return ({ document: left }, { document: right }) => {
@@ -92,7 +92,7 @@ function compare(ordering: string): (left: Row, right: Row) => number {
 /** Returns the model's rows for a list. */
 function expectedRows(driver: Driver, { filters, ordering = '-created', payment }: RequestOf<'list'>): Fields[] {
   const rows = [...driver.mirror.sessions.values()].map(
-    (held): Row => ({ ...held, document: { ...held.fields, ...held.row } }),
+    (held): ListRow => ({ ...held, document: { ...held.fields, ...held.row } }),
   );
   return rows
     .filter((row) => filters.every((filter) => predicates[filter]?.(row.document, row)))

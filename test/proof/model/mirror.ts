@@ -20,17 +20,17 @@ export interface RawState extends Fields {
 export type Stamp = [number, number, string, string];
 
 /** The values the service chose. */
-export interface Row {
+export interface ChosenValues {
   djstripe_id: number;
   djstripe_created: string;
   djstripe_updated: string;
 }
 
-export interface Held {
+export interface ModelSession {
   fields: Fields;
   etag: string;
   /** Unknown for a session that an event created, until it is read. */
-  row?: Row;
+  row?: ChosenValues;
   raw?: RawState;
   stamp?: Stamp;
   /** For each column, the stamp of the state it was last taken from. */
@@ -161,14 +161,14 @@ function isBefore(one: Stamp, other: Stamp): boolean {
 export type Outcome = 'applied' | 'stale' | 'duplicate' | 'deleted';
 
 export class Mirror {
-  readonly sessions = new Map<string, Held>();
+  readonly sessions = new Map<string, ModelSession>();
   readonly tombstones = new Set<string>();
   readonly ledger: LedgerEntry[] = [];
   /** Every ETag ever given. None may return for another state. */
   readonly tags = new Set<string>();
   lastNumber = 0;
 
-  put(id: string, fields: Fields, etag: string, row: Row): void {
+  put(id: string, fields: Fields, etag: string, row: ChosenValues): void {
     const before = this.sessions.get(id);
     this.tombstones.delete(id);
     this.sessions.set(id, { ...before, fields: { ...fields, id }, etag, row });

@@ -30,6 +30,6 @@ export function fixture(name: string): string {
   return fileURLToPath(new URL(`../fixtures/transfer/${name}`, import.meta.url));
 }
 
-export function lines(values: readonly object[]): string {
+export function ndjson(values: readonly object[]): string {
   return values.map((value) => `${JSON.stringify(value)}\n`).join('');
 }
