@@ -4,12 +4,14 @@ import { expect, test } from 'vitest';
 import { expectComponent, expectSession } from '../support/contract.js';
 import { proofRuns } from '../support/runs.js';
 import { sessionBody, sessionsPath, startService } from '../support/service.js';
+import { sessionSteps } from './support.js';
 
 /** Number of random cases for each property. */
 const runs = proofRuns(30);
 
 const { api, url, database } = await startService();
 const small = await startService({ database, environment: { BODY_LIMIT: '1000' } });
+const { createSession, expectUnchanged } = sessionSteps(api);
 
 interface Raw {
   status: number;
@@ -65,16 +67,6 @@ function expectRefusal(response: Raw, status: number, code: string): Raw['body']
 }
 
 const pointersOf = ({ errors }: Raw['body']) => errors?.map(({ pointer }) => pointer);
-
-async function createSession() {
-  const { body, headers } = await api.post(sessionsPath).send(sessionBody()).expect(201);
-  return { id: body.id as string, path: `${sessionsPath}/${body.id}`, etag: headers.etag as string };
-}
-
-/** Expects a session to have the ETag it had before. */
-async function expectUnchanged(path: string, etag: string) {
-  expect((await api.get(path).expect(200)).headers.etag).toBe(etag);
-}
 
 /**
  * Sends a body as POST of a new id, and as PUT and PATCH of an existing one. Expects each to be refused without effect.
@@ -314,8 +306,8 @@ test.each([
   'json',
   ';',
 ])('the content type %s is 415', async (type) => {
-  const { id, path, etag } = await createSession();
-  const body = JSON.stringify(sessionBody({ id }));
+  const { sent, path, etag } = await createSession();
+  const body = JSON.stringify(sessionBody({ id: sent.id }));
   for (const target of [{ method: 'POST' }, { method: 'PUT', path }, { method: 'PATCH', path }]) {
     const response = await send({ ...target, headers: { 'content-type': type }, body });
     expectRefusal(response, 415, 'unsupported-media-type');
@@ -509,7 +501,7 @@ test('any JSON body is stored faithfully or refused with 400 or 409, and changes
   };
   await fc.assert(fc.asyncProperty(anyJson, attempt), { numRuns: runs });
   await fc.assert(
-    fc.asyncProperty(fields, (some) => attempt({ ...base(), id: witness.id, ...some })),
+    fc.asyncProperty(fields, (some) => attempt({ ...base(), id: witness.sent.id, ...some })),
     { numRuns: runs },
   );
   const one = (name: string) => fields.map((some) => ({ [name]: (some as Record<string, unknown>)[name] }));

@@ -4,10 +4,11 @@ import { expectSession } from '../support/contract.js';
 import { onPostgres } from '../support/database.js';
 import { sessionBody, sessionsPath, startService } from '../support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
+import { pathOf, sessionSteps } from './support.js';
 
 const { api, database } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
+const { createSession } = sessionSteps(api);
 
-const pathOf = (id: string) => `${sessionsPath}/${id}`;
 const statusesOf = (responses: { status: number }[]) => responses.map(({ status }) => status);
 
 /** Sends `count` requests, each before any is answered. */
@@ -20,12 +21,6 @@ function tally(responses: { status: number }[]): Record<number, number> {
   const counts: Record<number, number> = {};
   for (const status of statusesOf(responses)) counts[status] = (counts[status] ?? 0) + 1;
   return counts;
-}
-
-async function createSession(fields: Record<string, unknown> = {}) {
-  const sent = sessionBody(fields);
-  const { body, headers } = await api.post(sessionsPath).send(sent).expect(201);
-  return { path: pathOf(sent.id), sent, body, etag: headers.etag as string };
 }
 
 const versionIn = (etag: string) => Number(/-(\d+)"$/.exec(etag)?.[1]);

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { expectSession } from '../support/contract.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
+import { pathOf } from './support.js';
 
 const { api, url, database } = await startService();
 
-const pathOf = (id: string) => `${sessionsPath}/${encodeURIComponent(id)}`;
 const pointersOf = (body: { errors: { pointer: string }[] }) => body.errors.map(({ pointer }) => pointer);
 
 const everyProperty = {

@@ -1,16 +1,10 @@
 import { expect, test } from 'vitest';
 import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
+import { pathOf, sessionSteps } from './support.js';
 
 const { api, database } = await startService();
 const guarded = await startService({ database, environment: { API_KEYS: 'full-key', API_READ_KEYS: 'read-key' } });
-
-const pathOf = (id: string) => `${sessionsPath}/${encodeURIComponent(id)}`;
-
-async function createSession(fields: Record<string, unknown> = {}) {
-  const sent = sessionBody(fields);
-  const { body, headers } = await api.post(sessionsPath).send(sent).expect(201);
-  return { path: pathOf(sent.id), sent, body, etag: headers.etag as string };
-}
+const { createSession } = sessionSteps(api);
 
 const tombstonesOf = (id: string) =>
   database.query<Record<string, unknown>>({
@@ -92,7 +86,7 @@ test('a refused request does not recreate a deleted id', async () => {
 test.each([
   ['the tag', (etag: string) => etag],
   ['the tag weakened by a proxy', (etag: string) => `W/${etag}`],
-  ['a list with the tag', (etag: string) => `"other", ${etag}`],
+  ['a list that contains the tag', (etag: string) => `"other", ${etag}`],
   ['*', () => '*'],
 ])('DELETE succeeds with If-Match: %s', async (_, header) => {
   const { path, etag } = await createSession();

@@ -1,20 +1,11 @@
 import { expect, test } from 'vitest';
 import { expectSession } from '../support/contract.js';
-import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
+import { expectProblem, sessionsPath, startService } from '../support/service.js';
+import { sessionSteps } from './support.js';
 
 const { api, database } = await startService();
 const guarded = await startService({ database, environment: { API_KEYS: 'full-key', API_READ_KEYS: 'read-key' } });
-
-async function createSession(fields: Record<string, unknown> = {}) {
-  const sent = sessionBody(fields);
-  const { body, headers, text } = await api.post(sessionsPath).send(sent).expect(201);
-  return { path: `${sessionsPath}/${sent.id}`, sent, body, text, etag: headers.etag as string };
-}
-
-/** Expects a session to have the ETag it had before. */
-async function expectUnchanged(path: string, etag: string) {
-  expect((await api.get(path).expect(200)).headers.etag).toBe(etag);
-}
+const { createSession, expectUnchanged } = sessionSteps(api);
 
 test('PATCH changes the named properties and keeps the rest', async () => {
   const {
@@ -246,7 +237,7 @@ test('a malformed merge patch is 400', async () => {
 test.each([
   ['the tag', (etag: string) => etag],
   ['the tag weakened by a proxy', (etag: string) => `W/${etag}`],
-  ['a list with the tag', (etag: string) => `"other",${etag}`],
+  ['a list that contains the tag', (etag: string) => `"other",${etag}`],
   ['*', () => '*'],
 ])('PATCH succeeds with If-Match: %s', async (_, header) => {
   const { path, etag } = await createSession();

@@ -1,22 +1,11 @@
 import { expect, test } from 'vitest';
 import { expectSession } from '../support/contract.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
+import { pathOf, sessionSteps } from './support.js';
 
 const { api, database, url } = await startService();
 const guarded = await startService({ database, environment: { API_KEYS: 'full-key', API_READ_KEYS: 'read-key' } });
-
-const pathOf = (id: string) => `${sessionsPath}/${encodeURIComponent(id)}`;
-
-async function createSession(fields: Record<string, unknown> = {}) {
-  const sent = sessionBody(fields);
-  const { body, headers } = await api.post(sessionsPath).send(sent).expect(201);
-  return { path: pathOf(sent.id), sent, body, etag: headers.etag as string };
-}
-
-/** Expects a session to have the ETag it had before. */
-async function expectUnchanged(path: string, etag: string) {
-  expect((await api.get(path).expect(200)).headers.etag).toBe(etag);
-}
+const { createSession, expectUnchanged } = sessionSteps(api);
 
 test('PUT of a new id creates it: 201 with Location and ETag', async () => {
   const sent = sessionBody({ customer: 'cus_new' });
@@ -114,7 +103,7 @@ test('an invalid PUT neither replaces nor creates', async () => {
 test.each([
   ['the tag', (etag: string) => etag],
   ['the tag weakened by a proxy', (etag: string) => `W/${etag}`],
-  ['a list with the tag', (etag: string) => `"other", ${etag}`],
+  ['a list that contains the tag', (etag: string) => `"other", ${etag}`],
   ['*', () => '*'],
 ])('PUT succeeds with If-Match: %s', async (_, header) => {
   const { path, sent, etag } = await createSession();
