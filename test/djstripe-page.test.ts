@@ -48,6 +48,7 @@ test('the commands and variables in docs/djstripe.md exist', () => {
     'STRIPE_TEST_SECRET_KEY',
     'STRIPE_LIVE_SECRET_KEY',
     'STRIPE_LIVE_MODE',
+    'DJSTRIPE_FOREIGN_KEY_TO_FIELD',
     'DJSTRIPE_SUBSCRIBER_CUSTOMER_KEY',
   ];
   const names = [...page.matchAll(/\b[A-Z]+_[A-Z_]+\b/g)].map(([name]) => name);
