@@ -4,7 +4,7 @@
 --
 -- on the coordinator, in a database that has the extension citus, while no service runs: a service asks at its start whether
 -- it is on Citus. It connects to the coordinator alone. There the sequence of djstripe_id stays below 2^31, while on a
--- worker it would count far above: the service refuses to start on one. See the README, "Growing".
+-- worker it would count far above: the service refuses to start on one. See "Citus" in docs/operations.md.
 --
 -- Rows that are there are copied to the workers. truncate_local_data_after_distributing_table('checkout_session') and
 -- ('stripe_event') then free their space on the coordinator.

@@ -7,7 +7,8 @@ import { startService } from './support/service.js';
 /** What can be known of the alerts without Prometheus; `npm run monitoring` runs them in one, and against series. */
 
 const { api } = await startService();
-const runbook = readFileSync(new URL('../docs/runbook.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../docs/monitoring.md', import.meta.url), 'utf8');
+const runbook = page.slice(page.indexOf('\n## Runbook\n'));
 
 /** The metrics that the service has, a histogram by its parts. */
 async function servedMetrics(): Promise<string[]> {
@@ -33,17 +34,17 @@ test.each(alerts)('$alert has a severity, a summary, what to do and a place in t
   expect(['critical', 'warning']).toContain(labels.severity);
   expect(annotations.summary).toMatch(/\.$/);
   expect(annotations.description).toMatch(/\.$/);
-  expect(annotations.runbook).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
+  expect(annotations.runbook).toBe(`docs/monitoring.md#${alert.toLowerCase()}`);
 });
 
 test('the runbook has a section for each alert, in their order, and no other', () => {
-  const headings = [...runbook.matchAll(/^## (\S+)$/gm)].map(([, heading]) => heading);
+  const headings = [...runbook.matchAll(/^### (\S+)$/gm)].map(([, heading]) => heading);
   expect(headings.length).toBeGreaterThan(10);
   expect(headings).toEqual(alerts.map(({ alert }) => alert));
 });
 
 test.each(alerts)('the section of $alert says what it means, what to look at and what to do', ({ alert, labels }) => {
-  const [, section = ''] = new RegExp(`^## ${alert}\n(.*?)(?=^## |$(?![^]))`, 'ms').exec(runbook) ?? [];
+  const [, section = ''] = new RegExp(`^### ${alert}\n(.*?)(?=^### |$(?![^]))`, 'ms').exec(runbook) ?? [];
   expect(section).toContain(`\n_${labels.severity}._ `);
   for (const part of ['**Look at**', '**Do**']) expect(section).toContain(part);
 });

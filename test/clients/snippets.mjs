@@ -1,24 +1,24 @@
-/** The README's examples of clients, which the tests of the clients run as printed. */
+/** The examples of docs/clients.md, which the tests of the clients run as printed. */
 import { ok } from 'node:assert';
 import { codeBlocks, commands } from '../support/markdown.mjs';
 
 const languages = ['rust', 'python', 'typescript'];
 
 /** Each example with the commands of the console block before it, which install and generate what it uses. */
-export const readmeSnippets = codeBlocks('README.md').flatMap(({ language, text }, index, all) => {
+export const readmeSnippets = codeBlocks('docs/clients.md').flatMap(({ language, text }, index, all) => {
   const before = all[index - 1];
   return before && languages.includes(language) ? [{ language, code: text, setup: commands(before) }] : [];
 });
 
 /**
- * Returns the example of a language, with this service and its key in place of the README's, and stores the session
+ * Returns the example of a language, with this service and its key in place of the page's, and stores the session
  * that it reads.
  *
  * @param {string} language @param {{ BASE_URL: string, API_KEY: string }} service
  */
 export async function readmeSnippet(language, { BASE_URL, API_KEY }) {
   const snippet = readmeSnippets.find((one) => one.language === language);
-  ok(snippet, `the README has no example for ${language}`);
+  ok(snippet, `docs/clients.md has no example for ${language}`);
   const response = await fetch(`${BASE_URL}/api/checkout-sessions/cs_test_1`, {
     method: 'PUT',
     headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
@@ -51,5 +51,5 @@ export const stripeSnippets = Object.fromEntries(
 
 /** Fails unless an example wrote the session that it read. @param {string} output */
 export function showsSession(output) {
-  ok(output.includes('cs_test_1'), `the README's example wrote: ${output}`);
+  ok(output.includes('cs_test_1'), `the example wrote: ${output}`);
 }

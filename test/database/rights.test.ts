@@ -54,10 +54,10 @@ if (template.kind === 'postgres') {
     return opened;
   };
 
-  /** Returns the GRANT statements in README.md, with this file's role names. */
+  /** Returns the GRANT statements in docs/operations.md, with this file's role names. */
   async function documentedGrants(): Promise<string> {
-    const text = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-    const [, block = ''] = /### Roles\n.*?```sql\n(.*?)```/s.exec(text) ?? [];
+    const text = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+    const [, block = ''] = /## Roles\n.*?```sql\n(.*?)```/s.exec(text) ?? [];
     return block.replaceAll('migrator', migrator).replaceAll('service', service);
   }
 
@@ -135,7 +135,7 @@ if (template.kind === 'postgres') {
     const { code, stderr } = await runCommandLine('export', [], { DATABASE_URL: as(service, url) });
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^The database role may not do this: permission denied for table \w+\. See "Roles" in README\.md\.\n$/,
+      /^The database role may not do this: permission denied for table \w+\. See "Roles" in docs\/operations\.md\.\n$/,
     );
   });
 }

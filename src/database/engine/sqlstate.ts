@@ -20,7 +20,7 @@ export function databaseProblem(error: unknown): Problem | undefined {
 
 const problemBySqlState: Readonly<Record<string, ProblemCode>> = {
   '25006': 'database-unavailable', // read_only_sql_transaction: a standby, in the middle of a failover
-  '42501': 'database-unavailable', // insufficient_privilege: see "Roles" in README.md
+  '42501': 'database-unavailable', // insufficient_privilege: see "Roles" in docs/operations.md
   '55000': 'database-unavailable', // object_not_in_prerequisite_state: the database takes no connections
   '55P03': 'query-timeout', // lock_not_available, by lock_timeout
   '57014': 'query-timeout', // query_canceled, by statement_timeout
@@ -196,7 +196,7 @@ export function operatorMessage(error: unknown): string | undefined {
     return `This user may not listen on PORT ${port} of HOST ${address}: choose another port.`;
   if (code === 'EADDRNOTAVAIL') return `HOST ${address} is not an address of this machine.`;
   if (code === '42501')
-    return `The database role may not do this: ${(error as Error).message}. See "Roles" in README.md.`;
+    return `The database role may not do this: ${(error as Error).message}. See "Roles" in docs/operations.md.`;
   const problem = databaseProblem(error);
   return problem && `The database cannot be used: ${(error as Error).message || code}. See DATABASE_URL.`;
 }
