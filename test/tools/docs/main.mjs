@@ -4,8 +4,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { pages } from '../support/markdown.mjs';
-import { tables } from './docs-tables.mjs';
+import { pages } from '../../support/markdown.mjs';
+import { tables } from './tables.mjs';
 
 const help = `Writes the generated tables into docs/: variables, commands, operations, errors and metrics.
 
@@ -15,7 +15,7 @@ const help = `Writes the generated tables into docs/: variables, commands, opera
 `;
 
 const { values } = parseArgs({ options: { check: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
-const root = new URL('../../', import.meta.url);
+const root = new URL('../../../', import.meta.url);
 const section = /(<!-- generated: (\w+) -->\n).*?(<!-- end -->)/gs;
 
 if (values.help) process.stdout.write(help);

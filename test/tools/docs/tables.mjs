@@ -5,18 +5,18 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Registry } from 'prom-client';
 
-const root = new URL('../../', import.meta.url);
+const root = new URL('../../../', import.meta.url);
 
 /** Imports a module of the built service, with the types of its source. */
 const built = (/** @type {string} */ path) => import(new URL(`dist/${path}.js`, root).href);
 
-/** @type {typeof import('../../src/app.js')} */
+/** @type {typeof import('../../../src/app.js')} */
 const { buildApp } = await built('app');
-/** @type {typeof import('../../src/config.js')} */
+/** @type {typeof import('../../../src/config.js')} */
 const { environment, environmentVariables, parseConfig, secretFileVariables } = await built('config');
-/** @type {typeof import('../../src/database/engine/postgres.js')} */
+/** @type {typeof import('../../../src/database/engine/postgres.js')} */
 const { openPostgres } = await built('database/engine/postgres');
-/** @type {typeof import('../../src/errors.js')} */
+/** @type {typeof import('../../../src/errors.js')} */
 const { catalogue } = await built('errors');
 
 /** Returns each table by its name, as Markdown. @returns {Promise<Record<string, string>>} */
@@ -58,7 +58,7 @@ function variablesTable() {
 }
 
 function errorsTable() {
-  const kinds = Object.entries(/** @type {Record<string, import('../../src/errors.js').ProblemKind>} */ (catalogue));
+  const kinds = Object.entries(/** @type {Record<string, import('../../../src/errors.js').ProblemKind>} */ (catalogue));
   const rows = kinds.map(([name, { status, title, description, retryAfter }]) => {
     const retry = retryAfter === undefined ? '' : ` ${code(`Retry-After: ${retryAfter}`)}.`;
     return [String(status), code(`urn:problem:${name}`), `${title}. ${withCode(description)}${retry}`];
