@@ -80,7 +80,7 @@ export const environment = Type.Object({
     Type.String({
       pattern: '^https?://[^?#]+$',
       description:
-        '`https://…`, the base URL of `next`, `previous` and `Location`. When absent, the URL of the request.',
+        '`https://…`, the base URL of `next`, `previous` and `Location`. When absent, the host of the request; for a request without one, as in HTTP/1.0, the address that it reached.',
     }),
   ),
   TRUST_PROXY: list(

@@ -27,7 +27,7 @@ test('the messages of the service are quoted as it writes them', () => {
   );
   // Three words or more, as no name and no command has.
   const messages = spans.filter(
-    (span) => /^[A-Za-z]+ [a-z-]+ [\w .,:'…-]+$/.test(span) && !/^(npm|docker|curl|stripe|promtool) /.test(span),
+    (span) => /^[A-Za-z]+ [a-z-]+ [\w .,:;'…-]+$/.test(span) && !/^(npm|docker|curl|stripe|promtool) /.test(span),
   );
   expect(messages.length).toBeGreaterThan(10);
   const ours = messages.filter((message) => !othersMessages.includes(message));
