@@ -100,7 +100,7 @@ async function commandRow(name, file) {
   const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(new URL(file, root)), '--help']);
   const options = [...stdout.matchAll(/^ {2}(--[\w-]+(?: [A-Z]+)?) {2,}/gm)].map(([, option]) => code(option));
   const purpose = stdout.split('\n').find((line) => line !== '' && !line.startsWith('Usage:')) ?? '';
-  return [code(`npm run ${name}`), code(file), purpose, options.join(', ')];
+  return [code(`npm run ${name}`), code(file), withCode(purpose), options.join(', ')];
 }
 
 /**
