@@ -97,7 +97,7 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
     // machine has memory enough. Not before: with other flags V8 compiles again what Node has compiled of itself.
     setFlagsFromString('--heap-growing-percent=100');
     log.info({ version, address, database: database.description, ...featuresOf(config, clients) }, 'listening');
-    if (process.stdout.isTTY || process.env.npm_lifecycle_event === 'start') welcome(address, database, config.CONSOLE);
+    if (process.stdout.isTTY || process.env.npm_lifecycle_event === 'start') welcome(address, database, config);
   } catch (error) {
     await endAll(begun, true);
     throw error;
@@ -140,17 +140,26 @@ function stopWithGrace(config: Config, log: pino.Logger, begun: Shutdown[]): voi
   });
 }
 
-/** For the person who typed `npm start`. */
-function welcome(address: string, database: Database, hasConsole: boolean): void {
+/** Greets the person who typed `npm start`, with commands that work as printed. */
+function welcome(address: string, database: Database, config: Config): void {
+  const sessions = `${address}/api/checkout-sessions`;
+  const key = config.API_KEYS.length + config.API_READ_KEYS.length > 0 ? '-H "Authorization: Bearer KEY" ' : '';
+  const tryWebhook = `npm run try-webhook${address === 'http://127.0.0.1:3000' ? '' : ` -- --url ${address}`}`;
   process.stdout.write(`
 Checkout Session Service, on ${database.description}
 
-  API      ${address}/api/checkout-sessions
-  Docs     ${address}/docs${hasConsole ? `\n  Console  ${address}/console` : ''}
+  API      ${sessions}
+  Docs     ${address}/docs${config.CONSOLE ? `\n  Console  ${address}/console` : ''}
 
-Try:
-  curl -X POST ${address}/api/checkout-sessions -H "content-type: application/json" -d "{\\"id\\":\\"cs_test_1\\",\\"mode\\":\\"payment\\",\\"submit_type\\":\\"pay\\",\\"billing_address_collection\\":\\"auto\\",\\"payment_method_types\\":[\\"card\\"]}"
-  curl ${address}/api/checkout-sessions/cs_test_1
+Try, in another terminal:
+  curl -X POST ${sessions} ${key}-H "content-type: application/json" -d "{\\"id\\":\\"cs_test_1\\",\\"mode\\":\\"payment\\",\\"submit_type\\":\\"pay\\",\\"billing_address_collection\\":\\"auto\\",\\"payment_method_types\\":[\\"card\\"]}"
+  curl ${key}${sessions}/cs_test_1
+
+${
+  config.STRIPE_WEBHOOK_SECRETS.length > 0
+    ? `Send sample events, signed as Stripe signs them:\n  ${tryWebhook}`
+    : `Sample events, signed as Stripe signs them, need a signing secret. Start again with\n  STRIPE_WEBHOOK_SECRETS=whsec_try npm start\nand run ${tryWebhook}`
+}
 
 `);
 }
