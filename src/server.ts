@@ -140,11 +140,13 @@ function stopWithGrace(config: Config, log: pino.Logger, begun: Shutdown[]): voi
   });
 }
 
-/** Greets the person who typed `npm start`, with commands that work as printed. */
+/** Prints where the service is and what to try, for the person who typed `npm start`. */
 function welcome(address: string, database: Database, config: Config): void {
   const sessions = `${address}/api/checkout-sessions`;
   const key = config.API_KEYS.length + config.API_READ_KEYS.length > 0 ? '-H "Authorization: Bearer KEY" ' : '';
-  const tryWebhook = `npm run try-webhook${address === 'http://127.0.0.1:3000' ? '' : ` -- --url ${address}`}`;
+  const url = address === 'http://127.0.0.1:3000' ? '' : ` -- --url ${address}`;
+  const hasSecret = config.STRIPE_WEBHOOK_SECRETS.length > 0;
+  const start = hasSecret ? '' : '\n  STRIPE_WEBHOOK_SECRETS=whsec_try npm start     (in place of this one)';
   process.stdout.write(`
 Checkout Session Service, on ${database.description}
 
@@ -155,11 +157,8 @@ Try, in another terminal:
   curl -X POST ${sessions} ${key}-H "content-type: application/json" -d "{\\"id\\":\\"cs_test_1\\",\\"mode\\":\\"payment\\",\\"submit_type\\":\\"pay\\",\\"billing_address_collection\\":\\"auto\\",\\"payment_method_types\\":[\\"card\\"]}"
   curl ${key}${sessions}/cs_test_1
 
-${
-  config.STRIPE_WEBHOOK_SECRETS.length > 0
-    ? `Send sample events, signed as Stripe signs them:\n  ${tryWebhook}`
-    : `Sample events, signed as Stripe signs them, need a signing secret. Start again with\n  STRIPE_WEBHOOK_SECRETS=whsec_try npm start\nand run ${tryWebhook}`
-}
+Send sample events, signed as Stripe signs them:${start}
+  npm run try-webhook${url}
 
 `);
 }
