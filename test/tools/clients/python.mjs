@@ -1,0 +1,29 @@
+/** Python: the client of openapi-python-client. */
+import { writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { readmeSnippet, showsSession } from '../../support/snippets.mjs';
+import { emptyFolder, python, pythonEnvironment, run } from '../lib/program.mjs';
+import { clientFile, contract } from './files.mjs';
+
+const version = '0.29.1';
+
+/** @type {import('./main.mjs').Client} */
+export const pythonClient = {
+  name: `Python, openapi-python-client ${version}`,
+  needs: [python],
+  test: async (service) => {
+    const program = await pythonEnvironment(`openapi-python-client-${version}`, [`openapi-python-client==${version}`]);
+    const packages = await emptyFolder('python');
+    const client = join(packages, 'checkout_sessions');
+    // The generator's own environment has what the client needs: httpx and attrs.
+    const generate = ['generate', '--path', contract, '--meta', 'none', '--output-path', client, '--fail-on-warning'];
+    // It finds its formatter by the PATH.
+    await run(program('openapi-python-client'), generate, {
+      env: { PATH: `${program('.')}${delimiter}${process.env.PATH}` },
+    });
+    await run(program('python'), [clientFile('python/main.py')], { env: { ...service, PYTHONPATH: packages } });
+    const { code } = await readmeSnippet('python', service);
+    await writeFile(join(packages, 'readme.py'), code);
+    showsSession(await run(program('python'), ['readme.py'], { cwd: packages }));
+  },
+};

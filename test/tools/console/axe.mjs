@@ -1,0 +1,28 @@
+/** Checks of accessibility, in the page as it stands. */
+
+import { deepStrictEqual } from 'node:assert';
+import { equal } from 'node:assert/strict';
+import axe from 'axe-core';
+import { faintTexts, widths } from '../lib/readable.mjs';
+
+/**
+ * Expects no violation that axe-core knows, nothing beyond the right edge, and every text to stand out.
+ *
+ * @param {import('playwright-core').Page} page
+ */
+export async function isAccessible(page) {
+  // By the debugger's protocol, which the page's content security policy does not concern.
+  await page.evaluate(axe.source);
+  const violations = await page.evaluate(async () => {
+    // @ts-expect-error: it is there now
+    const { violations: found } = await globalThis.axe.run(globalThis.document);
+    return found.map(
+      (/** @type {import('axe-core').Result} */ { id, help, nodes }) =>
+        `${id}: ${help}: ${nodes.map(({ html }) => html.slice(0, 160)).join('\n  ')}`,
+    );
+  });
+  deepStrictEqual(violations, []);
+  const { page: needed, screen } = await page.evaluate(widths);
+  equal(needed <= screen, true, `the page is ${needed} pixels wide on a screen of ${screen}`);
+  deepStrictEqual(await page.evaluate(faintTexts), []);
+}

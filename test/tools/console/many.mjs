@@ -1,0 +1,36 @@
+/** A DATA_DIR with many sessions, for the console to page through. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PGlite } from '@electric-sql/pglite';
+
+const migrate = fileURLToPath(new URL('../../../dist/cli/migrate.js', import.meta.url));
+
+/** The sessions of an index `n`: three a minute, of a month. */
+const insert = `INSERT INTO checkout_session (id, billing_address_collection, mode, submit_type, payment_method_types,
+    livemode, created, metadata, customer_email, status, payment_status, stripe_data)
+  SELECT 'cs_live_' || md5(n::text), 'auto', 'payment', 'pay', '{"0": "card"}', true, now() - n * interval '20 seconds',
+    jsonb_build_object('order', n::text), 'buyer' || n || '@example.com',
+    CASE WHEN n % 10 < 7 THEN 'complete' ELSE 'expired' END, CASE WHEN n % 10 < 7 THEN 'paid' ELSE 'unpaid' END,
+    jsonb_build_object('id', 'cs_live_' || md5(n::text), 'amount_total', 500 + n % 5000, 'currency', 'usd',
+      'status', CASE WHEN n % 10 < 7 THEN 'complete' ELSE 'expired' END,
+      'payment_status', CASE WHEN n % 10 < 7 THEN 'paid' ELSE 'unpaid' END)
+  FROM generate_series($1::int, $2::int) AS n`;
+
+/** @param {number} count @returns {Promise<string>} the folder, to be removed by who asked for it */
+export async function directoryOf(count) {
+  const directory = mkdtempSync(join(tmpdir(), 'checkout-session-console-'));
+  const { status, stderr } = spawnSync(process.execPath, [migrate], {
+    env: { ...process.env, DATABASE_URL: '', DATA_DIR: directory },
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(stderr);
+  const pglite = await PGlite.create({ dataDir: join(directory, 'postgres') });
+  const step = 20_000;
+  for (let from = 1; from <= count; from += step) await pglite.query(insert, [from, Math.min(count, from + step - 1)]);
+  await pglite.exec('VACUUM (ANALYZE) checkout_session');
+  await pglite.close();
+  return directory;
+}

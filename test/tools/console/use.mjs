@@ -1,0 +1,285 @@
+/** The console, as people use it. */
+import { deepStrictEqual as equal, match, ok } from 'node:assert';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startService } from '../clients/service.mjs';
+import { stored } from '../lib/readable.mjs';
+import { isAccessible } from './axe.mjs';
+import { deliver, eventOf, hostileText } from './material.mjs';
+import { richSession } from './views.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+/**
+ * @typedef {(look: { service: import('../clients/service.mjs').Service, open: (url: string) => Promise<Page>,
+ *   expect: (text: RegExp) => void }) => Promise<void>} Use `expect` says which errors of the console belong to the use
+ */
+
+/** Waits until nothing is on its way. @param {Page} page */
+export async function settled(page) {
+  await page.waitForLoadState('load');
+  await page.locator('.skeleton').first().waitFor({ state: 'detached' });
+}
+
+/** @param {Page} page @param {string} key */
+export async function enterKey(page, key) {
+  await page.getByLabel('API key').fill(key);
+  await page.getByRole('button', { name: 'Open' }).click();
+  await page.getByRole('navigation', { name: 'Views' }).waitFor();
+}
+
+const hashOf = (/** @type {Page} */ page) => decodeURIComponent(new URL(page.url()).hash);
+
+/** @type {Use} */
+export async function isEmpty({ service, open }) {
+  // The root leads a browser here, and without keys none is asked for.
+  const page = await open(`${service.url}/`);
+  await page.waitForURL(`${service.url}/console/`);
+  await page.getByRole('heading', { name: 'No sessions yet' }).waitFor();
+  await isAccessible(page);
+  await page.getByRole('link', { name: 'Events' }).click();
+  await page.getByRole('heading', { name: 'No events yet' }).waitFor();
+  await isAccessible(page);
+  await page.getByRole('link', { name: 'Overview' }).click();
+  await page.getByRole('heading', { name: 'No sessions in these days' }).waitFor();
+  await isAccessible(page);
+}
+
+/** @type {Use} */
+export async function entersKey({ service, open, expect }) {
+  expect(/401/);
+  const page = await open(`${service.url}/console/#/events?outcome=applied`);
+  await page.getByLabel('API key').fill('no-key-of-this-service');
+  await page.keyboard.press('Enter');
+  await page.getByText('The service does not know this key.').waitFor();
+  await isAccessible(page);
+  await enterKey(page, service.key);
+  // The address is kept, and the key in this tab alone.
+  await page.locator('.events .row').first().waitFor();
+  equal(hashOf(page), '#/events?outcome=applied');
+  match(await page.evaluate(stored), /^\{\}\{"checkout-sessions-key":/);
+  equal(await page.context().cookies(), []);
+  await page.reload();
+  await page.locator('.events .row').first().waitFor();
+  const other = await page.context().newPage();
+  await other.goto(`${service.url}/console/`);
+  await other.getByLabel('API key').waitFor();
+  await other.close();
+  await page.getByRole('button', { name: 'Forget key' }).click();
+  await page.getByLabel('API key').waitFor();
+  equal(await page.evaluate(stored), '{}{}');
+}
+
+/** Each kind of text, the filter that is used, and the session that is found. @param {import('./views.mjs').Event[]} events @returns {Use} */
+export const findsBySearch =
+  (events) =>
+  async ({ service, open }) => {
+    const page = await open(`${service.url}/console/`);
+    await enterKey(page, service.key);
+    const session = richSession(events);
+    /** @type {[text: string, explained: string, hash: string][]} */
+    const searches = [
+      [String(session.customer), 'Finds sessions by customer', `#/sessions?customer=${session.customer}`],
+      [
+        String(session.payment_intent),
+        'Finds sessions by payment',
+        `#/sessions?payment_intent=${session.payment_intent}`,
+      ],
+      [
+        String(session.customer_email).toUpperCase(),
+        'e-mail',
+        `#/sessions?email=${String(session.customer_email).toUpperCase()}`,
+      ],
+      [
+        session.client_reference_id,
+        'client reference',
+        `#/sessions?client_reference_id=${session.client_reference_id}`,
+      ],
+      [`order=${session.metadata.order}`, 'metadata “order”', `#/sessions?metadata[order]=${session.metadata.order}`],
+      [session.id, 'Opens the session', `#/sessions/${session.id}`],
+    ];
+    for (const [text, explained, hash] of searches) {
+      await page.getByRole('link', { name: 'Sessions', exact: true }).click();
+      await page.getByRole('searchbox').fill(text);
+      await page.locator('#search-hint', { hasText: explained }).waitFor();
+      await page.keyboard.press('Enter');
+      await page.waitForURL((url) => url.hash !== '#/sessions');
+      equal(hashOf(page), hash);
+      await page.getByText(session.id).first().waitFor();
+    }
+    // By keyboard alone: a filter, the next page and back, all of it in the address.
+    await page.getByRole('link', { name: 'Sessions', exact: true }).click();
+    await page.getByLabel('State').selectOption('paid');
+    await page.waitForURL((url) => url.hash.includes('state=paid'));
+    await settled(page);
+    equal(new Set(await page.locator('.sessions .badge').allTextContents()), new Set(['Paid']));
+    const first = await page.locator('.row-link').first().textContent();
+    await page.getByRole('link', { name: 'Older →' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('link', { name: '← Newer' }).waitFor();
+    match(hashOf(page), /state=paid&cursor=/);
+    await page.reload();
+    await page.getByRole('link', { name: '← Newer' }).click();
+    await page.getByRole('link', { name: String(first) }).waitFor();
+    await page.locator('.row-link').first().focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: String(first) }).waitFor();
+  };
+
+/** @param {import('./views.mjs').Event[]} events @returns {Use} */
+export const readsOnly =
+  (events) =>
+  async ({ service, open, expect }) => {
+    expect(/403/);
+    const page = await open(`${service.url}/console/#/sessions/${richSession(events).id}`);
+    await enterKey(page, service.environment.READ_KEY);
+    await page.locator('.timeline .applied').waitFor();
+    await page.getByText('The customer has paid.').waitFor();
+    await page.getByText("Stripe's object").click();
+    await page.getByText('this key only reads sessions').waitFor();
+    await page.getByRole('button', { name: 'Refresh from Stripe' }).click();
+    await page.getByText('This key only reads: it may not ask Stripe.').waitFor();
+    for (const view of ['Events', 'Overview']) {
+      await page.getByRole('link', { name: view }).click();
+      await settled(page);
+      equal(await page.locator('.failed').count(), 0);
+    }
+  };
+
+/** An open session, as it stands at first. */
+function openSession() {
+  const created = Math.floor(Date.now() / 1000) - 60;
+  const id = `cs_test_${Math.random().toString(36).slice(2)}`;
+  return {
+    ...{ id, object: 'checkout.session', livemode: false, mode: 'payment', created, expires_at: created + 86_400 },
+    ...{
+      status: 'open',
+      payment_status: 'unpaid',
+      amount_total: 1500,
+      currency: 'jpy',
+      payment_method_types: ['card'],
+    },
+  };
+}
+
+/** @param {Map<string, object>} atStripe @returns {Use} */
+export const refreshes =
+  (atStripe) =>
+  async ({ service, open }) => {
+    const session = openSession();
+    await deliver(service, [eventOf(session)]);
+    atStripe.set(session.id, { ...session, status: 'complete', payment_status: 'paid' });
+    const page = await open(`${service.url}/console/#/sessions/${session.id}`);
+    await enterKey(page, service.key);
+    await page.locator('.summary .badge.open').waitFor();
+    equal(await page.locator('.figure').textContent(), '¥1,500');
+    await page.getByRole('button', { name: 'Refresh from Stripe' }).click();
+    await page.locator('.summary .badge.paid').waitFor();
+  };
+
+/** @type {Use} */
+export async function showsNewStates({ service, open }) {
+  const session = openSession();
+  await deliver(service, [eventOf(session)]);
+  const page = await open(`${service.url}/console/#/sessions/${session.id}`);
+  await enterKey(page, service.key);
+  await page.locator('.summary .badge.open').waitFor();
+  const created = Math.floor(Date.now() / 1000) + 5;
+  await deliver(service, [eventOf({ ...session, status: 'complete', payment_status: 'paid' }, { created })]);
+  await page.locator('.summary .badge.paid').waitFor({ timeout: 60_000 });
+}
+
+/** @type {Use} */
+export async function showsHostileText({ service, open }) {
+  const page = await open(`${service.url}/console/`);
+  await enterKey(page, service.key);
+  await page.locator('.sessions .row').first().waitFor();
+  await page.getByRole('link', { name: 'cs_live_hostile' }).click();
+  await page.locator('.timeline .applied').waitFor();
+  for (const summary of await page.locator('.fold summary').all()) await summary.click();
+  await page.locator('.raw pre').waitFor();
+  ok((await page.getByText(hostileText).count()) >= 3);
+  await isAccessible(page);
+  match(await page.title(), /Checkout Sessions$/);
+  const links = await page.locator('main a').evaluateAll((all) => all.map((link) => String(link.getAttribute('href'))));
+  equal(
+    links.filter((link) => !/^(#\/|https:\/\/dashboard\.stripe\.com\/)/.test(link)),
+    [],
+  );
+  equal(await page.locator('main img, main script, main b').count(), 0);
+  // Its text may stand in the address too.
+  await page.goto(`${service.url}/console/#/sessions?${new URLSearchParams({ client_reference_id: hostileText })}`);
+  await page.getByRole('link', { name: 'cs_live_hostile' }).waitFor();
+  for (const view of ['Events', 'Overview']) {
+    await page.getByRole('link', { name: view }).click();
+    await settled(page);
+    await isAccessible(page);
+  }
+}
+
+/** @type {Use} */
+export async function comesBack({ open, expect }) {
+  expect(/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|503/);
+  const directory = mkdtempSync(join(tmpdir(), 'checkout-session-console-'));
+  const settings = {
+    API_KEYS: '',
+    API_READ_KEYS: '',
+    PORT: String(await freePort()),
+    DATABASE_URL: '',
+    DATA_DIR: directory,
+  };
+  let service = await startService(settings);
+  try {
+    await deliver(service, [eventOf(openSession())]);
+    const page = await open(`${service.url}/console/`);
+    await page.locator('.sessions .row').waitFor();
+    await service.stop();
+    await page.getByLabel('State').selectOption('open');
+    await page.getByRole('heading', { name: 'The service does not answer' }).waitFor();
+    await isAccessible(page);
+    service = await startService(settings);
+    await page.locator('.sessions .row').waitFor({ timeout: 60_000 });
+    equal(await page.locator('.failed').count(), 0);
+  } finally {
+    await service.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** @type {Use} */
+export async function pagesThroughMany({ service, open }) {
+  const began = Date.now();
+  const page = await open(`${service.url}/console/`);
+  await page.locator('.sessions .row').first().waitFor();
+  ok(Date.now() - began < 5000, 'the first page took over five seconds');
+  const seen = new Set();
+  for (let pages = 0; pages < 8; pages += 1) {
+    await settled(page);
+    for (const id of await page.locator('.row-link').allTextContents()) seen.add(id);
+    const url = page.url();
+    await page.getByRole('link', { name: 'Older →' }).click();
+    await page.waitForURL((next) => next.href !== url);
+    await page.locator('.row-link').first().waitFor();
+  }
+  equal(seen.size, 8 * 25);
+  await page.getByRole('link', { name: 'Overview' }).click();
+  await page.locator('.chart svg').first().waitFor();
+  const counts = await page.locator('.tile dd:first-of-type').allTextContents();
+  const total = counts.reduce((sum, text) => sum + Number(text.replaceAll(',', '')), 0);
+  // A busy machine does not count all of them in a second, and the page says so.
+  const isWhole = (await page.locator('.notice').count()) === 0;
+  ok(total > (isWhole ? 98_000 : 3000), `${total} sessions are counted`);
+  await page.getByRole('link', { name: 'Sessions', exact: true }).click();
+  await page.getByRole('searchbox').fill('order=77777');
+  await page.keyboard.press('Enter');
+  await page.getByText('buyer77777@example.com').waitFor();
+}
