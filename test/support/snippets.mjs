@@ -30,7 +30,7 @@ export async function readmeSnippet(language, { BASE_URL, API_KEY }) {
 }
 
 /**
- * Returns an example with this service and its key in place of those it prints.
+ * Puts the URL and the key of a service into an example.
  *
  * @param {string} text @param {{ BASE_URL: string, API_KEY: string }} service
  */
@@ -39,7 +39,7 @@ export function pointed(text, { BASE_URL, API_KEY }) {
 }
 
 /**
- * The examples of Stripe's SDKs that their tests run, by language.
+ * The examples of Stripe's SDKs, by language.
  *
  * @type {Record<string, string>}
  */
@@ -49,7 +49,7 @@ export const stripeSnippets = Object.fromEntries(
   ),
 );
 
-/** Fails unless an example wrote the session that it read. @param {string} output */
+/** Checks that an example printed the session that it read. @param {string} output */
 export function showsSession(output) {
-  ok(output.includes('cs_test_1'), `the example wrote: ${output}`);
+  ok(output.includes('cs_test_1'), `the example printed: ${output}`);
 }

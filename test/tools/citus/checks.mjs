@@ -1,6 +1,7 @@
-/** Runs the checks: every operation of the service, group by group. */
+/** Checks every operation of the service, group by group. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { runCommand } from '../lib/command.mjs';
 import { say } from '../lib/tool.mjs';
 import { checkCommands } from './checks/commands.mjs';
 import { checkFromStripe } from './checks/from-stripe.mjs';
@@ -10,25 +11,24 @@ import { checkSessions } from './checks/sessions.mjs';
 import { checkStripeReads } from './checks/stripe-reads.mjs';
 import { checkWebhooks } from './checks/webhooks.mjs';
 import { makeClient } from './client.mjs';
-import { makeCommand } from './command.mjs';
 import { checkScheduled } from './scheduled.mjs';
 
 /**
  * @typedef {(name: string, condition: unknown, seen?: unknown) => void} Check
  *
- * @typedef {object} Trial what a group of checks works with
- * @property {Check} check records whether a condition holds; `seen` tells why not
+ * @typedef {object} Trial the surroundings of a group of checks
+ * @property {Check} check records whether a condition holds; `seen` explains a failure
  * @property {import('./client.mjs').Client} client
- * @property {import('./command.mjs').RunCommand} command
- * @property {import('./stripe.mjs').StripeApi} stripe
+ * @property {(name: string, ...args: string[]) => ReturnType<typeof runCommand>} command runs a command on the database
+ * @property {import('../lib/stripe-api.mjs').StripeApi} stripe
  * @property {import('../lib/service.mjs').Service} service
- * @property {boolean} isDistributed whether it is on Citus
+ * @property {boolean} isDistributed whether the database is on Citus
  * @property {string} directory for files
- * @property {string} run a word that no other run has
- * @property {(name: string | number) => string} idOf the id of a session of this run
+ * @property {string} run a word that is unique to this run
+ * @property {(name: string | number) => string} idOf returns the id of a session of this run
  */
 
-/** In this order: later groups read what earlier ones wrote. @type {readonly (readonly [string, (trial: Trial) => Promise<void>])[]} */
+/** The order matters: later groups read the sessions of earlier ones. @type {readonly (readonly [string, (trial: Trial) => Promise<void>])[]} */
 const groups = [
   ['service', checkService],
   ['sessions', checkSessions],
@@ -39,17 +39,19 @@ const groups = [
   ['commands', checkCommands],
 ];
 
-/** Characters of an answer that a failed check shows. */
-const shown = 400;
+/** Characters of an answer that a failed check prints. */
+const printed = 400;
 
 /**
+ * Runs the checks.
+ *
  * @param {object} options
  * @param {string} options.url of the database
  * @param {string} options.directory
  * @param {import('../lib/service.mjs').Service} options.service
- * @param {import('./stripe.mjs').StripeApi} options.stripe
+ * @param {import('../lib/stripe-api.mjs').StripeApi} options.stripe
  * @param {boolean} options.isDistributed
- * @param {string} options.only part of the names of the groups to run
+ * @param {string} options.only a text in the names of the groups to run
  * @returns {Promise<{ passed: number, failed: number }>}
  */
 export async function runChecks({ url, directory, service, stripe, isDistributed, only }) {
@@ -57,7 +59,7 @@ export async function runChecks({ url, directory, service, stripe, isDistributed
   /** @type {Check} */
   const check = (name, condition, seen) => {
     counts[condition ? 'passed' : 'failed'] += 1;
-    if (!condition) say(`FAILED: ${name}: ${JSON.stringify(seen)?.slice(0, shown)}`);
+    if (!condition) say(`FAILED: ${name}: ${JSON.stringify(seen)?.slice(0, printed)}`);
   };
   const run = Date.now().toString(36);
   const files = join(directory, `checks-${run}`);
@@ -65,19 +67,17 @@ export async function runChecks({ url, directory, service, stripe, isDistributed
   const trial = {
     ...{ check, service, stripe, isDistributed, run, directory: files },
     client: makeClient(service),
-    command: makeCommand(url, stripe),
+    command: (/** @type {string} */ name, /** @type {string[]} */ ...args) =>
+      runCommand(name, args, { DATABASE_URL: url, ...stripe.settings }),
     idOf: (/** @type {string | number} */ name) => `cs_test_${run}_${name}`,
   };
   for (const [name, work] of groups.filter(([name]) => name.includes(only))) {
-    // An answer of another shape than expected fails the group, not the run.
+    // An answer of an unexpected shape fails its group, not the run.
     await work(trial).catch((error) => check(name, false, String(/** @type {Error} */ (error).stack)));
   }
   if ('scheduled work'.includes(only)) await checkScheduled({ url, directory: files, stripe, check });
-  const errors = service
-    .wholeLog()
-    .split('\n')
-    // The refusal of the change feed is a 501.
-    .filter((line) => /"level":"(error|fatal)"/.test(line) && !line.includes('"code":"changes-not-supported"'));
+  // Citus answers the change feed with 501, which is logged as an error.
+  const errors = service.errors().filter((line) => !line.includes('"code":"changes-not-supported"'));
   check('the service logged no error', errors.length === 0, errors);
   return counts;
 }

@@ -1,27 +1,26 @@
-/** Requests to the service, and deliveries as Stripe signs them. */
-import Stripe from 'stripe';
-import { sessionsPath, webhookSecret } from '../load/operations.mjs';
+/** Requests to the service, and signed deliveries. */
+import { eventOf, signed } from '../lib/delivery.mjs';
+import { sessionsPath } from '../load/operations.mjs';
 
 /**
  * @typedef {{ status: number, json: any, text: string, etag: string | undefined, source: string | null }} Answer
  * @typedef {ReturnType<typeof makeClient>} Client
  */
 
-const { webhooks } = new Stripe('sk_test_unused');
-/** Milliseconds. */
+/** Milliseconds that an answer may take. */
 const limit = 60_000;
 
-/** @param {{ port: number, key: string }} service */
-export function makeClient({ port, key }) {
-  const base = `http://127.0.0.1:${port}`;
-
+/** @param {{ url: string, key: string }} service */
+export function makeClient({ url, key }) {
   /**
+   * Sends a request with full access.
+   *
    * @param {string} method @param {string} path or the URL of a page @param {unknown} [body]
    * @param {Record<string, string>} [headers] @returns {Promise<Answer>}
    */
   async function call(method, path, body, headers = {}) {
     const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
-    const response = await fetch(new URL(path, base), {
+    const response = await fetch(new URL(path, url), {
       method,
       headers: {
         authorization: `Bearer ${key}`,
@@ -41,27 +40,25 @@ export function makeClient({ port, key }) {
     };
   }
 
-  /** Calls with one session's path. @param {string} method @param {string} id @param {unknown} [body] @param {Record<string, string>} [headers] */
+  /** Sends a request with the path of a session. @param {string} method @param {string} id @param {unknown} [body] @param {Record<string, string>} [headers] */
   const session = (method, id, body, headers) => call(method, `${sessionsPath}/${id}`, body, headers);
 
   /**
-   * Delivers an event and resolves to what was done with it.
+   * Delivers an event.
    *
    * @param {{ id: string, created: number, object: object, type?: string }} event
-   * @returns {Promise<string>} the outcome, or the status and the problem
+   * @returns {Promise<string>} its outcome, or the status and the problem
    */
   async function deliver({ id, created, object, type = 'checkout.session.completed' }) {
-    const event = { id, object: 'event', type, created, livemode: false, api_version: '2026-07-29', data: { object } };
-    const payload = JSON.stringify(event);
-    const signature = webhooks.generateTestHeaderString({ payload, secret: webhookSecret });
-    const { status, json, text } = await call('POST', '/webhooks/stripe', payload, { 'stripe-signature': signature });
+    const { payload, headers } = signed(eventOf(id, object, { created, type }));
+    const { status, json, text } = await call('POST', '/webhooks/stripe', payload, headers);
     return status === 200 ? json.outcome : `${status} ${text}`;
   }
 
   return { call, session, deliver };
 }
 
-/** @param {string} text @returns {any} undefined where it is no JSON */
+/** @param {string} text @returns {any} undefined when it is not JSON */
 function parsed(text) {
   try {
     return JSON.parse(text);

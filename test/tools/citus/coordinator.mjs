@@ -1,30 +1,22 @@
-/** Questions to the cluster itself, and its distribution. */
+/** Queries to the coordinator of the cluster, and the distribution of the tables. */
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import pg from 'pg';
-import { Unavailable } from '../lib/cluster.mjs';
+import { connected } from '../lib/database.mjs';
+import { Unavailable } from '../lib/tool.mjs';
 
-/** Milliseconds in which Citus ends the transactions that a lost worker left prepared: it looks every minute. */
-const recovery = 150_000;
+/** Milliseconds in which Citus resolves the prepared transactions of a lost worker: it checks every minute. */
+const recoveryLimit = 150_000;
 
 const script = readFileSync(new URL('../../../prisma/distribute.sql', import.meta.url), 'utf8');
 
 /** @template Result @param {string} url @param {(query: (text: string) => Promise<any[]>) => Promise<Result>} work */
-async function connected(url, work) {
-  const client = new pg.Client({ connectionString: url, application_name: 'citus trial' });
-  await client.connect();
-  try {
-    return await work(async (text) => (await client.query(text)).rows);
-  } finally {
-    await client.end();
-  }
-}
+const withQuery = (url, work) => connected(url, (client) => work(async (text) => (await client.query(text)).rows));
 
-/** Returns the version of Citus and the workers. @param {string} url @throws Unavailable where there is no Citus */
+/** Returns the version of Citus and the workers. @param {string} url @throws {Unavailable} without the extension */
 export function describeCluster(url) {
-  return connected(url, async (query) => {
+  return withQuery(url, async (query) => {
     const [extension] = await query(`SELECT extversion FROM pg_extension WHERE extname = 'citus'`);
-    if (!extension) throw new Unavailable(`There is no extension citus at ${new URL(url).host}.`);
+    if (!extension) throw new Unavailable(`the database at ${new URL(url).host} lacks the extension citus`);
     const [version] = await query('SELECT citus_version() AS text');
     const workers = await query(
       'SELECT node_name AS host, node_port::integer AS port FROM citus_get_active_worker_nodes()',
@@ -33,10 +25,10 @@ export function describeCluster(url) {
   });
 }
 
-/** Distributes the tables where they are not. @param {string} url @returns {Promise<number>} the shards of a table */
+/** Distributes the tables, unless they are distributed. @param {string} url @returns {Promise<number>} the number of shards of a table */
 export function distribute(url) {
   const shards = `SELECT count(*)::integer AS shards FROM pg_dist_shard WHERE logicalrelid = 'checkout_session'::regclass`;
-  return connected(url, async (query) => {
+  return withQuery(url, async (query) => {
     const [found] = await query(shards);
     if (found.shards > 0) return found.shards;
     const statements = script.replace(/^\s*--.*$/gm, '').split(';');
@@ -45,12 +37,12 @@ export function distribute(url) {
   });
 }
 
-/** Waits until no transaction is prepared on any node. @param {string} url @returns {Promise<number>} how many are left */
+/** Waits until no node has a prepared transaction. @param {string} url @returns {Promise<number>} the number that remains */
 export function preparedTransactions(url) {
   const count = `SELECT (SELECT count(*) FROM pg_prepared_xacts)::integer + coalesce(sum(result::integer), 0)::integer AS left
     FROM run_command_on_workers('SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()')`;
-  return connected(url, async (query) => {
-    const end = Date.now() + recovery;
+  return withQuery(url, async (query) => {
+    const end = Date.now() + recoveryLimit;
     for (;;) {
       const [{ left }] = /** @type {[{ left: number }]} */ (/** @type {unknown} */ (await query(count)));
       if (left === 0 || Date.now() > end) return left;

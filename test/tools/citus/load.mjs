@@ -1,4 +1,4 @@
-/** The load: writers that remember what was acknowledged, a fault meanwhile, and the reading back of everything. */
+/** The load: writers that record the acknowledged writes, a fault during the writes, and a read of every session afterwards. */
 import { exec } from 'node:child_process';
 import { setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual, promisify } from 'node:util';
@@ -9,8 +9,8 @@ import { makeClient } from './client.mjs';
  * @typedef {import('../lib/service.mjs').Service} Service
  * @typedef {import('../load/writers.mjs').Session} Session
  *
- * @typedef {object} Tick what was answered since the one before
- * @property {number} at milliseconds since the beginning
+ * @typedef {object} Tick the answers since the previous tick
+ * @property {number} at milliseconds since the start
  * @property {number} acknowledged
  * @property {number} refused
  * @property {boolean} isReady
@@ -24,45 +24,48 @@ import { makeClient } from './client.mjs';
  * @property {number} sessions
  * @property {string[]} losses
  * @property {string[]} wrong answers
- * @property {Fault | undefined} fault
+ * @property {Outage | undefined} outage
  *
- * @typedef {object} Fault what was seen from the fault on
- * @property {number} outage seconds from the first refusal to the last
- * @property {number} served writes acknowledged meanwhile
- * @property {number} silent the longest time in seconds in which nothing was acknowledged
+ * @typedef {object} Outage the effect of the fault
+ * @property {number} seconds from the first refusal to the last
+ * @property {number} served writes acknowledged in this time
+ * @property {number} silent seconds of the longest time without an acknowledged write
  * @property {boolean} staysReady
- * @property {boolean} isHealed
+ * @property {boolean} hasRecovered
  */
 
+/** Milliseconds between ticks. */
 const interval = 250;
 /** Milliseconds from the kill to the restart. */
 const downtime = 10_000;
-/** Milliseconds in which the service must heal after the restart. */
-const healing = 60_000;
+/** Milliseconds in which the service must recover after the restart. */
+const recoveryLimit = 60_000;
 /** Milliseconds in which the read of a session must succeed. */
-const patience = 60_000;
+const readLimit = 60_000;
 const readers = 16;
-const run = promisify(exec);
+const runShell = promisify(exec);
 
 /**
+ * Writes for some time, with a fault if there is one, and reads every session back.
+ *
  * @param {Service} service
  * @param {object} options
  * @param {number} options.seconds @param {number} options.writers
  * @param {{ kill: string, restart: string } | undefined} options.fault
- * @param {() => Promise<unknown>} options.settled waits until what was acknowledged can be read
+ * @param {() => Promise<unknown>} options.settled waits until every acknowledged write can be read
  * @returns {Promise<Outcome>}
  */
 export async function runLoad(service, { seconds, writers, fault, settled }) {
-  const load = startWriters({ port: service.port, key: service.key, writers, prefix: Date.now().toString(36) });
+  const load = startWriters(service, { writers, prefix: Date.now().toString(36) });
   const began = performance.now();
   const watched = watch(service, load.counts, began);
-  let isHealed = true;
+  let hasRecovered = true;
   if (fault) {
     await setTimeout(250 * seconds);
-    await run(fault.kill);
+    await runShell(fault.kill);
     await setTimeout(downtime);
-    await run(fault.restart);
-    isHealed = await flowing(load, performance.now());
+    await runShell(fault.restart);
+    hasRecovered = !Number.isNaN(await load.flowing(recoveryLimit));
   }
   await setTimeout(Math.max(0, began + 1000 * seconds - performance.now()));
   await load.stop();
@@ -77,29 +80,20 @@ export async function runLoad(service, { seconds, writers, fault, settled }) {
     sessions: load.sessions.length,
     losses,
     wrong: load.wrong,
-    fault: fault && { ...seen(ticks), isHealed },
+    outage: fault && { ...outageOf(ticks), hasRecovered },
   };
 }
 
-/** Whether every writer is acknowledged what it sends after a moment. @param {ReturnType<typeof startWriters>} load @param {number} moment */
-async function flowing(load, moment) {
-  while (!load.isFlowingSince(moment)) {
-    if (performance.now() - moment > healing) return false;
-    await setTimeout(interval);
-  }
-  return true;
-}
-
-/** @param {Service} service @param {{ acknowledged: number, refused: number }} counts @param {number} began */
-function watch({ port }, counts, began) {
+/** Records the answers and the readiness of the service. @param {Service} service @param {{ acknowledged: number, refused: number }} counts @param {number} began */
+function watch({ url }, counts, began) {
   /** @type {Tick[]} */
   const ticks = [];
   let isStopped = false;
-  async function look() {
+  async function record() {
     let before = { ...counts };
     while (!isStopped) {
       await setTimeout(interval);
-      const health = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined);
+      const health = await fetch(`${url}/health/ready`).catch(() => undefined);
       await health?.arrayBuffer();
       const { acknowledged, refused } = counts;
       ticks.push({
@@ -112,35 +106,35 @@ function watch({ port }, counts, began) {
     }
     return ticks;
   }
-  const looking = look();
+  const recording = record();
   return {
     stop() {
       isStopped = true;
-      return looking;
+      return recording;
     },
   };
 }
 
-/** @param {readonly Tick[]} ticks @returns {Omit<Fault, 'isHealed'>} */
-function seen(ticks) {
+/** @param {readonly Tick[]} ticks @returns {Omit<Outage, 'hasRecovered'>} */
+function outageOf(ticks) {
   const first = ticks.findIndex(({ refused }) => refused > 0);
   const last = ticks.findLastIndex(({ refused }) => refused > 0);
-  const outage = first === -1 ? [] : ticks.slice(first, last + 1);
+  const during = first === -1 ? [] : ticks.slice(first, last + 1);
   let silent = 0;
-  let flowed = outage[0]?.at ?? 0;
-  for (const { at, acknowledged } of outage) {
+  let flowed = during[0]?.at ?? 0;
+  for (const { at, acknowledged } of during) {
     if (acknowledged > 0) flowed = at;
     silent = Math.max(silent, at - flowed);
   }
   return {
-    outage: ((outage.at(-1)?.at ?? 0) - (outage[0]?.at ?? 0)) / 1000,
-    served: outage.reduce((sum, { acknowledged }) => sum + acknowledged, 0),
+    seconds: ((during.at(-1)?.at ?? 0) - (during[0]?.at ?? 0)) / 1000,
+    served: during.reduce((sum, { acknowledged }) => sum + acknowledged, 0),
     silent: silent / 1000,
     staysReady: ticks.every(({ isReady }) => isReady),
   };
 }
 
-/** @param {Service} service @param {readonly Session[]} sessions @returns {Promise<string[]>} what is not as it was acknowledged */
+/** @param {Service} service @param {readonly Session[]} sessions @returns {Promise<string[]>} a line for each session that lost a write */
 async function readBack(service, sessions) {
   const client = makeClient(service);
   const left = [...sessions];
@@ -160,14 +154,14 @@ async function readBack(service, sessions) {
   return losses;
 }
 
-/** Returns the part of a state that the API shows. @param {import('../load/operations.mjs').State} state */
+/** Returns the part of a state that the API serves. @param {import('../load/operations.mjs').State} state */
 function visible({ session, events }) {
   if (!session) return { session, events };
   const { event, ...fields } = session;
   return { session: fields, events };
 }
 
-/** @param {import('./client.mjs').Client} client @param {string} id */
+/** Reads a session, its raw object and its events. @param {import('./client.mjs').Client} client @param {string} id */
 async function read({ call, session }, id) {
   const stored = await answered(() => session('GET', id));
   const raw = await answered(() => session('GET', `${id}/stripe-data`));
@@ -179,9 +173,9 @@ async function read({ call, session }, id) {
   return { session: { ...fields, raw: raw.json.client_reference_id ?? null }, events };
 }
 
-/** Repeats a read until it is answered with what is stored. @param {() => Promise<import('./client.mjs').Answer>} ask */
+/** Repeats a read until the answer is no 5xx. @param {() => Promise<import('./client.mjs').Answer>} ask */
 async function answered(ask) {
-  const end = Date.now() + patience;
+  const end = Date.now() + readLimit;
   for (;;) {
     const answer = await ask();
     if (answer.status < 500 || Date.now() > end) return answer;

@@ -1,23 +1,25 @@
 /** The command line of the trial on Citus. */
 import { parseArgs } from 'node:util';
+import { wholeNumber } from '../lib/options.mjs';
 
 export const help = `Usage: npm run citus -- URL [options]
 
-Checks every operation on a Citus cluster, then writes under load and reads all back that was acknowledged.
+Checks every operation on a Citus cluster. Then writes under load, and reads back every acknowledged write.
 
-  URL  of the coordinator, postgresql://…, with a database for this alone: it is migrated and distributed where it is not,
-       and keeps what the run writes. The extension citus is there, and the coordinator knows its workers.
+  URL                 of the coordinator, postgresql://…, with a database for this tool alone. The database has the
+                      extension citus, and the coordinator knows its workers. The tool migrates the database, distributes
+                      its tables, and leaves its rows there.
 
   --seconds 20        of load
-  --writers 16        that write at the same time, each on a session of its own
-  --against URL       an empty database on a plain PostgreSQL, which takes the same checks and the same load
-  --kill COMMAND      a shell command that kills a worker, after a quarter of a second load
-  --restart COMMAND   a shell command that brings the worker back, ten seconds later
-  --checks TEXT       only the groups of checks whose name holds it
-  --no-load           the checks alone
+  --writers 16        at the same time, each on a session of its own
+  --against URL       an empty database on a plain PostgreSQL, for the same checks and the same load
+  --kill COMMAND      a shell command that kills a worker, in a second load after a quarter of its time
+  --restart COMMAND   a shell command that starts the worker again, ten seconds later
+  --checks TEXT       only the groups of checks with this text in their name
+  --no-load           only the checks
 
-Exits with 1 when a check fails, a write is lost or the service does not heal, with 2 for wrong options, with 77 when
-there is no Citus at the URL.
+Exits with 1 when a check fails, a write is lost or the service does not recover; with 2 for wrong options; with 77 when
+the URL leads to no Citus.
 
 Example:
   npm run citus -- postgresql://postgres@127.0.0.1:5432/trial --seconds 60 \\
@@ -26,7 +28,7 @@ Example:
 
 /** @typedef {ReturnType<typeof readOptions>} Options */
 
-/** @param {string[]} args @throws what is wrong with them */
+/** @param {string[]} args */
 export function readOptions(args) {
   const { values, positionals } = parseArgs({
     args,
@@ -39,20 +41,17 @@ export function readOptions(args) {
       restart: { type: 'string' },
       checks: { type: 'string', default: '' },
       'no-load': { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  const { help: isHelp } = values;
   const [url = '', ...more] = positionals;
-  if (!isHelp && (url === '' || more.length > 0)) throw new Error('One URL names the coordinator. See --help.');
+  if (url === '' || more.length > 0) throw new Error('The tool takes one URL, that of the coordinator.');
   const { kill, restart } = values;
-  if ((kill === undefined) !== (restart === undefined)) throw new Error('--kill and --restart need each other.');
+  if ((kill === undefined) !== (restart === undefined)) throw new Error('--kill and --restart go together.');
   return {
-    isHelp,
-    url: isHelp ? url : postgresUrl(url),
+    url: postgresUrl(url),
     against: values.against === undefined ? undefined : postgresUrl(values.against),
-    seconds: whole('seconds', values.seconds),
-    writers: whole('writers', values.writers),
+    seconds: wholeNumber('seconds', values.seconds),
+    writers: wholeNumber('writers', values.writers),
     fault: kill !== undefined && restart !== undefined ? { kill, restart } : undefined,
     checks: values.checks,
     hasLoad: !values['no-load'],
@@ -62,11 +61,5 @@ export function readOptions(args) {
 /** @param {string} text */
 function postgresUrl(text) {
   if (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text)) return text;
-  throw new Error(`A URL begins with postgresql://, and ${text} does not.`);
-}
-
-/** @param {string} name @param {string} text */
-function whole(name, text) {
-  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text);
-  throw new Error(`--${name} takes a whole number from 1 on, not ${text}.`);
+  throw new Error(`${text} is not a postgresql:// URL.`);
 }

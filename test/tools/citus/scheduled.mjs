@@ -1,18 +1,18 @@
-/** The work that the service does by itself, seen by its metrics; and the retention of the ledger. */
+/** Checks of the scheduled work, by its metrics, and of the retention of the ledger. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { runCommand } from '../lib/command.mjs';
 import { prepareService } from '../lib/service.mjs';
 import { makeClient } from './client.mjs';
-import { makeCommand } from './command.mjs';
 
-/** Milliseconds in which the first run of each work is over. */
-const patience = 30_000;
+/** Milliseconds in which the first run of each work must end. */
+const runLimit = 30_000;
 const works = ['catch-up', 'fetching line items', 'removing old events'];
 
 /**
  * @param {object} options
- * @param {string} options.url @param {string} options.directory @param {import('./stripe.mjs').StripeApi} options.stripe
+ * @param {string} options.url @param {string} options.directory @param {import('../lib/stripe-api.mjs').StripeApi} options.stripe
  * @param {import('./checks.mjs').Check} options.check
  */
 export async function checkScheduled({ url, directory, stripe, check }) {
@@ -24,18 +24,18 @@ export async function checkScheduled({ url, directory, stripe, check }) {
     file,
     `${JSON.stringify({ ...event, account: null, livemode: false, api_version: null, outcome: 'applied' })}\n`,
   );
-  const imported = await makeCommand(url, stripe)('import', file);
+  const imported = await runCommand('import', [file], { DATABASE_URL: url, ...stripe.settings });
   check('import of an event of the ledger', imported.code === 0 && /1 applied/.test(imported.output), imported);
 
   const service = await prepareService(directory, {
-    ...{ DATABASE_URL: url, ...stripe.environment, DATABASE_STATEMENT_TIMEOUT_MS: '10000' },
+    ...{ DATABASE_URL: url, ...stripe.settings, DATABASE_STATEMENT_TIMEOUT_MS: '10000' },
     ...{ STRIPE_FETCH_LINE_ITEMS: 'true', CATCH_UP_INTERVAL_MINUTES: '60', STRIPE_EVENT_RETENTION_DAYS: '90' },
   });
-  service.begin();
+  service.start();
   try {
     await service.ready();
     const { call } = makeClient(service);
-    const metrics = await finished(call);
+    const metrics = await metricsAfterRuns(call);
     for (const work of works) {
       check(work, metrics.includes(`scheduled_runs_total{work="${work}",outcome="done"} 1`), service.lastLog());
     }
@@ -46,15 +46,15 @@ export async function checkScheduled({ url, directory, stripe, check }) {
   }
 }
 
-/** The metrics once every work has run. @param {import('./client.mjs').Client['call']} call */
-async function finished(call) {
-  const end = Date.now() + patience;
+/** Returns the metrics once every work has run. @param {import('./client.mjs').Client['call']} call */
+async function metricsAfterRuns(call) {
+  const end = Date.now() + runLimit;
   for (;;) {
     const { text } = await call('GET', '/metrics');
-    const isOver = works.every((work) =>
+    const haveRun = works.every((work) =>
       new RegExp(`scheduled_runs_total{work="${work}",outcome="\\w+"} [1-9]`).test(text),
     );
-    if (isOver || Date.now() > end) return text;
+    if (haveRun || Date.now() > end) return text;
     await setTimeout(100);
   }
 }

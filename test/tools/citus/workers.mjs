@@ -1,30 +1,30 @@
-/** Starts on the workers, which the service refuses: there the sequence of djstripe_id counts far above 2^31. */
+/** Checks that the service refuses to start on a worker, where the sequence of djstripe_id counts far above 2^31. */
 import { setTimeout } from 'node:timers/promises';
 import { prepareService } from '../lib/service.mjs';
 import { say } from '../lib/tool.mjs';
 
-/** Milliseconds that a start may take. */
-const patience = 30_000;
+/** Milliseconds in which the service must end. */
+const endLimit = 30_000;
 
 /** @param {string} directory @param {string} url of the coordinator @param {readonly { host: string, port: number }[]} workers */
 export async function checkWorkers(directory, url, workers) {
-  let areRefused = true;
+  let areAllRefused = true;
   for (const { host, port } of workers) {
     const worker = new URL(url);
     worker.host = `${host}:${port}`;
     const message = await startOn(directory, worker.href);
     const isRefused = message !== undefined && /coordinator/.test(message);
-    areRefused &&= isRefused;
-    if (!isRefused) say(`FAILED: the worker ${worker.host} is not refused: ${message ?? 'the service runs on it'}`);
+    areAllRefused &&= isRefused;
+    if (!isRefused) say(`FAILED: the worker ${worker.host} is not refused: ${message ?? 'the service starts on it'}`);
   }
-  return areRefused;
+  return areAllRefused;
 }
 
-/** Starts the service. @param {string} directory @param {string} url @returns {Promise<string | undefined>} its last words; undefined where it goes on */
+/** Starts the service. @param {string} directory @param {string} url @returns {Promise<string | undefined>} the end of its log; undefined if it keeps running */
 async function startOn(directory, url) {
   const service = await prepareService(directory, { DATABASE_URL: url });
-  service.begin();
-  for (let waited = 0; waited < patience && service.isRunning(); waited += 100) await setTimeout(100);
+  service.start();
+  for (let waited = 0; waited < endLimit && service.isRunning(); waited += 100) await setTimeout(100);
   const isRunning = service.isRunning();
   await service.end('SIGKILL');
   return isRunning ? undefined : service.lastLog();

@@ -1,9 +1,9 @@
-/** The generators of OpenAPI Generator, of which PyPI's package holds the jar of Maven Central. */
+/** OpenAPI Generator, from PyPI: the package there contains the jar of Maven Central. */
 import { join } from 'node:path';
 import { cachedFolder, python, run } from '../lib/program.mjs';
 import { contract } from './files.mjs';
 
-/** The jar of a version, which is fetched once. @param {string} version */
+/** Returns the path of a version's jar, which is downloaded once. @param {string} version */
 export async function generatorJar(version) {
   const folder = await cachedFolder(`openapi-generator-${version}`, (target) => {
     const install = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', target];
@@ -15,9 +15,9 @@ export async function generatorJar(version) {
 /**
  * Generates a client from the reviewed contract.
  *
- * @param {string} version @param {string} generator its name, such as `go` @param {string} output folder
- * @param {string} properties its own options, `name=value` with commas between them
- * @param {readonly string[]} [more] further arguments
+ * @param {string} version @param {string} generator such as `go` @param {string} output folder
+ * @param {string} properties options of the generator, `name=value` separated by commas
+ * @param {readonly string[]} [more] arguments
  */
 export async function generateClient(version, generator, output, properties, more = []) {
   const args = ['generate', '--generator-name', generator, '--input-spec', contract, '--output', output];

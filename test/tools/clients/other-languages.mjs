@@ -1,4 +1,4 @@
-/** Go, Java, PHP, Ruby and TypeScript's fetch: the clients of OpenAPI Generator, run with what Debian packages. */
+/** The clients of OpenAPI Generator for Go, Java, PHP, Ruby and TypeScript (fetch), run with packages of Debian. */
 import { cp, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { emptyFolder, python, run } from '../lib/program.mjs';
@@ -15,7 +15,7 @@ export const goClient = {
   test: async (service) => {
     const project = await emptyFolder('go');
     await cp(clientFile('go'), project, { recursive: true });
-    // A package of this module: the module that the generator writes asks for a newer Go than it needs.
+    // As a package of our module: the generated module requires a newer Go than its code needs.
     const properties = 'enumClassPrefix=true,packageName=checkoutsessions,withGoMod=false';
     await generateClient(version, 'go', join(project, 'checkoutsessions'), properties);
     await run('go', ['run', '.'], { cwd: project, env: { ...service, GOFLAGS: '-mod=mod', GOTOOLCHAIN: 'local' } });
@@ -31,10 +31,10 @@ export const javaClient = {
     const properties = 'library=native,useSingleRequestParameter=true,openApiNullable=false';
     await generateClient(version, 'java', project, properties, [
       ...['--type-mappings', 'object=MetadataFilter', '--import-mappings', 'MetadataFilter=checkout.MetadataFilter'],
-      // A request has a getter for each parameter, and no class may override Object.wait().
+      // A request has a getter for each parameter, and no Java class may override Object.wait().
       ...['--parameter-name-mappings', 'wait=waitSeconds'],
     ]);
-    // The generator's own jar has Jackson, which a project takes from Maven Central.
+    // The generator's jar contains Jackson, which a project gets from Maven Central.
     const jar = await generatorJar(version);
     const sources = [...(await javaFiles(join(project, 'src', 'main'))), ...(await javaFiles(clientFile('java')))];
     const classes = join(project, 'classes');
@@ -67,7 +67,7 @@ export const rubyClient = {
   test: async (service) => {
     const client = await emptyFolder('ruby');
     await generateClient(version, 'ruby', client, 'gemName=checkout_sessions');
-    // Its sources are UTF-8, whatever the machine's locale.
+    // The sources are UTF-8, in any locale of the machine.
     await run('ruby', ['-E', 'UTF-8', '-I', join(client, 'lib'), clientFile('ruby/main.rb')], { env: service });
   },
 };
@@ -84,10 +84,10 @@ export const typescriptFetchClient = {
     await cp(clientFile('fetch/main.ts'), join(project, 'main.ts'));
     await generateClient(version, 'typescript-fetch', join(project, 'client'), 'importFileExtension=.js');
     await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: project });
-    // Two checks beyond `strict`, which the generator's own code does not pass.
+    // The generated code fails two checks beyond `strict`.
     const lenient = ['--exactOptionalPropertyTypes', 'false', '--noUncheckedIndexedAccess', 'false'];
-    const node = (/** @type {string[]} */ ...args) => run(process.execPath, args, { cwd: project, env: service });
-    await node(join('node_modules', 'typescript', 'bin', 'tsc'), ...lenient);
-    await node(join('out', 'main.js'));
+    const runNode = (/** @type {string[]} */ ...args) => run(process.execPath, args, { cwd: project, env: service });
+    await runNode(join('node_modules', 'typescript', 'bin', 'tsc'), ...lenient);
+    await runNode(join('out', 'main.js'));
   },
 };

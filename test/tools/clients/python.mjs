@@ -1,4 +1,4 @@
-/** Python: the client of openapi-python-client. */
+/** The client of openapi-python-client. */
 import { writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { readmeSnippet, showsSession } from '../../support/snippets.mjs';
@@ -15,9 +15,9 @@ export const pythonClient = {
     const program = await pythonEnvironment(`openapi-python-client-${version}`, [`openapi-python-client==${version}`]);
     const packages = await emptyFolder('python');
     const client = join(packages, 'checkout_sessions');
-    // The generator's own environment has what the client needs: httpx and attrs.
+    // The environment of the generator has the client's dependencies: httpx and attrs.
     const generate = ['generate', '--path', contract, '--meta', 'none', '--output-path', client, '--fail-on-warning'];
-    // It finds its formatter by the PATH.
+    // The generator finds its formatter in the PATH.
     await run(program('openapi-python-client'), generate, {
       env: { PATH: `${program('.')}${delimiter}${process.env.PATH}` },
     });

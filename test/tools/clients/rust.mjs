@@ -1,4 +1,4 @@
-/** Rust: the clients of openapi-generator, compiled with cargo. */
+/** The Rust clients of OpenAPI Generator, compiled with cargo. */
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readmeSnippet, showsSession } from '../../support/snippets.mjs';
@@ -7,8 +7,8 @@ import { clientFile, contract } from './files.mjs';
 import { generateClient } from './openapi-generator.mjs';
 
 /**
- * 5.4.0 wrote the contract document; 7.0.1 is the oldest of its line to compile with nullable maps, as 7.0.0 writes
- * `None: None` for them (OpenAPITools/openapi-generator#16472); the last is the newest.
+ * 5.4.0 wrote the contract document. 7.0.1 is the oldest 7.x that compiles with nullable maps: 7.0.0 writes `None: None`
+ * for them (OpenAPITools/openapi-generator#16472). The last version is the newest.
  */
 const versions = ['5.4.0', '7.0.1', '7.26.0'];
 
@@ -26,7 +26,7 @@ async function test(version, service) {
   const options = 'packageName=checkout_sessions,useSingleRequestParameter=true';
   await generateClient(version, 'rust', join(crate, 'client'), options);
   await writeFile(join(crate, 'src', 'unfiltered.rs'), await unfiltered());
-  // The versions share what they depend on.
+  // All versions share their compiled dependencies.
   const target = await cachedFolder('rust-target', async () => {});
   const env = { ...service, CARGO_TARGET_DIR: target, RUSTFLAGS: '--cap-lints allow' };
   await run('cargo', ['run', '--quiet', '--bin', 'checkout-sessions-client-test'], { cwd: crate, env });
@@ -36,7 +36,7 @@ async function test(version, service) {
   showsSession(await run('cargo', ['run', '--quiet', '--bin', 'readme'], { cwd: crate, env }));
 }
 
-/** The README's example in the function that its reader has around it. @param {string} code */
+/** Puts the example of the documentation into a program. @param {string} code */
 function program(code) {
   return `#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -45,7 +45,7 @@ ${code}    Ok(())
 `;
 }
 
-/** Rust has no optional parameters: a list without filters, which names them all. */
+/** Generates the parameters of a list without filters. Rust has no optional parameters, so the list names them all. */
 async function unfiltered() {
   const { paths } = JSON.parse(await readFile(contract, 'utf8'));
   /** @type {{ name: string }[]} */

@@ -1,16 +1,17 @@
-/** Stripe's own SDKs, unmodified, from their registries: each reads sessions from the service in the place of Stripe. */
+/** Stripe's own SDKs, unmodified, from their registries. Each reads sessions from the service in place of Stripe. */
 import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Stripe from 'stripe';
 import { pointed, showsSession, stripeSnippets } from '../../support/snippets.mjs';
+import { deliver, eventOf } from '../lib/delivery.mjs';
 import { cachedFolder, emptyFolder, python, pythonEnvironment, run } from '../lib/program.mjs';
+import { startService } from '../lib/service.mjs';
 import { clientFile } from './files.mjs';
-import { startService } from './service.mjs';
 
 const pythonVersion = '16.1.0';
 const cliVersion = '1.52.0';
 
-/** @typedef {import('./service.mjs').Environment} Environment */
+/** @typedef {import('../lib/service.mjs').Environment} Environment */
 
 /** @type {Record<string, unknown>} */
 const session = {
@@ -28,29 +29,21 @@ const item = {
 };
 
 /** Delivers 250 sessions of one customer, and one with 23 line items. @param {Environment} environment */
-async function seed({ BASE_URL, WEBHOOK_SECRET }) {
+async function seed({ BASE_URL }) {
   const paged = Array.from({ length: 250 }, (_, index) => ({
     ...session,
     ...{ id: `cs_test_paged_${index}`, customer: 'cus_paged', created: 1_769_860_800 + Math.floor(index / 3) },
   }));
   const data = Array.from({ length: 23 }, (_, index) => ({ ...item, id: `li_${index}` }));
   const line_items = { object: 'list', data, has_more: false, url: '/v1/checkout/sessions/cs_test_items/line_items' };
-  const { webhooks } = new Stripe('sk_test_unused');
   for (const object of [...paged, { ...session, id: 'cs_test_1' }, { ...session, id: 'cs_test_items', line_items }]) {
-    const payload = JSON.stringify({
-      ...{ id: `evt_${object.id}`, object: 'event', type: 'checkout.session.completed', created: 1_769_861_000 },
-      ...{ livemode: false, api_version: '2026-07-29', data: { object } },
-    });
-    const header = webhooks.generateTestHeaderString({ payload, secret: WEBHOOK_SECRET });
-    const headers = { 'content-type': 'application/json', 'stripe-signature': header };
-    const response = await fetch(`${BASE_URL}/webhooks/stripe`, { method: 'POST', headers, body: payload });
-    if (!response.ok) throw new Error(`a delivery was answered ${response.status}: ${await response.text()}`);
+    await deliver(BASE_URL, eventOf(`evt_${object.id}`, object, { created: 1_769_861_000 }));
   }
 }
 
 /**
- * Runs a program for its reads, and for each failure of the service that an SDK must throw. The embedded database
- * neither sheds load nor goes away.
+ * Runs a program for its reads, and then for each failure that an SDK must throw. On the embedded database, a service neither
+ * sheds load nor loses its database.
  *
  * @param {Environment} environment
  * @param {(environment: Record<string, string>) => Promise<unknown>} program
@@ -62,31 +55,32 @@ async function readsAndFailures(environment, program) {
   await program({ ...limited.environment, EXPECT: 'rate limit' }).finally(limited.stop);
   if (!process.env.TEST_DATABASE_URL) return;
   const overloaded = await startService({ MAX_EVENT_LOOP_DELAY_MS: '1' });
-  const calm = await stutter(overloaded.process);
+  const release = await stutter(overloaded);
   await program({ ...overloaded.environment, EXPECT: 'unavailable' })
-    .finally(calm)
+    .finally(release)
     .finally(overloaded.stop);
   const stranded = await startService();
-  await stranded.dropDatabase?.();
+  await stranded.dropDatabase();
   await program({ ...stranded.environment, EXPECT: 'unavailable' }).finally(stranded.stop);
 }
 
 /**
- * Stops a process for moments, so that its event loop lags, until the function it resolves to is called.
+ * Stops a service again and again for 100 ms, so that its event loop lags.
  *
- * @param {import('node:child_process').ChildProcess} child
+ * @param {import('../lib/service.mjs').Service} service
+ * @returns {Promise<() => void>} a function that lets it run again
  */
-async function stutter(child) {
+async function stutter(service) {
   let isStopped = false;
   const timer = setInterval(() => {
     isStopped = !isStopped;
-    child.kill(isStopped ? 'SIGSTOP' : 'SIGCONT');
+    service.kill(isStopped ? 'SIGSTOP' : 'SIGCONT');
   }, 100);
-  // The service looks at its event loop every two seconds.
+  // The service measures the delay of its event loop every two seconds.
   await new Promise((resolve) => setTimeout(resolve, 5000));
   return () => {
     clearInterval(timer);
-    child.kill('SIGCONT');
+    service.kill('SIGCONT');
   };
 }
 
@@ -165,7 +159,7 @@ pub async fn run() -> Result<(), stripe::StripeError> {
         more = page.has_more;
         after = ['--starting-after', page.data.at(-1).id];
       }
-      if (ids.size !== 250) throw new Error(`the pages have ${ids.size} sessions`);
+      if (ids.size !== 250) throw new Error(`the pages have ${ids.size} sessions, not 250`);
     },
   },
 ];

@@ -1,4 +1,4 @@
-/** TypeScript: the types of openapi-typescript, used by openapi-fetch, checked by the compiler. */
+/** The types of openapi-typescript with the client openapi-fetch, checked by the compiler. */
 import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readmeSnippet, showsSession } from '../../support/snippets.mjs';
@@ -13,18 +13,18 @@ export const typescriptClient = {
     const project = await emptyFolder('typescript');
     await cp(clientFile('typescript'), project, { recursive: true });
     await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: project });
-    const node = (/** @type {string[]} */ ...args) => run(process.execPath, args, { cwd: project, env: service });
+    const runNode = (/** @type {string[]} */ ...args) => run(process.execPath, args, { cwd: project, env: service });
     const generator = join('node_modules', 'openapi-typescript', 'bin', 'cli.js');
-    await node(generator, contract, '--empty-objects-unknown', '--output', 'checkout-sessions.ts');
-    await node(join('node_modules', 'typescript', 'bin', 'tsc'));
-    await node(join('out', 'main.js'));
-    await followReadme(service);
+    await runNode(generator, contract, '--empty-objects-unknown', '--output', 'checkout-sessions.ts');
+    await runNode(join('node_modules', 'typescript', 'bin', 'tsc'));
+    await runNode(join('out', 'main.js'));
+    await followDocumentation(service);
   },
 };
 
-/** Does what the README says in a new folder, command by command. @param {{ BASE_URL: string, API_KEY: string }} service */
-async function followReadme(service) {
-  const folder = await emptyFolder('readme-typescript');
+/** Runs the commands of the documentation in a new folder, as printed. @param {{ BASE_URL: string, API_KEY: string }} service */
+async function followDocumentation(service) {
+  const folder = await emptyFolder('documentation-typescript');
   const { code, setup } = await readmeSnippet('typescript', service);
   await writeFile(join(folder, 'main.ts'), code);
   let output = '';

@@ -1,4 +1,4 @@
-"""What Schemathesis cannot know of the service."""
+"""Rules of the service that its OpenAPI document cannot express."""
 
 import hashlib
 import hmac
@@ -12,14 +12,16 @@ from schemathesis.core.parameters import ParameterLocation
 
 SECRET = os.environ["STRIPE_WEBHOOK_SECRET"]
 
-# Published as objects, as a union makes the generated Rust client send an empty struct; Stripe's arrays are taken too.
+# The document publishes objects, because a union makes the generated Rust client send an empty struct. The service also
+# accepts Stripe's arrays.
 LENIENT = ("payment_method_types", "display_items")
-# Accepted and ignored: generated clients send back the whole struct that they read.
+# The service accepts and ignores these: generated clients send back the whole struct that they read.
 READ_ONLY = ("djstripe_id", "djstripe_created", "djstripe_updated")
-# Published without a format: typed clients would send the spelling of their own date-times, and no dates.
+# The document gives these no format: with one, typed clients could not send dates, and would write date-times in their own
+# way.
 TIMES = ("created", "djstripe_created", "djstripe_updated", "received_at", "until")
 
-# The rule of an id, which the contract puts into words: as a pattern, generated clients refuse every id.
+# The document describes the rule of an id in words: with a pattern, generated clients refuse every id.
 schemathesis.openapi.format(
     "session-id",
     strategies.text(strategies.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=255).filter(
@@ -29,7 +31,7 @@ schemathesis.openapi.format(
 
 
 def sign(request):
-    """Signs as Stripe does: the very bytes that are sent."""
+    """Signs the bytes of the request as Stripe does."""
     body = request.body or b""
     payload = body.encode() if isinstance(body, str) else body
     now = int(time.time())
@@ -44,54 +46,54 @@ def is_lenient(body):
     return any(isinstance(body.get(name), list) for name in LENIENT) or any(name in body for name in READ_ONLY)
 
 
-def reaches_for_prototype(value):
-    """Keys that are refused wherever they stand, which a schema cannot say."""
+def has_prototype_key(value):
+    """Whether a value has a key that the service refuses at any depth."""
     if isinstance(value, list):
-        return any(map(reaches_for_prototype, value))
+        return any(map(has_prototype_key, value))
     if not isinstance(value, dict):
         return False
-    return "__proto__" in value or "constructor" in value or any(map(reaches_for_prototype, value.values()))
+    return "__proto__" in value or "constructor" in value or any(map(has_prototype_key, value.values()))
 
 
 def is_malformed_event(case):
-    """Stripe repeats for days what is not answered with 200, so a signed body is not refused for its shape."""
+    """Whether a case is a wrong event. The service answers 200 to a signed event of any shape: Stripe repeats others for days."""
     body = case.meta.components.get(ParameterLocation.BODY) if case.meta else None
     return case.operation.path == "/webhooks/stripe" and body is not None and body.mode.is_negative
 
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Leaves out what is taken, or refused, although the contract does not say so: tests of their own hold that."""
-    return not is_lenient(case.body) and not reaches_for_prototype(case.body) and not is_malformed_event(case)
+    """Skips requests that the service accepts or refuses against its document. Tests of the service cover them."""
+    return not is_lenient(case.body) and not has_prototype_key(case.body) and not is_malformed_event(case)
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    # A header that is missing must be missed.
+    # A request without the header stays without it: the service must refuse it.
     if case.operation.path == "/webhooks/stripe" and "Stripe-Signature" in (case.headers or {}):
         kwargs["auth"] = sign
     if not case.meta or not case.meta.generation.mode.is_positive:
         return
-    # A cursor is opaque: none can be made up.
+    # A cursor is opaque: Schemathesis cannot make one.
     if "cursor" in (case.query or {}):
         del case.query["cursor"]
-    # So are those of Stripe's shape, of which one is taken at a time.
+    # Stripe's cursors are ids of existing sessions, and a request may have only one of the two.
     for name in ("starting_after", "ending_before"):
         (case.query or {}).pop(name, None)
-    # The change feed would wait for a change, up to 50 seconds.
+    # A long poll waits for a change for up to 50 seconds.
     (case.query or {}).pop("wait", None)
-    # The values of metadata[key] are texts. Published as such, generated Rust clients do not compile.
+    # The values of metadata[key] are strings. If the document said so, generated Rust clients would not compile.
     for name, value in list((case.query or {}).items()):
         if name.startswith("metadata") and not isinstance(value, str):
             del case.query[name]
-    # To a schema, the filter of a time is any text.
+    # The schema of a filter by time allows any text.
     for name in list(case.query or {}):
         if name.split("__")[0] in TIMES and not name.endswith("__isnull"):
             del case.query[name]
-    # In its coverage phase Schemathesis 4.32 calls "0" valid, whatever the pattern of the header.
+    # The coverage phase of Schemathesis 4.32 takes "0" for valid, against the pattern of the header.
     for name in ("If-Match", "If-None-Match"):
         if (case.headers or {}).get(name) == "0":
             del case.headers[name]
-    # A schema cannot say that two ids must be one.
+    # The id of the body must be that of the path.
     if isinstance(case.body, dict) and "id" in case.body and "id" in (case.path_parameters or {}):
         case.body["id"] = unquote(case.path_parameters["id"])

@@ -1,117 +1,114 @@
-/**
- * Holds the running service to its own OpenAPI document with Schemathesis: every check, every operation, once with
- * keys and once as a program on this machine without one. Schemathesis is a Python program; a virtual environment for
- * it is made in the temporary directory, once.
- */
-import { execFileSync, spawn } from 'node:child_process';
+/** `npm run conformance`: see the help below. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { startService } from './service.mjs';
+import { endAtExit } from '../lib/child.mjs';
+import { positiveNumber, wholeNumber } from '../lib/options.mjs';
+import { pythonEnvironment } from '../lib/program.mjs';
+import { apiKey, startService, webhookSecret } from '../lib/service.mjs';
+import { paidSession, startStripeApi } from '../lib/stripe-api.mjs';
+import { messageOf, report, runTool, say, Unavailable } from '../lib/tool.mjs';
 
 const version = '4.32.5';
-const settings = fileURLToPath(new URL('./', import.meta.url));
-const webhookSecret = 'whsec_conformance';
-const key = 'conformance-key';
+const configuration = fileURLToPath(new URL('.', import.meta.url));
 
 const help = `Usage: npm run conformance -- [options]
 
-Checks the service against its OpenAPI document with Schemathesis ${version} (needs Python 3.10 or later). On the server of
-TEST_DATABASE_URL when it is set, else on the embedded database.
+Checks the service against its own OpenAPI document with Schemathesis ${version}: every check on every operation, in one run
+with a key and in one run without. Uses the server of TEST_DATABASE_URL if it is set, else the embedded database. Needs
+Python 3.10 or later, and installs Schemathesis in a temporary folder once, or in the one that TOOLS_CACHE names.
 
-  --examples 10     random requests of each operation, in each of the two runs
-  --seconds 300     instead: random requests until each of the two runs has taken that long
-  --seed 1          repeats a run
+  --examples 10   random requests of each operation in each run
+  --seconds 300   random requests for that time in each run, instead of --examples
+  --seed 1        repeat an earlier run
+
+Exits with 1 when a check fails or the service logs an error, with 77 when Schemathesis cannot be installed.
 `;
 
-/** Who asks: the environment of the service, and what Schemathesis is told beyond its settings. */
+/** The runs: settings of the service, and arguments for Schemathesis. */
 const runs = [
-  { name: 'with a key', environment: { API_KEYS: key }, options: ['--header', `Authorization: Bearer ${key}`] },
-  // Without keys there is no authentication that could be ignored.
-  { name: 'anonymous', environment: {}, options: ['--exclude-checks', 'ignored_auth'] },
+  { name: 'with a key', settings: {}, args: ['--header', `Authorization: Bearer ${apiKey}`] },
+  // A service without keys has no authentication to ignore.
+  { name: 'without keys', settings: { API_KEYS: '', API_READ_KEYS: '' }, args: ['--exclude-checks', 'ignored_auth'] },
 ];
 
-/** The exit code of a run for which something of the machine is missing. */
-const notRun = 77;
+/** @param {string[]} args @returns {string[]} arguments for Schemathesis */
+function readOptions(args) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      examples: { type: 'string', default: '10' },
+      seconds: { type: 'string' },
+      seed: { type: 'string' },
+    },
+  });
+  const { examples, seconds, seed } = values;
+  return [
+    ...(seconds
+      ? ['--max-time', String(positiveNumber('seconds', seconds))]
+      : ['--max-examples', String(wholeNumber('examples', examples))]),
+    ...(seed ? ['--seed', String(wholeNumber('seed', seed, 0))] : []),
+  ];
+}
 
-/** The Python that has Schemathesis. A version that is half installed is installed again. */
-function python() {
-  const directory = join(tmpdir(), `schemathesis-${version}`);
-  const program = join(directory, 'bin', 'python');
-  const complete = join(directory, 'complete');
-  if (!existsSync(complete)) {
-    process.stdout.write(`installing Schemathesis ${version} in ${directory}\n`);
-    try {
-      execFileSync('python3', ['-m', 'venv', '--clear', directory], { stdio: 'inherit' });
-      execFileSync(program, ['-m', 'pip', 'install', '--quiet', `schemathesis==${version}`], { stdio: 'inherit' });
-    } catch (error) {
-      process.stdout.write(`not run: ${/** @type {Error} */ (error).message}\n`);
-      process.exit(notRun);
-    }
-    writeFileSync(complete, version);
+/** Returns the Python that has Schemathesis. */
+async function schemathesisPython() {
+  try {
+    const program = await pythonEnvironment(`schemathesis-${version}`, [`schemathesis==${version}`]);
+    return program('python');
+  } catch (error) {
+    throw new Unavailable(`Schemathesis cannot be installed: ${messageOf(error)}`);
   }
-  return program;
 }
 
 /**
- * @param {string} program @param {string} url of the service @param {readonly string[]} options
- * @returns {Promise<{ code: number, cases: number }>}
+ * Runs Schemathesis against a service.
+ *
+ * @param {string} python @param {string} directory for its files @param {string} url @param {readonly string[]} args
+ * @returns {Promise<string[]>} its failure
  */
-async function check(program, url, options) {
-  const scratch = await mkdtemp(join(tmpdir(), 'checkout-session-schemathesis-'));
-  const args = ['--config-file', join(settings, 'schemathesis.toml'), 'run', `${url}/openapi.json`];
-  const child = spawn(program, ['-m', 'schemathesis.cli', ...args, '--checks', 'all', '--no-color', ...options], {
-    cwd: scratch,
+async function check(python, directory, url, args) {
+  const config = ['--config-file', `${configuration}schemathesis.toml`, 'run', `${url}/openapi.json`];
+  const child = spawn(python, ['-m', 'schemathesis.cli', ...config, '--checks', 'all', '--no-color', ...args], {
+    cwd: directory,
     env: {
       ...process.env,
-      ...{ PYTHONPATH: settings, PYTHONDONTWRITEBYTECODE: '1', SCHEMATHESIS_HOOKS: 'hooks' },
+      ...{ PYTHONPATH: configuration, PYTHONDONTWRITEBYTECODE: '1', SCHEMATHESIS_HOOKS: 'hooks' },
       STRIPE_WEBHOOK_SECRET: webhookSecret,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  endAtExit(child);
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text) => {
     output += text;
     process.stdout.write(text);
   });
   const [code] = await once(child, 'close');
-  await rm(scratch, { recursive: true, force: true });
-  return { code, cases: Number(/(\d+) generated/.exec(output)?.[1] ?? 0) };
+  if (code !== 0) return [`Schemathesis ended with ${code}`];
+  return /[1-9]\d* generated/.test(output) ? [] : ['Schemathesis sent no request'];
 }
 
-/** @param {string[]} generation @returns {Promise<boolean>} whether nothing was found */
-async function conformance(generation) {
-  const program = python();
+await runTool(help, readOptions, async (args, directory) => {
+  const python = await schemathesisPython();
+  // The stub has every session whose id looks like one of Stripe's.
+  const stripe = await startStripeApi({
+    find: (id) => (id.startsWith('cs_') ? paidSession(id, { livemode: id.startsWith('cs_live_') }) : undefined),
+    keys: 'sk_test_of_the_tools,sk_live_of_the_tools',
+  });
   const results = [];
-  for (const { name, environment, options } of runs) {
-    process.stdout.write(`\n== ${name}\n`);
-    const service = await startService({ ...environment, STRIPE_WEBHOOK_SECRETS: webhookSecret });
-    const { code, cases } = await check(program, service.url, [...options, ...generation]);
+  for (const run of runs) {
+    say(`\n== ${run.name}`);
+    // Without load shedding: a 503 of a busy machine says nothing about the contract.
+    const service = await startService({ ...stripe.settings, MAX_EVENT_LOOP_DELAY_MS: '0', ...run.settings });
+    const failures = await check(python, directory, service.url, [...run.args, ...args]);
+    await service.end('SIGTERM');
+    failures.push(...service.errors().map((line) => `the service logged: ${line}`));
     await service.stop();
-    results.push({ name, cases, isGood: code === 0 && cases > 0 && service.errors().length === 0 });
-    for (const line of service.errors()) process.stdout.write(`the service logged: ${line}\n`);
+    results.push({ name: run.name, failures });
   }
-  for (const { name, cases, isGood } of results) {
-    process.stdout.write(`${isGood ? 'passed' : 'FAILED'}: ${name}, ${cases} requests\n`);
-  }
-  return results.every(({ isGood }) => isGood);
-}
-
-const { values } = parseArgs({
-  options: {
-    examples: { type: 'string', default: '10' },
-    seconds: { type: 'string' },
-    seed: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
+  stripe.stop();
+  for (const { name, failures } of results) report(name, failures);
+  return results.every(({ failures }) => failures.length === 0);
 });
-if (values.help) {
-  process.stdout.write(help);
-} else {
-  const amount = values.seconds ? ['--max-time', values.seconds] : ['--max-examples', values.examples];
-  process.exitCode = (await conformance([...amount, ...(values.seed ? ['--seed', values.seed] : [])])) ? 0 : 1;
-}

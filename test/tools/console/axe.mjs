@@ -1,20 +1,19 @@
-/** Checks of accessibility, in the page as it stands. */
-
+/** Checks of accessibility. */
 import { deepStrictEqual } from 'node:assert';
 import { equal } from 'node:assert/strict';
 import axe from 'axe-core';
 import { faintTexts, widths } from '../lib/readable.mjs';
 
 /**
- * Expects no violation that axe-core knows, nothing beyond the right edge, and every text to stand out.
+ * Checks that axe-core finds no violation, that nothing is beyond the right edge, and that every text has enough contrast.
  *
  * @param {import('playwright-core').Page} page
  */
-export async function isAccessible(page) {
-  // By the debugger's protocol, which the page's content security policy does not concern.
+export async function expectAccessible(page) {
+  // Through the debugger's protocol, which the page's content security policy does not restrict.
   await page.evaluate(axe.source);
   const violations = await page.evaluate(async () => {
-    // @ts-expect-error: it is there now
+    // @ts-expect-error: the line above has defined it
     const { violations: found } = await globalThis.axe.run(globalThis.document);
     return found.map(
       (/** @type {import('axe-core').Result} */ { id, help, nodes }) =>

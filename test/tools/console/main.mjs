@@ -1,16 +1,13 @@
-/**
- * The console in Chromium: every view with a key and without, hostile text, no sessions and 100,000, the service going away
- * and coming back, on two widths, light and dark, with axe-core. With --screenshots FOLDER it leaves pictures.
- */
-import { rmSync } from 'node:fs';
+/** `npm run console`: see the help below. */
+import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright-core';
-import { startService } from '../clients/service.mjs';
-import { chromiumPath, launchOptions, watched } from '../lib/browser.mjs';
-import { directoryOf } from './many.mjs';
-import { deliver, hostileEvent, monthOfEvents, recordedEvents } from './material.mjs';
-import { startStripe } from './stripe.mjs';
+import { launchBrowser, watchedPage } from '../lib/browser.mjs';
+import { startService } from '../lib/service.mjs';
+import { startStripeApi } from '../lib/stripe-api.mjs';
+import { messageOf, report, runTool } from '../lib/tool.mjs';
+import { fillDirectory } from './many.mjs';
+import { deliverAll, hostileEvent, monthOfEvents, recordedEvents } from './material.mjs';
 import {
   comesBack,
   entersKey,
@@ -22,92 +19,84 @@ import {
   showsHostileText,
   showsNewStates,
 } from './use.mjs';
-import { looksAtEachView } from './views.mjs';
+import { showsEachView } from './views.mjs';
 
-const { values } = parseArgs({ options: { screenshots: { type: 'string' }, only: { type: 'string' } } });
+/**
+ * @typedef {import('playwright-core').Browser} Browser
+ * @typedef {import('../lib/service.mjs').StartedService} Service
+ * @typedef {import('./use.mjs').Use} Use
+ * @typedef {ReturnType<typeof readOptions>} Options
+ */
+
+const help = `Usage: npm run console -- [options]
+
+Uses /console in Chromium: every view with a key and without, hostile text, no sessions and 100,000, a service that goes
+away and comes back, two widths, light and dark, each checked by axe-core.
+
+  --only TEXT            only the checks with this text in their name
+  --screenshots FOLDER   leave screenshots there
+
+Exits with 1 when a check fails, with 77 when this machine has no Chromium.
+`;
+
+/** @param {string[]} args */
+function readOptions(args) {
+  const options = /** @type {const} */ ({ screenshots: { type: 'string' }, only: { type: 'string', default: '' } });
+  return parseArgs({ args, options }).values;
+}
+
 const noKeys = { API_KEYS: '', API_READ_KEYS: '' };
+const desktop = { viewport: { width: 1280, height: 860 } };
 
-if (!chromiumPath) {
-  process.stdout.write('console: not run because Chromium is missing (apt-get install chromium, or CHROMIUM_PATH)\n');
-  process.exitCode = 77;
-} else {
-  const browser = await chromium.launch(launchOptions);
-  const stripe = await startStripe();
-  try {
-    await withService(noKeys, (service) => check('has nothing to show', service, isEmpty));
-    await withService(stripe.environment, async (service) => {
-      const events = monthOfEvents(160).reverse();
-      await deliver(service, [...recordedEvents(), ...events]);
-      await check('asks for the key', service, entersKey);
-      await check('finds by the search box', service, findsBySearch(events));
-      await check('shows everything but the raw object to a key that reads', service, readsOnly(events));
-      await check('fetches from Stripe', service, refreshes(stripe.sessions));
-      await check('shows new states by itself', service, showsNewStates);
-      for (const width of [1280, 390]) {
-        for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-          const reader = { viewport: { width, height: width === 390 ? 844 : 860 }, colorScheme };
-          const folder = values.screenshots;
-          await check(
-            `is readable at ${width} in the ${colorScheme}`,
-            service,
-            looksAtEachView(events, colorScheme, folder),
-            reader,
-          );
-        }
-      }
-      await deliver(service, [hostileEvent()]);
-      await check('takes no text for markup', service, showsHostileText);
-    });
-    await check('waits for the service', undefined, comesBack);
-    await withMany(100_000, (service) => check('pages through 100,000 sessions', service, pagesThroughMany));
-  } finally {
-    await browser.close();
-    stripe.stop();
-  }
+/** @param {Browser} browser @param {Options} options */
+function makeCheck(browser, { screenshots, only }) {
+  let failed = 0;
 
   /**
-   * One use of the page; what is logged as an error, fails, or asks another host fails it.
+   * Runs one use of the console in a context of its own. The use fails when it throws, when the page logs an error, or when
+   * the page asks another host.
    *
-   * @param {string} name @param {import('../clients/service.mjs').Service | undefined} service undefined where the use starts
-   *   its own
-   * @param {import('./use.mjs').Use} use @param {import('playwright-core').BrowserContextOptions} [reader]
+   * @param {string} name
+   * @param {Service | undefined} service undefined for a use that starts its own
+   * @param {Use} use @param {import('playwright-core').BrowserContextOptions} [reader]
    */
-  async function check(name, service, use, reader = { viewport: { width: 1280, height: 860 } }) {
-    if (values.only && !name.includes(values.only)) return;
+  async function check(name, service, use, reader = desktop) {
+    if (!name.includes(only)) return;
     const context = await browser.newContext(reader);
-    const expected = { text: /^$/ };
-    const watch = (/** @type {string} */ origin) => watched(context, origin, (text) => expected.text.test(text));
+    let expected = /^$/;
     /** @type {string[]} */
-    let faults = [];
+    let errors = [];
     /** @type {import('playwright-core').Page | undefined} */
     let page;
+    /** @type {string[]} */
+    const failures = [];
     try {
       await use({
-        service: /** @type {import('../clients/service.mjs').Service} */ (service),
+        service: /** @type {Service} */ (service),
         expect: (text) => {
-          expected.text = text;
+          expected = text;
         },
         async open(url) {
-          ({ page, faults } = await watch(new URL(url).origin));
+          ({ page, errors } = await watchedPage(context, new URL(url).origin, (text) => expected.test(text)));
           await page.goto(url);
           return page;
         },
       });
-      if (faults.length > 0) throw new Error('what a reader would not see:');
-      process.stdout.write(`console ${name}: passed\n`);
     } catch (error) {
-      process.exitCode = 1;
-      const text = error instanceof Error ? error.message : String(error);
-      process.stdout.write(`console ${name}: failed\n${[text, ...faults].join('\n')}\n`);
-      if (values.screenshots && page) {
-        await page.screenshot({ path: join(values.screenshots, `failed-${name.replaceAll(' ', '-')}.png`) });
-      }
+      failures.push(messageOf(error));
+    }
+    failures.push(...errors);
+    report(`console ${name}`, failures);
+    if (failures.length > 0) {
+      failed += 1;
+      if (screenshots) await page?.screenshot({ path: join(screenshots, `failed-${name.replaceAll(' ', '-')}.png`) });
     }
     await context.close();
   }
+  return { check, hasFailed: () => failed > 0 };
 }
 
-/** @param {Record<string, string>} settings @param {(service: import('../clients/service.mjs').Service) => Promise<void>} use */
+/** @param {Record<string, string>} settings @param {(service: Service) => Promise<void>} use */
 async function withService(settings, use) {
   const service = await startService(settings);
   try {
@@ -117,13 +106,45 @@ async function withService(settings, use) {
   }
 }
 
-/** @param {number} count @param {(service: import('../clients/service.mjs').Service) => Promise<void>} use */
-async function withMany(count, use) {
-  if (values.only && !'pages through'.includes(values.only)) return;
-  const directory = await directoryOf(count);
-  try {
-    await withService({ ...noKeys, DATABASE_URL: '', DATA_DIR: directory }, use);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+/** @param {ReturnType<typeof makeCheck>['check']} check @param {Options} options */
+async function checkMonth(check, { screenshots }) {
+  const stripe = await startStripeApi({ keys: 'sk_test_of_the_tools,sk_live_of_the_tools' });
+  await withService(stripe.settings, async (service) => {
+    const events = monthOfEvents(160).reverse();
+    await deliverAll(service, [...recordedEvents(), ...events]);
+    await check('asks for the key', service, entersKey);
+    await check('finds sessions by the search box', service, findsBySearch(events));
+    await check('shows everything but the raw object with a read-only key', service, readsOnly(events));
+    await check('refreshes a session from Stripe', service, refreshes(stripe.sessions));
+    await check('shows new states by itself', service, showsNewStates);
+    for (const width of [1280, 390]) {
+      for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+        const reader = { viewport: { width, height: width === 390 ? 844 : 860 }, colorScheme };
+        const use = showsEachView(events, colorScheme, screenshots);
+        await check(`is readable at ${width} pixels in the ${colorScheme} theme`, service, use, reader);
+      }
+    }
+    await deliverAll(service, [hostileEvent()]);
+    await check('does not treat text as markup', service, showsHostileText);
+  }).finally(stripe.stop);
 }
+
+await runTool(help, readOptions, async (options, directory) => {
+  const browser = await launchBrowser();
+  const { check, hasFailed } = makeCheck(browser, options);
+  try {
+    await withService(noKeys, (service) => check('explains that there are no sessions', service, isEmpty));
+    await checkMonth(check, options);
+    await check('waits for the service', undefined, comesBack);
+    const many = 'pages through 100,000 sessions';
+    if (many.includes(options.only)) {
+      const data = mkdtempSync(join(directory, 'many-'));
+      await fillDirectory(data, 100_000);
+      await withService({ ...noKeys, DATA_DIR: data }, (service) => check(many, service, pagesThroughMany));
+      rmSync(data, { recursive: true, force: true });
+    }
+  } finally {
+    await browser.close();
+  }
+  return !hasFailed();
+});

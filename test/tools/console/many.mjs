@@ -1,14 +1,9 @@
-/** A DATA_DIR with many sessions, for the console to page through. */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** A DATA_DIR with many sessions for the console to page through. */
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { PGlite } from '@electric-sql/pglite';
+import { migrate } from '../lib/command.mjs';
 
-const migrate = fileURLToPath(new URL('../../../dist/cli/migrate.js', import.meta.url));
-
-/** The sessions of an index `n`: three a minute, of a month. */
+/** Inserts sessions by their index `n`: three a minute. */
 const insert = `INSERT INTO checkout_session (id, billing_address_collection, mode, submit_type, payment_method_types,
     livemode, created, metadata, customer_email, status, payment_status, stripe_data)
   SELECT 'cs_live_' || md5(n::text), 'auto', 'payment', 'pay', '{"0": "card"}', true, now() - n * interval '20 seconds',
@@ -19,18 +14,12 @@ const insert = `INSERT INTO checkout_session (id, billing_address_collection, mo
       'payment_status', CASE WHEN n % 10 < 7 THEN 'paid' ELSE 'unpaid' END)
   FROM generate_series($1::int, $2::int) AS n`;
 
-/** @param {number} count @returns {Promise<string>} the folder, to be removed by who asked for it */
-export async function directoryOf(count) {
-  const directory = mkdtempSync(join(tmpdir(), 'checkout-session-console-'));
-  const { status, stderr } = spawnSync(process.execPath, [migrate], {
-    env: { ...process.env, DATABASE_URL: '', DATA_DIR: directory },
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new Error(stderr);
+/** Fills a DATA_DIR. @param {string} directory @param {number} count */
+export async function fillDirectory(directory, count) {
+  await migrate({ DATA_DIR: directory });
   const pglite = await PGlite.create({ dataDir: join(directory, 'postgres') });
   const step = 20_000;
   for (let from = 1; from <= count; from += step) await pglite.query(insert, [from, Math.min(count, from + step - 1)]);
   await pglite.exec('VACUUM (ANALYZE) checkout_session');
   await pglite.close();
-  return directory;
 }

@@ -1,12 +1,10 @@
-/** What the console is tried with: a month of a shop, delivered as Stripe delivers it. */
-import { ok } from 'node:assert';
+/** Events for the console: a month of a shop. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import Stripe from 'stripe';
+import { deliver } from '../lib/delivery.mjs';
 
-const { webhooks } = new Stripe('sk_test_unused');
 const day = 86_400;
 
-/** Numbers that look random and are the same in each run. @param {number} seed */
+/** Returns a generator of pseudo-random numbers: the same in every run. @param {number} seed */
 function randomNumbers(seed) {
   let state = seed;
   return () => {
@@ -23,11 +21,11 @@ const goods = [
   { description: 'Ceramic pour-over set', amount: 6400 },
 ];
 const currencies = /** @type {const} */ (['usd', 'usd', 'usd', 'usd', 'eur', 'eur', 'jpy', 'kwd']);
-/** What 100 units of the smallest kind are of each currency's own. */
+/** Price levels of the currencies, in their smallest units. */
 const scale = { usd: 1, eur: 1, jpy: 1.5, kwd: 3 };
 
-/** The state that a session ends in, and the event that says so. */
-const ends = [
+/** The last states of sessions, each with its event. `share` is cumulative. */
+const lastStates = [
   { share: 0.62, type: 'checkout.session.completed', status: 'complete', payment_status: 'paid' },
   { share: 0.67, type: 'checkout.session.async_payment_failed', status: 'complete', payment_status: 'unpaid' },
   { share: 0.71, type: 'checkout.session.completed', status: 'complete', payment_status: 'no_payment_required' },
@@ -36,7 +34,7 @@ const ends = [
 ];
 
 /**
- * Makes the events of a month that ends now.
+ * Returns the events of a month that ends now, newest first.
  *
  * @param {number} count
  */
@@ -51,14 +49,14 @@ export function monthOfEvents(count) {
       type,
       share: _share,
       ...state
-    } = /** @type {typeof ends[number]} */ (ends.find(({ share }) => luck <= share));
+    } = /** @type {typeof lastStates[number]} */ (lastStates.find(({ share }) => luck <= share));
     const currency = currencies[Math.floor(random() * currencies.length)] ?? 'usd';
     const session = sessionOf({ index, created, currency, random, ...state });
     return eventOf(session, { type, created: Math.min(now, created + Math.floor(60 + random() * 900)) });
   });
 }
 
-/** @param {{ index: number, created: number, currency: keyof typeof scale, random: () => number, status: string, payment_status: string }} what */
+/** @param {{ index: number, created: number, currency: keyof typeof scale, random: () => number, status: string, payment_status: string }} options */
 function sessionOf({ index, created, currency, random, ...state }) {
   const item = goods[Math.floor(random() * goods.length)] ?? { description: 'Item', amount: 1000 };
   const quantity = 1 + Math.floor(random() * 2);
@@ -123,10 +121,10 @@ export function eventOf(
   };
 }
 
-/** The text that a page must never take for markup. */
+/** A text that the page must not treat as markup. */
 export const hostileText = `"><img src=x onerror="document.title='broken'"><script>document.title='broken'</script>\u202e{{7*7}}`;
 
-/** A session in which every text of a stranger is hostile. */
+/** Returns an event of a session with hostile text in every property that a customer can set. */
 export function hostileEvent() {
   return eventOf({
     ...sessionOf({
@@ -147,24 +145,14 @@ export function hostileEvent() {
   });
 }
 
-/**
- * Delivers events, each signed.
- *
- * @param {{ url: string, environment: { WEBHOOK_SECRET: string } }} service @param {object[]} all
- */
-export async function deliver({ url, environment }, all) {
-  for (const event of all) {
-    const payload = JSON.stringify(event);
-    const signature = webhooks.generateTestHeaderString({ payload, secret: environment.WEBHOOK_SECRET });
-    const headers = { 'content-type': 'application/json', 'stripe-signature': signature };
-    const response = await fetch(`${url}/webhooks/stripe`, { method: 'POST', headers, body: payload });
-    ok(response.ok, await response.text());
-  }
+/** Delivers events in their order. @param {{ url: string }} service @param {readonly object[]} list */
+export async function deliverAll({ url }, list) {
+  for (const event of list) await deliver(url, event);
 }
 
 const recorded = new URL('../../../../shared/fixtures/events/', import.meta.url);
 
-/** Events that were recorded from Stripe, where that folder is there, each with ids of its own. */
+/** Returns recorded events of Stripe with ids of their own; none if their folder does not exist. */
 export function recordedEvents() {
   if (!existsSync(recorded)) return [];
   const names = readdirSync(recorded).filter((name) => name.endsWith('.json'));

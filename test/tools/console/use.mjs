@@ -1,22 +1,22 @@
-/** The console, as people use it. */
+/** Uses of the console. Each fails when the page does not behave as a person expects. */
 import { deepStrictEqual as equal, match, ok } from 'node:assert';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startService } from '../clients/service.mjs';
-import { stored } from '../lib/readable.mjs';
-import { isAccessible } from './axe.mjs';
-import { deliver, eventOf, hostileText } from './material.mjs';
+import { freePort } from '../lib/network.mjs';
+import { storage } from '../lib/readable.mjs';
+import { startService } from '../lib/service.mjs';
+import { expectAccessible } from './axe.mjs';
+import { deliverAll, eventOf, hostileText } from './material.mjs';
 import { richSession } from './views.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 /**
- * @typedef {(look: { service: import('../clients/service.mjs').Service, open: (url: string) => Promise<Page>,
- *   expect: (text: RegExp) => void }) => Promise<void>} Use `expect` says which errors of the console belong to the use
+ * @typedef {(look: { service: import('../lib/service.mjs').StartedService, open: (url: string) => Promise<Page>,
+ *   expect: (text: RegExp) => void }) => Promise<void>} Use `expect` names the errors in the browser's console that belong to the use
  */
 
-/** Waits until nothing is on its way. @param {Page} page */
+/** Waits until the page has loaded its data. @param {Page} page */
 export async function settled(page) {
   await page.waitForLoadState('load');
   await page.locator('.skeleton').first().waitFor({ state: 'detached' });
@@ -33,17 +33,17 @@ const hashOf = (/** @type {Page} */ page) => decodeURIComponent(new URL(page.url
 
 /** @type {Use} */
 export async function isEmpty({ service, open }) {
-  // The root leads a browser here, and without keys none is asked for.
+  // The root redirects a browser to the console. A service without keys asks for none.
   const page = await open(`${service.url}/`);
   await page.waitForURL(`${service.url}/console/`);
   await page.getByRole('heading', { name: 'No sessions yet' }).waitFor();
-  await isAccessible(page);
+  await expectAccessible(page);
   await page.getByRole('link', { name: 'Events' }).click();
   await page.getByRole('heading', { name: 'No events yet' }).waitFor();
-  await isAccessible(page);
+  await expectAccessible(page);
   await page.getByRole('link', { name: 'Overview' }).click();
   await page.getByRole('heading', { name: 'No sessions in these days' }).waitFor();
-  await isAccessible(page);
+  await expectAccessible(page);
 }
 
 /** @type {Use} */
@@ -53,12 +53,12 @@ export async function entersKey({ service, open, expect }) {
   await page.getByLabel('API key').fill('no-key-of-this-service');
   await page.keyboard.press('Enter');
   await page.getByText('The service does not know this key.').waitFor();
-  await isAccessible(page);
+  await expectAccessible(page);
   await enterKey(page, service.key);
-  // The address is kept, and the key in this tab alone.
+  // The page keeps its address. It keeps the key in this tab only.
   await page.locator('.events .row').first().waitFor();
   equal(hashOf(page), '#/events?outcome=applied');
-  match(await page.evaluate(stored), /^\{\}\{"checkout-sessions-key":/);
+  match(await page.evaluate(storage), /^\{\}\{"checkout-sessions-key":/);
   equal(await page.context().cookies(), []);
   await page.reload();
   await page.locator('.events .row').first().waitFor();
@@ -68,10 +68,10 @@ export async function entersKey({ service, open, expect }) {
   await other.close();
   await page.getByRole('button', { name: 'Forget key' }).click();
   await page.getByLabel('API key').waitFor();
-  equal(await page.evaluate(stored), '{}{}');
+  equal(await page.evaluate(storage), '{}{}');
 }
 
-/** Each kind of text, the filter that is used, and the session that is found. @param {import('./views.mjs').Event[]} events @returns {Use} */
+/** Searches for each kind of text: the page explains the search, opens its address and finds the session. @param {import('./views.mjs').Event[]} events @returns {Use} */
 export const findsBySearch =
   (events) =>
   async ({ service, open }) => {
@@ -108,7 +108,7 @@ export const findsBySearch =
       equal(hashOf(page), hash);
       await page.getByText(session.id).first().waitFor();
     }
-    // By keyboard alone: a filter, the next page and back, all of it in the address.
+    // By keyboard only: a filter, the next page and back. The address holds all of it.
     await page.getByRole('link', { name: 'Sessions', exact: true }).click();
     await page.getByLabel('State').selectOption('paid');
     await page.waitForURL((url) => url.hash.includes('state=paid'));
@@ -147,7 +147,7 @@ export const readsOnly =
     }
   };
 
-/** An open session, as it stands at first. */
+/** Returns a new open session. */
 function openSession() {
   const created = Math.floor(Date.now() / 1000) - 60;
   const id = `cs_test_${Math.random().toString(36).slice(2)}`;
@@ -168,7 +168,7 @@ export const refreshes =
   (atStripe) =>
   async ({ service, open }) => {
     const session = openSession();
-    await deliver(service, [eventOf(session)]);
+    await deliverAll(service, [eventOf(session)]);
     atStripe.set(session.id, { ...session, status: 'complete', payment_status: 'paid' });
     const page = await open(`${service.url}/console/#/sessions/${session.id}`);
     await enterKey(page, service.key);
@@ -181,12 +181,12 @@ export const refreshes =
 /** @type {Use} */
 export async function showsNewStates({ service, open }) {
   const session = openSession();
-  await deliver(service, [eventOf(session)]);
+  await deliverAll(service, [eventOf(session)]);
   const page = await open(`${service.url}/console/#/sessions/${session.id}`);
   await enterKey(page, service.key);
   await page.locator('.summary .badge.open').waitFor();
   const created = Math.floor(Date.now() / 1000) + 5;
-  await deliver(service, [eventOf({ ...session, status: 'complete', payment_status: 'paid' }, { created })]);
+  await deliverAll(service, [eventOf({ ...session, status: 'complete', payment_status: 'paid' }, { created })]);
   await page.locator('.summary .badge.paid').waitFor({ timeout: 60_000 });
 }
 
@@ -200,7 +200,7 @@ export async function showsHostileText({ service, open }) {
   for (const summary of await page.locator('.fold summary').all()) await summary.click();
   await page.locator('.raw pre').waitFor();
   ok((await page.getByText(hostileText).count()) >= 3);
-  await isAccessible(page);
+  await expectAccessible(page);
   match(await page.title(), /Checkout Sessions$/);
   const links = await page.locator('main a').evaluateAll((all) => all.map((link) => String(link.getAttribute('href'))));
   equal(
@@ -208,13 +208,13 @@ export async function showsHostileText({ service, open }) {
     [],
   );
   equal(await page.locator('main img, main script, main b').count(), 0);
-  // Its text may stand in the address too.
+  // Hostile text in the address.
   await page.goto(`${service.url}/console/#/sessions?${new URLSearchParams({ client_reference_id: hostileText })}`);
   await page.getByRole('link', { name: 'cs_live_hostile' }).waitFor();
   for (const view of ['Events', 'Overview']) {
     await page.getByRole('link', { name: view }).click();
     await settled(page);
-    await isAccessible(page);
+    await expectAccessible(page);
   }
 }
 
@@ -226,18 +226,17 @@ export async function comesBack({ open, expect }) {
     API_KEYS: '',
     API_READ_KEYS: '',
     PORT: String(await freePort()),
-    DATABASE_URL: '',
     DATA_DIR: directory,
   };
   let service = await startService(settings);
   try {
-    await deliver(service, [eventOf(openSession())]);
+    await deliverAll(service, [eventOf(openSession())]);
     const page = await open(`${service.url}/console/`);
     await page.locator('.sessions .row').waitFor();
     await service.stop();
     await page.getByLabel('State').selectOption('open');
     await page.getByRole('heading', { name: 'The service does not answer' }).waitFor();
-    await isAccessible(page);
+    await expectAccessible(page);
     service = await startService(settings);
     await page.locator('.sessions .row').waitFor({ timeout: 60_000 });
     equal(await page.locator('.failed').count(), 0);
@@ -245,14 +244,6 @@ export async function comesBack({ open, expect }) {
     await service.stop();
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** @type {Use} */
@@ -275,7 +266,7 @@ export async function pagesThroughMany({ service, open }) {
   await page.locator('.chart svg').first().waitFor();
   const counts = await page.locator('.tile dd:first-of-type').allTextContents();
   const total = counts.reduce((sum, text) => sum + Number(text.replaceAll(',', '')), 0);
-  // A busy machine does not count all of them in a second, and the page says so.
+  // On a busy machine, the count stops after a second with a notice.
   const isWhole = (await page.locator('.notice').count()) === 0;
   ok(total > (isWhole ? 98_000 : 3000), `${total} sessions are counted`);
   await page.getByRole('link', { name: 'Sessions', exact: true }).click();

@@ -1,12 +1,12 @@
-/** Each view, as it is read. */
+/** The views of the console. */
 import { ok } from 'node:assert';
 import { join } from 'node:path';
-import { isAccessible } from './axe.mjs';
+import { expectAccessible } from './axe.mjs';
 import { enterKey, settled } from './use.mjs';
 
 /** @typedef {ReturnType<typeof import('./material.mjs').monthOfEvents>[number]} Event */
 
-/** A session with much to show. @param {Event[]} events */
+/** Returns a session with a customer, an e-mail address and a payment. @param {Event[]} events */
 export function richSession(events) {
   const session = events
     .map(({ data }) => data.object)
@@ -15,24 +15,24 @@ export function richSession(events) {
         currency === 'usd' && livemode && paid === 'paid' && customer && email,
     )
     .at(-1);
-  if (!session) throw new Error('the month has no such session');
+  if (!session) throw new Error('no event has such a session');
   return session;
 }
 
 /**
- * Looks at every view in one width and theme.
+ * Checks every view in one width and theme.
  *
- * @param {Event[]} events @param {string} theme @param {string | undefined} folder of the pictures
+ * @param {Event[]} events @param {string} theme @param {string | undefined} folder for screenshots
  * @returns {import('./use.mjs').Use}
  */
-export const looksAtEachView =
+export const showsEachView =
   (events, theme, folder) =>
   async ({ service, open, expect }) => {
     expect(/404/);
     const page = await open(`${service.url}/console/`);
     const look = async (/** @type {string} */ name) => {
       await settled(page);
-      await isAccessible(page);
+      await expectAccessible(page);
       if (!folder) return;
       const size = page.viewportSize()?.width;
       await page.screenshot({ path: join(folder, `${name}-${size}-${theme}.png`), fullPage: true });

@@ -1,64 +1,70 @@
-/**
- * The docs page in Chromium: opened under its own headers with no other network, used with a key, and read on a narrow
- * screen and in the dark. With --screenshots FOLDER it leaves pictures of what it saw.
- */
+/** `npm run docs-page`: see the help below. */
 import { deepStrictEqual as equal, ok } from 'node:assert';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright-core';
-import { startService } from '../clients/service.mjs';
-import { chromiumPath, launchOptions, watched } from '../lib/browser.mjs';
-import { brightestOfBackground, faintTexts, parametersOfList, stored, widths } from '../lib/readable.mjs';
+import { launchBrowser, watchedPage } from '../lib/browser.mjs';
+import { brightestOfBackground, countListParameters, faintTexts, storage, widths } from '../lib/readable.mjs';
+import { startService } from '../lib/service.mjs';
+import { messageOf, report, runTool } from '../lib/tool.mjs';
 import { authorize, execute, open, operation, tryOut } from './page.mjs';
 
-/** @typedef {import('../clients/service.mjs').Service} Service */
+/**
+ * @typedef {import('playwright-core').Page} Page
+ * @typedef {import('../lib/service.mjs').StartedService} Service
+ */
 
-const { values } = parseArgs({ options: { screenshots: { type: 'string' } } });
+const help = `Usage: npm run docs-page -- [options]
 
-if (!chromiumPath) {
-  process.stdout.write('docs page: not run because Chromium is missing (apt-get install chromium, or CHROMIUM_PATH)\n');
-} else {
+Uses /docs in Chromium, under its own headers and without other hosts: with a key, on a narrow screen, and in the dark.
+
+  --screenshots FOLDER   leave screenshots there
+
+Exits with 1 when a check fails, with 77 when this machine has no Chromium.
+`;
+
+/** @param {string[]} args */
+const readOptions = (args) => parseArgs({ args, options: { screenshots: { type: 'string' } } }).values;
+
+const desktop = { viewport: { width: 1280, height: 900 } };
+const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
+
+/** @type {readonly (readonly [name: string, reader: import('playwright-core').BrowserContextOptions, use: (page: Page, service: Service) => Promise<void>])[]} */
+const checks = [
+  ['works with a key', desktop, useWithKey],
+  ['folds the filters of a list', { viewport: { width: 390, height: 844 } }, foldFilters],
+  ['is readable on a phone', phone, read],
+  ['is readable on a phone in the dark', { ...phone, colorScheme: 'dark' }, readInTheDark],
+  ['is readable in the dark', { ...desktop, colorScheme: 'dark' }, readInTheDark],
+];
+
+await runTool(help, readOptions, async ({ screenshots }) => {
+  const browser = await launchBrowser();
   const service = await startService();
-  const browser = await chromium.launch(launchOptions);
+  let failed = 0;
   try {
-    await check('is used with a key', { viewport: { width: 1280, height: 900 } }, useWithKey);
-    const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
-    await check('folds the lookups of a list', { viewport: { width: 390, height: 844 } }, foldsLookups);
-    await check('is read on a phone', phone, read);
-    await check('is read on a phone in the dark', { ...phone, colorScheme: 'dark' }, readInTheDark);
-    await check('is read in the dark', { viewport: { width: 1280, height: 900 }, colorScheme: 'dark' }, readInTheDark);
+    for (const [name, reader, use] of checks) {
+      const context = await browser.newContext(reader);
+      const { page, errors } = await watchedPage(context, service.url);
+      const failures = await open(page, service.url)
+        .then(() => use(page, service))
+        .then(() => /** @type {string[]} */ ([]))
+        .catch((error) => [messageOf(error)]);
+      failures.push(...errors);
+      report(`docs page ${name}`, failures);
+      if (failures.length > 0) failed += 1;
+      if (screenshots) {
+        await page.screenshot({ path: join(screenshots, `${name.replaceAll(' ', '-')}.png`), fullPage: true });
+      }
+      await context.close();
+    }
   } finally {
     await browser.close();
     await service.stop();
   }
+  return failed === 0;
+});
 
-  /**
-   * One look at the page by one kind of reader; what is logged as an error, fails, or asks another host fails it.
-   *
-   * @param {string} name @param {import('playwright-core').BrowserContextOptions} reader
-   * @param {(page: import('playwright-core').Page, service: Service) => Promise<void>} look
-   */
-  async function check(name, reader, look) {
-    const context = await browser.newContext(reader);
-    const { page, faults } = await watched(context, service.url);
-    try {
-      await open(page, service.url);
-      await look(page, service);
-      equal(faults, []);
-      process.stdout.write(`docs page ${name}: passed\n`);
-    } catch (error) {
-      process.exitCode = 1;
-      const text = error instanceof Error ? error.message : String(error);
-      process.stdout.write(`docs page ${name}: failed\n${[text, ...faults].join('\n')}\n`);
-    }
-    if (values.screenshots) {
-      await page.screenshot({ path: join(values.screenshots, `${name.replaceAll(' ', '-')}.png`), fullPage: true });
-    }
-    await context.close();
-  }
-}
-
-/** @param {import('playwright-core').Page} page @param {Service} service */
+/** @param {Page} page @param {Service} service */
 async function useWithKey(page, { key }) {
   equal(await page.title(), 'Checkout Sessions');
   equal(await page.locator('.opblock-tag').evaluateAll((tags) => tags.map((tag) => tag.getAttribute('data-tag'))), [
@@ -71,7 +77,7 @@ async function useWithKey(page, { key }) {
     'health',
   ]);
   await authorize(page, key);
-  equal(await page.evaluate(stored), '{}{}');
+  equal(await page.evaluate(storage), '{}{}');
 
   const created = await execute(page, 'checkout_sessions_create');
   equal([created.status, created.shown], [201, 201]);
@@ -95,20 +101,20 @@ async function useWithKey(page, { key }) {
     equal([operationId, answer.status, answer.shown], [operationId, status, status]);
     if (answer.url.pathname.startsWith('/api/checkout-sessions/')) ok(answer.url.pathname.endsWith(`/${id}`));
   }
-  await isReadable(page);
+  await expectReadable(page);
 }
 
-/** A list is sent without scrolling past a hundred fields, and each of them can be filled in. @param {import('playwright-core').Page} page @param {Service} service */
-async function foldsLookups(page, { key }) {
+/** Sends a list without scrolling past a hundred fields, then unfolds the fields and fills one in. @param {Page} page @param {Service} service */
+async function foldFilters(page, { key }) {
   await authorize(page, key);
   const block = operation(page, 'checkout_sessions_list');
   await tryOut(block);
   const fields = block.locator('tr[data-param-name]');
-  const published = await page.evaluate(parametersOfList);
+  const published = await page.evaluate(countListParameters);
   ok((await fields.count()) < 20 && published > 100);
   const [top, execute] = [await block.boundingBox(), await block.locator('.btn.execute').boundingBox()];
   const screens = ((execute?.y ?? 0) - (top?.y ?? 0)) / 844;
-  ok(screens < 4, `the request is sent ${screens} screens below the head of the list`);
+  ok(screens < 4, `the button is ${screens} screens below the head of the list`);
 
   await block.locator('.more-filters').click();
   equal(await fields.count(), published);
@@ -120,32 +126,32 @@ async function foldsLookups(page, { key }) {
   ]);
   equal([response.status(), new URL(response.url()).search], [200, '?locale__iexact=EN']);
 
-  // The key is gone with the page.
+  // The page keeps the key only until it is reloaded.
   await page.reload();
   await page.locator('.opblock').first().waitFor();
   equal(await page.locator('.btn.authorize.locked').count(), 0);
-  await isReadable(page);
+  await expectReadable(page);
 }
 
-/** @param {import('playwright-core').Page} page */
+/** @param {Page} page */
 async function read(page) {
   for (const operationId of ['checkout_sessions_create', 'checkout_sessions_list']) {
     await tryOut(operation(page, operationId));
   }
-  await isReadable(page);
+  await expectReadable(page);
   await page.locator('.btn.authorize').first().click();
-  await isReadable(page);
+  await expectReadable(page);
 }
 
-/** @param {import('playwright-core').Page} page */
+/** @param {Page} page */
 async function readInTheDark(page) {
   const brightest = await page.evaluate(brightestOfBackground);
-  ok(brightest < 64, `the background is of brightness ${brightest}`);
+  ok(brightest < 64, `the background has the brightness ${brightest}`);
   await read(page);
 }
 
-/** Nothing is beyond the right edge, and every text stands out from what is behind it. @param {import('playwright-core').Page} page */
-async function isReadable(page) {
+/** Checks that nothing is beyond the right edge, and that every text has enough contrast. @param {Page} page */
+async function expectReadable(page) {
   const { page: needed, screen } = await page.evaluate(widths);
   ok(needed <= screen, `the page is ${needed} pixels wide on a screen of ${screen}`);
   equal(await page.evaluate(faintTexts), []);

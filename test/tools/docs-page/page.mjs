@@ -1,4 +1,4 @@
-/** The docs page, as a person uses it. */
+/** Steps of a person on the docs page. */
 
 /**
  * Opens the page and waits until it has drawn the operations.
@@ -15,7 +15,7 @@ export function operation(page, operationId) {
   return page.locator(`.opblock[id$="-${operationId}"]`);
 }
 
-/** Gives the key in the dialog. @param {import('playwright-core').Page} page @param {string} key */
+/** Enters the key in the dialog. @param {import('playwright-core').Page} page @param {string} key */
 export async function authorize(page, key) {
   await page.locator('.btn.authorize').first().click();
   const dialog = page.locator('.dialog-ux');
@@ -25,7 +25,7 @@ export async function authorize(page, key) {
   await dialog.waitFor({ state: 'detached' });
 }
 
-/** Opens an operation, as far as the button that executes it. @param {import('playwright-core').Locator} block */
+/** Opens an operation until its button `Execute` is there. @param {import('playwright-core').Locator} block */
 export async function tryOut(block) {
   await block.locator('.opblock-summary').click();
   await block.locator('.try-out__btn').click();
@@ -33,7 +33,7 @@ export async function tryOut(block) {
 }
 
 /**
- * Executes an operation as it stands: nothing is filled in but what the examples fill in.
+ * Executes an operation with the values that the page takes from its examples.
  *
  * @param {import('playwright-core').Page} page @param {string} operationId
  */

@@ -1,25 +1,28 @@
-/** A consumer of the change feed, which goes on through every fault: in the end it has seen each acknowledged write. */
+/** A consumer of the change feed that continues through every fault. In the end it has seen each acknowledged write. */
 import { Agent } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
-import { ask } from '../load/writers.mjs';
+import { send } from '../lib/request.mjs';
 
 /**
  * @typedef {import('../lib/service.mjs').Service} Service
  * @typedef {import('../load/writers.mjs').Session} Session
- * @typedef {{ type: string, version: number }} Seen
+ * @typedef {{ type: string, version: number }} Change
  */
 
-/** Seconds of a long poll; milliseconds after a failure; milliseconds in which it must catch up once the load has ended. */
-const wait = 1;
+/** Seconds of a long poll. */
+const pollTime = 1;
+/** Milliseconds between a failure and the next request. */
 const pause = 50;
-const patience = 30_000;
+/** Milliseconds in which the follower must reach the end of the log once the load has stopped. */
+const catchUpLimit = 30_000;
 
-const numberOf = (/** @type {string} */ id) => Number(Buffer.from(id, 'base64url').toString('latin1').split('.')[0]);
+/** Returns the number of a change from its id. @param {string} id */
+const numberOf = (id) => Number(Buffer.from(id, 'base64url').toString('latin1').split('.')[0]);
 
-/** Follows the feed from its end on. @param {Pick<Service, 'port' | 'key'>} service */
-export function startFollower({ port, key }) {
+/** Follows the feed from its present end. @param {Pick<Service, 'port' | 'key'>} service */
+export function startFollower(service) {
   const agent = new Agent({ keepAlive: true });
-  /** The newest change of each session. @type {Map<string, Seen>} */
+  /** The newest change of each session. @type {Map<string, Change>} */
   const newest = new Map();
   /** @type {number[]} */
   const numbers = [];
@@ -28,11 +31,12 @@ export function startFollower({ port, key }) {
   /** @type {string | undefined} */
   let cursor;
   let start = 0;
-  let isLast = false;
+  let isStopped = false;
 
+  /** Reads one page. @returns {Promise<boolean>} whether there may be more */
   async function read() {
-    const path = `/api/changes?cursor=${cursor ?? 'now'}&limit=500&wait=${cursor && !isLast ? wait : 0}`;
-    const answer = await ask(agent, port, key, { method: 'GET', path }).catch(() => undefined);
+    const path = `/api/changes?cursor=${cursor ?? 'now'}&limit=500&wait=${cursor && !isStopped ? pollTime : 0}`;
+    const answer = await send(agent, service, { method: 'GET', path }).catch(() => undefined);
     if (answer?.status !== 200) {
       if (answer && answer.status < 500) failures.push(`the feed answers ${answer.status} ${answer.text}`);
       await setTimeout(pause);
@@ -49,53 +53,53 @@ export function startFollower({ port, key }) {
   }
 
   async function run() {
-    while (!isLast && failures.length === 0) await read();
+    while (!isStopped && failures.length === 0) await read();
   }
   const running = run();
 
-  /** @param {Session} session @returns {string[]} what the feed lacks of it, where its state is certain */
-  function lacking({ id, possible, etag }) {
+  /** Compares the newest change of a session with its state, if that is certain. @param {Session} session @returns {string[]} */
+  function lossesOf({ id, possible, etag }) {
     const [state] = possible;
     if (possible.length !== 1 || !state || (!state.session && !state.isDeleted)) return [];
-    const seen = newest.get(id);
-    if (!seen) return [`the feed has nothing of ${id}`];
-    if ((seen.type === 'deleted') !== state.isDeleted) return [`the feed ends ${id} with ${seen.type}`];
+    const change = newest.get(id);
+    if (!change) return [`the feed has no change of ${id}`];
+    if ((change.type === 'deleted') !== state.isDeleted) return [`the last change of ${id} is ${change.type}`];
     const version = /-(\d+)"$/.exec(etag ?? '')?.[1];
-    if (state.isDeleted || version === undefined || Number(version) === seen.version) return [];
-    return [`the feed ends ${id} with the version ${seen.version}, and the tag is ${etag}`];
+    if (state.isDeleted || version === undefined || Number(version) === change.version) return [];
+    return [`the last change of ${id} has the version ${change.version}, and its ETag is ${etag}`];
   }
 
   return {
-    /** Resolves once it has its first place. */
+    /** Waits until the follower has its first cursor. */
     async ready() {
-      const end = performance.now() + patience;
+      const end = performance.now() + catchUpLimit;
       while (cursor === undefined && performance.now() < end) await setTimeout(5);
     },
 
     /**
-     * Ends it at the end of the log.
+     * Reads the rest of the log, and stops.
      *
-     * @param {import('./verify.mjs').Query} query @param {readonly Session[]} sessions @returns {Promise<string[]>} what it lacks
+     * @param {import('./verify.mjs').Query} query @param {readonly Session[]} sessions
+     * @returns {Promise<string[]>} changes that the feed lacks, repeats or contradicts
      */
     async stop(query, sessions) {
-      isLast = true;
+      isStopped = true;
       await running;
-      const end = performance.now() + patience;
+      const end = performance.now() + catchUpLimit;
       while (failures.length === 0 && (await read()) && performance.now() < end);
       agent.destroy();
       const { rows } = await query(
         'SELECT seq::float8 AS seq FROM checkout_session_change WHERE seq > $1 AND seq <= $2 ORDER BY seq',
         [start, numbers.at(-1) ?? start],
       );
-      const expected = rows.map(({ seq }) => seq);
       const seen = new Set(numbers);
-      const missed = expected.filter((seq) => !seen.has(seq));
-      const extra = numbers.filter((seq, index) => index > 0 && seq <= /** @type {number} */ (numbers[index - 1]));
+      const missed = rows.map(({ seq }) => seq).filter((seq) => !seen.has(seq));
+      const repeated = numbers.filter((seq, index) => index > 0 && seq <= /** @type {number} */ (numbers[index - 1]));
       return [
         ...failures,
-        ...(missed.length > 0 ? [`the feed has missed ${missed.length} changes: ${missed.slice(0, 5)}`] : []),
-        ...(extra.length > 0 ? [`the feed goes back: ${extra.slice(0, 5)}`] : []),
-        ...sessions.flatMap(lacking),
+        ...(missed.length > 0 ? [`the feed lacks ${missed.length} changes: ${missed.slice(0, 5)}`] : []),
+        ...(repeated.length > 0 ? [`the feed goes back to: ${repeated.slice(0, 5)}`] : []),
+        ...sessions.flatMap(lossesOf),
       ];
     },
   };

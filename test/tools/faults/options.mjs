@@ -1,14 +1,23 @@
 import { parseArgs } from 'node:util';
+import { wholeNumber } from '../lib/options.mjs';
 
-export const help = `npm run faults -- [options]
+export const help = `Usage: npm run faults -- [options]
 
-  --kills N     times that the service is killed on PostgreSQL (50)
-  --embedded N  times that it is killed on the embedded database (10)
-  --short       5 and 2 of them, for about a minute
-  --only TEXT   the faults whose name holds it
+Kills the service and harms its PostgreSQL under write load, with real processes. Checks that no acknowledged write is
+lost, that no write is half done, and that the service recovers by itself. Makes a PostgreSQL server of its own with
+initdb, which PG_BIN names if it is in no usual place. As root on Linux, it also fills two small disks.
+
+  --kills 50      times to kill the service on PostgreSQL
+  --embedded 10   times to kill the service on the embedded database
+  --short         5 and 2 times instead: about a minute in all
+  --only TEXT     only the faults with this text in their name
+
+Exits with 1 after a loss or another failure, with 77 when this machine has no PostgreSQL server.
 `;
 
-/** @param {string[]} args @throws what is wrong with them */
+/** @typedef {ReturnType<typeof readOptions>} Options */
+
+/** @param {string[]} args */
 export function readOptions(args) {
   const { values } = parseArgs({
     args,
@@ -17,20 +26,11 @@ export function readOptions(args) {
       embedded: { type: 'string' },
       short: { type: 'boolean', default: false },
       only: { type: 'string', default: '' },
-      help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  const { short, only, help: isHelp } = values;
   return {
-    kills: count('kills', values.kills ?? (short ? '5' : '50')),
-    embedded: count('embedded', values.embedded ?? (short ? '2' : '10')),
-    only,
-    isHelp,
+    kills: wholeNumber('kills', values.kills ?? (values.short ? '5' : '50'), 0),
+    embedded: wholeNumber('embedded', values.embedded ?? (values.short ? '2' : '10'), 0),
+    only: values.only,
   };
-}
-
-/** @param {string} name @param {string} text */
-function count(name, text) {
-  if (!/^\d+$/.test(text)) throw new Error(`--${name} takes a number, not ${text}`);
-  return Number(text);
 }

@@ -1,16 +1,16 @@
-/** What can happen to a PostgreSQL server and to the way there. */
+/** Faults of a PostgreSQL server, of its disks and of the connections to it. */
 import { setTimeout } from 'node:timers/promises';
-import { statementTimeout } from '../lib/service.mjs';
+import { statementTimeout } from './fault.mjs';
 
 /**
  * @typedef {import('./fault.mjs').Fault} Fault
- * @typedef {import('./fault.mjs').Load} Load
+ * @typedef {import('../load/writers.mjs').Load} Load
  * @typedef {import('../lib/cluster.mjs').Cluster} Cluster
  * @typedef {import('./small-disk.mjs').SmallDisk} SmallDisk
  */
 
-/** Milliseconds past every timeout of the service's. */
-const long = 2 * statementTimeout + 2000;
+/** Milliseconds: longer than every timeout of the service. */
+const pastTimeouts = 2 * statementTimeout + 2000;
 
 export const databaseName = 'checkout_session';
 
@@ -21,20 +21,20 @@ export function serverFaults(cluster) {
     await cluster.start();
   };
   return [
-    { name: 'PostgreSQL restarted, fast', happen: restart('SIGINT'), refuses: true },
-    { name: 'PostgreSQL restarted, immediate', happen: restart('SIGQUIT'), refuses: true },
-    { name: 'a process of PostgreSQL killed, -9', happen: () => crash(cluster), refuses: true },
-    { name: 'every connection cut, 20 times', happen: () => cutConnections(cluster), refuses: true },
-    { name: 'PostgreSQL stopped for a while', happen: () => stopForAWhile(cluster), refuses: true },
-    { name: 'PostgreSQL paused for a moment', happen: () => pause(cluster, statementTimeout / 2) },
-    { name: 'PostgreSQL paused past all timeouts', happen: () => pause(cluster, long), refuses: true },
+    { name: 'PostgreSQL restarted, fast', inflict: restart('SIGINT'), refuses: true },
+    { name: 'PostgreSQL restarted, immediate', inflict: restart('SIGQUIT'), refuses: true },
+    { name: 'a process of PostgreSQL killed, -9', inflict: () => crash(cluster), refuses: true },
+    { name: 'every connection cut, 20 times', inflict: () => cutConnections(cluster), refuses: true },
+    { name: 'PostgreSQL stopped past all timeouts', inflict: () => stopPastTimeouts(cluster), refuses: true },
+    { name: 'PostgreSQL paused for a moment', inflict: () => pause(cluster, statementTimeout / 2) },
+    { name: 'PostgreSQL paused past all timeouts', inflict: () => pause(cluster, pastTimeouts), refuses: true },
   ];
 }
 
 /** @param {Cluster} cluster */
-async function stopForAWhile(cluster) {
+async function stopPastTimeouts(cluster) {
   await cluster.stop('SIGINT');
-  await setTimeout(long);
+  await setTimeout(pastTimeouts);
   await cluster.start();
 }
 
@@ -48,10 +48,10 @@ async function pause(cluster, duration) {
   }
 }
 
-/** The pids of what serves the service. */
+/** Selects the server processes that serve the service. */
 const backends = `SELECT pid FROM pg_stat_activity WHERE application_name = 'checkout-session-service'`;
 
-/** The server ends all others, recovers, and goes on. @param {Cluster} cluster */
+/** Kills one server process. The server then ends all others, recovers, and goes on. @param {Cluster} cluster */
 async function crash(cluster) {
   const { rows } = await cluster.connected('postgres', (client) => client.query(backends));
   const [victim] = rows;
@@ -71,31 +71,31 @@ async function cutConnections(cluster) {
 
 /**
  * @param {Cluster} cluster
- * @param {{ data: SmallDisk, log: SmallDisk }} disks where the tables are, and the write-ahead log
+ * @param {{ data: SmallDisk, log: SmallDisk }} disks of the tables and of the write-ahead log
  * @returns {readonly Fault[]}
  */
 export function diskFaults(cluster, disks) {
   return [
-    { name: 'the disk of the tables full', happen: (load) => fillData(disks.data, load), refuses: true },
+    { name: 'the disk of the tables full', inflict: (load) => fillData(disks.data, load), refuses: true },
     {
       name: 'the disk of the write-ahead log full',
-      happen: (load) => fillLog(cluster, disks.log, load),
+      inflict: (load) => fillLog(cluster, disks.log, load),
       refuses: true,
     },
   ];
 }
 
-/** Until writes have been refused for a second. @param {Load} load @param {() => boolean} [isOver] */
-async function untilRefused({ counts }, isOver = () => counts.refused > 0) {
+/** Waits until the service has refused writes for a second. @param {Load} load @param {() => boolean} [hasEffect] */
+async function untilRefused({ counts }, hasEffect = () => counts.refused > 0) {
   const end = performance.now() + 30_000;
-  while (!isOver()) {
-    if (performance.now() > end) throw new Error('the full disk stopped nothing');
+  while (!hasEffect()) {
+    if (performance.now() > end) throw new Error('the full disk has no effect');
     await setTimeout(50);
   }
   await setTimeout(1000);
 }
 
-/** Statements fail as soon as a table or an index must grow. @param {SmallDisk} disk @param {Load} load */
+/** Fills the disk of the tables. Statements fail as soon as a table or an index must grow. @param {SmallDisk} disk @param {Load} load */
 async function fillData(disk, load) {
   disk.fill();
   try {
@@ -106,8 +106,8 @@ async function fillData(disk, load) {
 }
 
 /**
- * The server cannot go on, crashes, and cannot recover either: it is started again when there is space. A slot without
- * a replica keeps it from using old segments again.
+ * Fills the disk of the write-ahead log. The server crashes and cannot recover, so this function starts it again once the
+ * disk has space. A replication slot without a replica keeps the server from reusing old segments.
  *
  * @param {Cluster} cluster @param {SmallDisk} disk @param {Load} load
  */

@@ -1,12 +1,9 @@
-/** A file system of a few megabytes, in memory, that can be filled to the last byte. Only root may have one, on Linux. */
+/** A file system of a few megabytes in memory, to fill to the last byte. Only root on Linux can mount one. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
-/**
- * @param {string} path @param {number} megabytes
- * @returns undefined where this user cannot mount one
- */
+/** Mounts a small disk. @param {string} path @param {number} megabytes @returns undefined when this user cannot mount one */
 export function makeSmallDisk(path, megabytes) {
   mkdirSync(path, { recursive: true });
   try {
@@ -17,13 +14,13 @@ export function makeSmallDisk(path, megabytes) {
   const ballast = join(path, 'ballast');
   const remove = () => {
     process.off('exit', remove);
-    // Lazily: a server that is being ended may still have files open.
+    // Lazily: a server that is ending may still have files open.
     execFileSync('umount', ['-l', path]);
   };
   process.prependOnceListener('exit', remove);
   return {
     path,
-    /** Leaves not one byte. */
+    /** Fills the disk to the last byte. */
     fill() {
       const file = openSync(ballast, 'a');
       try {

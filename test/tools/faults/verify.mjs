@@ -1,4 +1,4 @@
-/** Compares the database with what was acknowledged. */
+/** Compares the database with the acknowledged writes. */
 import { isDeepStrictEqual } from 'node:util';
 
 /**
@@ -7,16 +7,16 @@ import { isDeepStrictEqual } from 'node:util';
  *
  * @typedef {object} Stored
  * @property {import('../load/operations.mjs').State} state
- * @property {boolean} agrees the document with the columns that it is made of
+ * @property {boolean} agrees whether the document agrees with the columns
  * @property {string | null} etag
  */
 
-/** The document made anew of the columns, which the function names. */
-const argumentsText = `SELECT string_agg(format('s.%I', name), ', ' ORDER BY place) AS names
+/** Selects the columns that the document is made of: the parameters of the database's own function. */
+const columnsText = `SELECT string_agg(format('s.%I', name), ', ' ORDER BY place) AS names
   FROM pg_proc, unnest(proargnames) WITH ORDINALITY AS argument (name, place)
   WHERE proname = 'checkout_session_document'`;
 
-/** @param {string} columns */
+/** Selects the stored states, and makes each document anew from its columns. @param {string} columns */
 const storedText = (columns) => `
   SELECT w.id, s.document, s.stripe_data ->> 'client_reference_id' AS raw, s.stripe_event_id AS event,
     '"' || s.djstripe_id || '-' || s.version || '"' AS etag, d.id IS NOT NULL AS deleted,
@@ -27,8 +27,8 @@ const storedText = (columns) => `
     LEFT JOIN checkout_session AS d ON d.id = w.id AND d.version = 0`;
 
 /** @param {Query} query @param {readonly Session[]} sessions @returns {Promise<Map<string, Stored>>} */
-async function read(query, sessions) {
-  const columns = (await query(argumentsText, [])).rows[0].names;
+async function readStored(query, sessions) {
+  const columns = (await query(columnsText, [])).rows[0].names;
   const { rows } = await query(storedText(columns), [sessions.map(({ id }) => id)]);
   return new Map(
     rows.map(({ id, document, raw, event, etag, deleted, agrees, events }) => {
@@ -44,11 +44,13 @@ function fieldsOf({ description, client_reference_id, success_url, customer, met
 }
 
 /**
+ * Compares each session with its possible states.
+ *
  * @param {Query} query @param {readonly Session[]} sessions
- * @returns {Promise<string[]>} what is lost or half written: of each session where it is so
+ * @returns {Promise<string[]>} a line for each session with a lost or half-done write
  */
 export async function verify(query, sessions) {
-  const stored = await read(query, sessions);
+  const stored = await readStored(query, sessions);
   return sessions.flatMap(({ id, possible, etag }) => {
     const actual = /** @type {Stored} */ (stored.get(id));
     if (!possible.some((state) => isDeepStrictEqual(state, actual.state))) {
@@ -56,9 +58,10 @@ export async function verify(query, sessions) {
         `${id} is ${JSON.stringify(actual.state)} and may be ${possible.map((one) => JSON.stringify(one)).join(' or ')}`,
       ];
     }
-    if (!actual.agrees) return [`the document of ${id} does not agree with its columns`];
+    if (!actual.agrees) return [`the document of ${id} contradicts its columns`];
     const isCertain = possible.length === 1 && etag !== undefined;
-    if (isCertain && actual.etag !== etag) return [`${id} has the tag ${actual.etag} and was answered ${etag}`];
+    if (isCertain && actual.etag !== etag)
+      return [`${id} has the ETag ${actual.etag}, and the last answer had ${etag}`];
     return [];
   });
 }

@@ -1,7 +1,9 @@
-/** Chromium for the scripts that look at our pages. */
+/** Chromium for the tools that use our pages. */
 import { existsSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+import { Unavailable } from './tool.mjs';
 
-const usual = [
+const usualPaths = [
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',
   '/usr/bin/google-chrome',
@@ -9,37 +11,40 @@ const usual = [
   'C:/Program Files/Google/Chrome/Application/chrome.exe',
 ];
 
-/** Where Chromium is; undefined where this machine has none. */
-export const chromiumPath = process.env.CHROMIUM_PATH ?? usual.find(existsSync);
-
-/** How it is started. Its sandbox needs a user that is not root. */
-export const launchOptions = {
-  ...(chromiumPath && { executablePath: chromiumPath }),
-  chromiumSandbox: process.getuid?.() !== 0,
-};
+/** Starts Chromium. @throws {Unavailable} when this machine has none */
+export function launchBrowser() {
+  const executablePath = process.env.CHROMIUM_PATH ?? usualPaths.find(existsSync);
+  if (!executablePath) {
+    throw new Unavailable('this machine has no Chromium: apt-get install chromium, or set CHROMIUM_PATH');
+  }
+  // Chromium's sandbox refuses root.
+  return chromium.launch({ executablePath, chromiumSandbox: process.getuid?.() !== 0 });
+}
 
 /**
- * Collects what a reader would not see: errors, and requests to other hosts, which are refused.
+ * Opens a page and collects errors that a reader would not see: errors in the browser's console, and requests to other
+ * hosts, which are aborted.
  *
  * @param {import('playwright-core').BrowserContext} context
- * @param {string} origin the only one that may be asked
- * @param {(text: string, url: string) => boolean} [isExpected] whether an error of the console belongs to what is tried
+ * @param {string} origin the only host that the page may ask
+ * @param {(text: string) => boolean} [isExpected] whether an error in the console belongs to the test
  */
-export async function watched(context, origin, isExpected = () => false) {
+export async function watchedPage(context, origin, isExpected = () => false) {
   /** @type {string[]} */
-  const faults = [];
+  const errors = [];
   await context.route(
     (url) => url.origin !== origin,
     (route) => {
-      faults.push(`asks ${route.request().url()}`);
+      errors.push(`the page asks ${route.request().url()}`);
       return route.abort();
     },
   );
   const page = await context.newPage();
-  page.on('pageerror', (error) => faults.push(error.message));
+  page.on('pageerror', (error) => errors.push(error.message));
   page.on('console', (message) => {
-    const url = message.location().url;
-    if (message.type() === 'error' && !isExpected(message.text(), url)) faults.push(`${message.text()} ${url}`);
+    if (message.type() === 'error' && !isExpected(message.text())) {
+      errors.push(`${message.text()} ${message.location().url}`);
+    }
   });
-  return { page, faults };
+  return { page, errors };
 }

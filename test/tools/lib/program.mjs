@@ -1,20 +1,28 @@
-/** What the generated clients are made with: programs of the machine, and a cache outside of the repository. */
+/** Programs of this machine, and a cache outside of the repository for what they install. */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-const cache = process.env.CLIENTS_CACHE ?? join(tmpdir(), 'checkout-session-clients');
+const cache = process.env.TOOLS_CACHE ?? join(tmpdir(), 'checkout-session-tools');
+
+/** The name of Python on this system. */
+export const python = process.platform === 'win32' ? 'python' : 'python3';
 
 /**
- * What a client needs of the machine: a program, or a library with the command that succeeds where it is there.
+ * Something that a tool needs: a program, or a library with a command that succeeds if the library is installed.
  *
  * @typedef {string | { name: string, probe: readonly [program: string, ...args: string[]] }} Need
  */
 
-/** Whether a program is in the PATH, or a library where its language finds it. @param {Need} need */
-export function isInstalled(need) {
+/** Returns the names of the needs that this machine lacks. @param {readonly Need[]} needs */
+export function missingOf(needs) {
+  return needs.filter((need) => !isInstalled(need)).map((need) => (typeof need === 'string' ? need : need.name));
+}
+
+/** @param {Need} need */
+function isInstalled(need) {
   if (typeof need === 'string') return isInPath(need);
   const [program, ...args] = need.probe;
   return isInPath(program) && spawnSync(program, args, { stdio: 'ignore' }).status === 0;
@@ -28,24 +36,23 @@ function isInPath(program) {
 }
 
 /**
- * A folder of the cache, made once; what was half made by a run that was killed is made again.
+ * Returns a folder of the cache, which is filled once. A folder that a killed run left incomplete is filled again.
  *
- * @param {string} name holds the exact versions of what is in it
- * @param {(folder: string) => Promise<unknown>} make
+ * @param {string} name with the exact versions of the content
+ * @param {(folder: string) => Promise<unknown>} fill
  * @returns {Promise<string>} its path
  */
-export async function cachedFolder(name, make) {
+export async function cachedFolder(name, fill) {
   const folder = join(cache, name);
   const complete = join(folder, '.complete');
   if (existsSync(complete)) return folder;
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  await make(folder);
+  await emptyFolder(name);
+  await fill(folder);
   await mkdir(complete);
   return folder;
 }
 
-/** An empty folder of the cache, whatever the last run left in it. @param {string} name */
+/** Returns a folder of the cache without the files of earlier runs. @param {string} name */
 export async function emptyFolder(name) {
   const folder = join(cache, name);
   await rm(folder, { recursive: true, force: true });
@@ -54,12 +61,13 @@ export async function emptyFolder(name) {
 }
 
 /**
- * Runs a program to its end. Throws with all that it wrote when it fails or takes longer than ten minutes.
+ * Runs a program until it ends.
  *
  * @param {string} program @param {readonly string[]} args
- * @param {{ cwd?: string, env?: Record<string, string>, shell?: boolean }} [options] `env` is added to this process's;
- * with `shell`, the program is a whole command line
- * @returns {Promise<string>} what it wrote
+ * @param {{ cwd?: string, env?: Record<string, string>, shell?: boolean }} [options] `env` is added to this process's
+ *   environment; with `shell`, the program is a whole command line
+ * @returns {Promise<string>} its output
+ * @throws with its output, when it fails or takes more than ten minutes
  */
 export async function run(program, args, { cwd, env, shell = false } = {}) {
   const child = spawn(program, args, {
@@ -67,27 +75,27 @@ export async function run(program, args, { cwd, env, shell = false } = {}) {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 600_000,
-    // npm is a script there, which only a shell runs.
+    // On Windows npm is a script, which only a shell runs.
     shell: shell || (process.platform === 'win32' && program === 'npm'),
   });
-  let written = '';
+  let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text) => {
-      written += text;
+      output += text;
     });
   }
   /** @type {number | string | null} */
   const ended = await new Promise((resolve, reject) => {
     child.on('error', reject).on('close', (code, signal) => resolve(code ?? signal));
   });
-  if (ended !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${ended}:\n${written}`);
-  return written;
+  if (ended !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${ended}:\n${output}`);
+  return output;
 }
 
 /**
- * A virtual environment with the packages of a requirements file.
+ * Makes a virtual environment of Python.
  *
- * @param {string} name @param {readonly string[]} packages as pip takes them, with exact versions
+ * @param {string} name @param {readonly string[]} packages for pip, with exact versions
  * @returns {Promise<(program: string) => string>} the path of a program in it
  */
 export async function pythonEnvironment(name, packages) {
@@ -98,6 +106,3 @@ export async function pythonEnvironment(name, packages) {
   });
   return (program) => join(folder, inside, program);
 }
-
-/** What Python is called. */
-export const python = process.platform === 'win32' ? 'python' : 'python3';

@@ -1,20 +1,20 @@
-// @ts-nocheck: it runs in the browser, whose types the tests do not have.
+// @ts-nocheck: these functions run in the browser, and the tools are checked without the browser's types.
 
-/** How wide the page is, and how wide the screen, in CSS pixels. */
+/** Returns the widths of the page and of the screen, in CSS pixels. */
 export function widths() {
   return { page: document.documentElement.scrollWidth, screen: innerWidth };
 }
 
-/** The brightest of red, green and blue of the page's background, 0 to 255. */
+/** Returns the largest of red, green and blue in the background of the page, 0 to 255. */
 export function brightestOfBackground() {
   const { backgroundColor } = getComputedStyle(document.documentElement);
   return Math.max(...backgroundColor.match(/\d+/g).map(Number));
 }
 
 /**
- * What of the visible text of a page is hard to read: contrast below WCAG 2.1's AA (4.5, or 3 for large text).
+ * Finds visible text with a contrast below WCAG 2.1's level AA: 4.5, or 3 for large text.
  *
- * @returns {string[]} one line for each pair of colours, with the first text that has it
+ * @returns {string[]} a line for each pair of colours, with the first text in these colours
  */
 export function faintTexts() {
   /** @typedef {[red: number, green: number, blue: number, alpha: number]} Colour */
@@ -62,13 +62,13 @@ export function faintTexts() {
   return [...faint.values()];
 }
 
-/** What the browser keeps of the page, for good and for the tab. */
-export function stored() {
+/** Returns what the page keeps in the browser: in local storage, then in session storage. */
+export function storage() {
   return JSON.stringify(localStorage) + JSON.stringify(sessionStorage);
 }
 
-/** How many parameters the contract gives the list of sessions. */
-export async function parametersOfList() {
+/** Returns the number of parameters that the contract gives the list of sessions. */
+export async function countListParameters() {
   const contract = await (await fetch('/openapi.json')).json();
   return contract.paths['/api/checkout-sessions'].get.parameters.length;
 }

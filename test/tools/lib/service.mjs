@@ -1,86 +1,116 @@
-/** The service as it runs in production: `node dist/server.js`, on a port that it keeps. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+/** The built service as a process: `node dist/server.js`. */
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { webhookSecret } from '../load/operations.mjs';
+import { endChild, isRunning, startNode } from './child.mjs';
+import { scratchDatabase } from './database.mjs';
+import { freePort, untilReady } from './network.mjs';
 
 const server = fileURLToPath(new URL('../../../dist/server.js', import.meta.url));
-const key = 'full-access-key-of-the-faults';
-/** Milliseconds that a start may take: the embedded database is made or recovered meanwhile. */
-const patience = 60_000;
 
-/** Milliseconds. */
-export const statementTimeout = 1000;
+/** Secrets of every service that a tool starts. The Stripe key has full access too, and the look of a test key of Stripe. */
+const secrets = {
+  API_KEY: 'full-access-key-of-the-tools',
+  STRIPE_KEY: 'sk_test_full_access_key_of_the_tools',
+  READ_KEY: 'read-only-key-of-the-tools',
+  WEBHOOK_SECRET: 'whsec_of_the_tools',
+};
+export const { API_KEY: apiKey, WEBHOOK_SECRET: webhookSecret } = secrets;
 
-/** A port of 127.0.0.1 that nothing listens on now. @returns {Promise<number>} */
-export async function freePort() {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = /** @type {import('node:net').AddressInfo} */ (listener.address());
-  listener.close();
-  await once(listener, 'close');
-  return port;
+/**
+ * The environment of a client's program: the address of the service and its secrets.
+ *
+ * @typedef {Record<'BASE_URL' | keyof typeof secrets, string>} Environment
+ * @typedef {Awaited<ReturnType<typeof prepareService>>} Service
+ * @typedef {Awaited<ReturnType<typeof startService>>} StartedService
+ */
+
+/**
+ * Prepares a service, which does not run yet. It keeps its port and its log when it is started again.
+ *
+ * @param {string} directory its working directory @param {Record<string, string>} settings its environment variables
+ */
+export async function prepareService(directory, settings) {
+  const port = settings.PORT ? Number(settings.PORT) : await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const logPath = join(directory, 'service.log');
+  const log = openSync(logPath, 'a');
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  let child;
+
+  const service = {
+    port,
+    url,
+    /** The key with full access. */
+    key: apiKey,
+    /** @type {Environment} */
+    environment: { BASE_URL: url, ...secrets },
+
+    /** Starts the process. */
+    start() {
+      child = startNode(server, {
+        directory,
+        log,
+        settings: {
+          ...{ PORT: String(port), LOG_LEVEL: 'warn' },
+          ...{ API_KEYS: `${secrets.API_KEY},${secrets.STRIPE_KEY}`, API_READ_KEYS: secrets.READ_KEY },
+          STRIPE_WEBHOOK_SECRETS: webhookSecret,
+          ...settings,
+        },
+      });
+    },
+
+    /** Waits until the service says that it can serve. */
+    async ready() {
+      await untilReady(`${url}/health/ready`, service.isRunning).catch((error) => {
+        throw new Error(`the service does not start: ${error.message}\n${service.lastLog()}`);
+      });
+    },
+
+    isRunning: () => child !== undefined && isRunning(child),
+
+    /** Sends a signal. @param {NodeJS.Signals} signal */
+    kill: (signal) => void child?.kill(signal),
+
+    /** Sends a signal and waits for the end of the process. @param {NodeJS.Signals} signal */
+    async end(signal) {
+      if (child) await endChild(child, signal);
+    },
+
+    log: () => readFileSync(logPath, 'utf8'),
+    /** Returns the last five lines of the log. */
+    lastLog: () => service.log().trimEnd().split('\n').slice(-5).join('\n'),
+    /** Returns the lines of the log with an error. */
+    errors: () => service.log().match(/^.*"level":"(error|fatal)".*$/gm) ?? [],
+  };
+  return service;
 }
 
 /**
- * A service that is not started yet.
+ * Starts the service on an empty database of its own, unless the settings name one, and waits until it is ready.
  *
- * @param {string} directory where it logs @param {Record<string, string>} variables DATABASE_URL or DATA_DIR, and what is not as the faults have it
+ * @param {Record<string, string>} [settings] its environment variables
  */
-export async function prepareService(directory, variables) {
-  const port = await freePort();
-  const path = join(directory, 'service.log');
-  const log = openSync(path, 'a');
-  /** @type {import('node:child_process').ChildProcess | undefined} */
-  let child;
-  const kill = () => child?.kill('SIGKILL');
+export async function startService(settings = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'checkout-session-service-'));
+  const database = settings.DATA_DIR || settings.DATABASE_URL ? undefined : await scratchDatabase(directory);
+  const service = await prepareService(directory, { ...database?.settings, ...settings });
+  const dropDatabase = async () => database?.drop();
 
-  function begin() {
-    child = spawn(process.execPath, [server], {
-      cwd: directory,
-      env: {
-        PATH: process.env.PATH ?? '',
-        ...{ PORT: String(port), API_KEYS: key, STRIPE_WEBHOOK_SECRETS: webhookSecret, LOG_LEVEL: 'warn' },
-        DATABASE_STATEMENT_TIMEOUT_MS: String(statementTimeout),
-        ...variables,
-      },
-      stdio: ['ignore', log, log],
-    });
-    process.prependOnceListener('exit', kill);
+  /** Ends the service and removes its database. */
+  async function stop() {
+    await service.end('SIGTERM');
+    await dropDatabase();
+    rmSync(directory, { recursive: true, force: true });
   }
 
-  const isRunning = () => child !== undefined && child.exitCode === null && child.signalCode === null;
-
-  /** Waits until it says that it can serve. */
-  async function ready() {
-    const end = performance.now() + patience;
-    while (performance.now() < end) {
-      if (!isRunning()) throw new Error(`the service ended:\n${lastLog()}`);
-      const response = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined);
-      await response?.arrayBuffer();
-      if (response?.ok) return;
-      await setTimeout(20);
-    }
-    throw new Error(`the service is not ready:\n${lastLog()}`);
+  service.start();
+  try {
+    await service.ready();
+  } catch (error) {
+    await stop();
+    throw error;
   }
-
-  /** @param {NodeJS.Signals} signal */
-  async function end(signal) {
-    process.off('exit', kill);
-    if (!child || !isRunning()) return;
-    const ended = once(child, 'exit');
-    child.kill(signal);
-    await ended;
-  }
-
-  const wholeLog = () => readFileSync(path, 'utf8');
-  const lastLog = () => wholeLog().split('\n').slice(-6).join('\n');
-
-  return { port, key, begin, ready, end, isRunning, lastLog, wholeLog };
+  return { ...service, dropDatabase, stop };
 }
-
-/** @typedef {Awaited<ReturnType<typeof prepareService>>} Service */

@@ -1,43 +1,69 @@
-/** The frame of a run: a temporary folder, which goes with it, and the exit code. */
+/** The frame of a tool: its options, a temporary folder, and its exit code. */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Unavailable } from './cluster.mjs';
 
-/** The exit code of a run that cannot be made here. */
-const unavailable = 77;
+/** Thrown when this machine lacks something that the tool needs. */
+export class Unavailable extends Error {}
 
-export const say = (/** @type {string} */ line) => process.stdout.write(`${line}\n`);
+const exitCodes = { failed: 1, wrongOptions: 2, unavailable: 77 };
+
+export const say = (/** @type {string} */ line) => void process.stdout.write(`${line}\n`);
+
+/** Prints the outcome of one check and the reasons for a failure. @param {string} name @param {readonly string[]} failures */
+export function report(name, failures) {
+  say(`${name}: ${failures.length === 0 ? 'passed' : 'failed'}`);
+  for (const failure of failures) say(`  ${failure}`);
+}
+
+/** @param {unknown} error */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
 
 /**
+ * Runs a tool and sets the exit code: 0 for success, 1 for a failure, 2 for wrong options, 77 when this machine lacks
+ * something that the tool needs. `--help` prints the help.
+ *
  * @template Options
- * @param {(args: string[]) => Options} readOptions throws what is wrong with them
- * @param {(directory: string, options: Options) => Promise<boolean>} work resolves to whether all is well
- * @returns {Promise<void>} with the exit code set: 0, 1, 2 for wrong options, 77 where the work finds no server
+ * @param {string} help
+ * @param {(args: string[]) => Options} readOptions throws an error that says which argument is wrong
+ * @param {(options: Options, directory: string) => Promise<boolean>} work resolves to whether the tool succeeded; the
+ *   directory is temporary
+ * @returns {Promise<void>}
  */
-export async function inRun(readOptions, work) {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
-  const directory = mkdtempSync(join(tmpdir(), 'checkout-session-faults-'));
-  // Last of all: whatever ends the run, what runs in the folder is ended first.
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 10 }));
-  // The server may run as another user.
-  chmodSync(directory, 0o755);
+export async function runTool(help, readOptions, work) {
+  const args = process.argv.slice(2);
+  if (args.includes('--help') || args.includes('-h')) return void process.stdout.write(help);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(exitCodes.failed));
   try {
-    const options = optionsOf(readOptions);
-    if (options && !(await work(directory, options))) process.exitCode = 1;
+    const options = readOptions(args);
+    try {
+      if (!(await work(options, temporaryDirectory()))) process.exitCode = exitCodes.failed;
+    } catch (error) {
+      const isUnavailable = error instanceof Unavailable;
+      fail(
+        isUnavailable ? `not run: ${error.message}` : stackOf(error),
+        exitCodes[isUnavailable ? 'unavailable' : 'failed'],
+      );
+    }
   } catch (error) {
-    say(error instanceof Unavailable ? error.message : String(/** @type {Error} */ (error).stack));
-    process.exitCode = error instanceof Unavailable ? unavailable : 1;
+    fail(`${messageOf(error)}\nSee --help.`, exitCodes.wrongOptions);
   }
 }
 
-/** @template Options @param {(args: string[]) => Options} readOptions @returns {Options | undefined} */
-function optionsOf(readOptions) {
-  try {
-    return readOptions(process.argv.slice(2));
-  } catch (error) {
-    say(/** @type {Error} */ (error).message);
-    process.exitCode = 2;
-    return undefined;
-  }
+/** Makes a folder that is removed when this process exits, after all child processes have been killed. */
+function temporaryDirectory() {
+  const directory = mkdtempSync(join(tmpdir(), 'checkout-session-tool-'));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 10 }));
+  // A PostgreSQL server in it may run as another user.
+  chmodSync(directory, 0o755);
+  return directory;
+}
+
+/** @param {unknown} error */
+const stackOf = (error) => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+
+/** @param {string} text @param {number} code */
+function fail(text, code) {
+  process.stderr.write(`${text}\n`);
+  process.exitCode = code;
 }

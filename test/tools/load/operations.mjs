@@ -1,11 +1,11 @@
 /**
- * What the writers do, and what the database must hold afterwards. Every write carries a word of its own in several
- * columns, so that a half-written one shows.
+ * The writes of the load, and the state that each leaves in the database. Every write puts a word of its own into several
+ * columns, so that a half-written row mixes two words.
  */
-import Stripe from 'stripe';
+import { eventOf, signed } from '../lib/delivery.mjs';
 
 /**
- * @typedef {object} Fields the columns that writes are told apart by
+ * @typedef {object} Fields columns that hold a write's word
  * @property {string | null} description
  * @property {string} client_reference_id
  * @property {string} success_url
@@ -13,61 +13,57 @@ import Stripe from 'stripe';
  * @property {Record<string, string> | null} metadata
  * @property {Record<string, string> | null} display_items
  * @property {string | null} raw the word in Stripe's raw object
- * @property {string | null} event that it came with
+ * @property {string | null} event the event that brought the raw object
  *
- * @typedef {object} State what the database holds of one id
+ * @typedef {object} State the content of the database for one id
  * @property {Fields | null} session
- * @property {boolean} isDeleted a tombstone holds the id
- * @property {Record<string, string>} events their outcomes in the ledger, by id
+ * @property {boolean} isDeleted whether a tombstone holds the id
+ * @property {Record<string, string>} events outcomes in the ledger, by event id
  *
- * @typedef {object} Operation
- * @property {string} method
- * @property {string} path
- * @property {Record<string, string>} [headers]
- * @property {string} [payload] JSON
- * @property {number} status of the answer that acknowledges it
- * @property {string} [outcome] that such an answer names
- * @property {State} after
+ * @typedef {object} Expected
+ * @property {number} status of the answer that acknowledges the write
+ * @property {string} [outcome] in the body of that answer
+ * @property {State} after the state once the write is done
+ *
+ * @typedef {import('../lib/request.mjs').Request & Expected} Operation
  */
 
 export const sessionsPath = '/api/checkout-sessions';
-export const webhookSecret = 'whsec_faults';
 
 /** @type {Readonly<State>} */
-export const nothing = Object.freeze({ session: null, isDeleted: false, events: {} });
+export const emptyState = Object.freeze({ session: null, isDeleted: false, events: {} });
 
-const { webhooks } = new Stripe('sk_test_unused');
-const constant = { mode: 'payment', submit_type: 'pay', billing_address_collection: 'auto', payment_method_types: {} };
-const none = { description: null, display_items: null, raw: null, event: null };
+const constantFields = {
+  ...{ mode: 'payment', submit_type: 'pay', billing_address_collection: 'auto', payment_method_types: {} },
+};
+const emptyFields = { description: null, display_items: null, raw: null, event: null };
 
-/** What both Stripe and a client write of a word. @param {string} word */
-const common = (word) => ({
+/** Returns the fields that both Stripe and a client write. @param {string} word */
+const sharedFields = (word) => ({
   client_reference_id: word,
   success_url: `https://shop.example.com/${word}`,
   customer: `cus_${word}`,
   metadata: { written: word },
 });
 
-/** All that a client writes of a word. @param {string} word */
-const whole = (word) => ({ ...common(word), description: word, display_items: { item: word } });
+/** Returns the fields that a client writes. @param {string} word */
+const clientFields = (word) => ({ ...sharedFields(word), description: word, display_items: { item: word } });
 
 /** @param {string} id @param {string} word @param {State} before @returns {Operation} */
 function create(id, word, before) {
-  const session = { ...none, ...whole(word) };
-  const payload = JSON.stringify({ ...constant, ...whole(word), id });
+  const session = { ...emptyFields, ...clientFields(word) };
+  const payload = JSON.stringify({ ...constantFields, ...clientFields(word), id });
   return { method: 'POST', path: sessionsPath, payload, status: 201, after: { ...before, session, isDeleted: false } };
 }
 
 /** @param {string} id @param {string} word @param {State} before @returns {Operation} */
 function replace(id, word, before) {
-  const session = { ...none, ...before.session, ...whole(word) };
-  const payload = JSON.stringify({ ...constant, ...whole(word), id });
-  const status = before.session ? 200 : 201;
+  const session = { ...emptyFields, ...before.session, ...clientFields(word) };
   return {
     method: 'PUT',
     path: `${sessionsPath}/${id}`,
-    payload,
-    status,
+    payload: JSON.stringify({ ...constantFields, ...clientFields(word), id }),
+    status: before.session ? 200 : 201,
     after: { ...before, session, isDeleted: false },
   };
 }
@@ -86,26 +82,27 @@ function remove(id, _word, before) {
   return { method: 'DELETE', path: `${sessionsPath}/${id}`, status: 204, after };
 }
 
-/** An event that is newer than all before it. @param {string} id @param {string} word @param {State} before @returns {Operation} */
-function deliver(id, word, before) {
+/** Delivers an event that is newer than all earlier ones. @param {string} id @param {string} word @param {State} before @returns {Operation} */
+function deliverEvent(id, word, before) {
   const event = `evt_${word}`;
-  const object = { object: 'checkout.session', ...common(word), id, mode: 'payment', livemode: false };
-  const payload = JSON.stringify({
-    ...{ id: event, object: 'event', type: 'checkout.session.completed', livemode: false, api_version: '2026-07-29' },
-    created: Math.floor(Date.now() / 1000),
-    data: { object: { ...object, status: 'complete', payment_status: 'paid', payment_method_types: ['card'] } },
-  });
+  const delivery = signed(
+    eventOf(event, {
+      ...{ object: 'checkout.session', ...sharedFields(word), id, mode: 'payment', livemode: false },
+      ...{ status: 'complete', payment_status: 'paid', payment_method_types: ['card'] },
+    }),
+  );
   const outcome = before.isDeleted ? 'deleted' : 'applied';
-  const headers = { 'stripe-signature': webhooks.generateTestHeaderString({ payload, secret: webhookSecret }) };
-  const session = before.isDeleted ? null : { ...none, ...before.session, ...common(word), raw: word, event };
+  const session = before.isDeleted
+    ? null
+    : { ...emptyFields, ...before.session, ...sharedFields(word), raw: word, event };
   const after = { ...before, session, events: { ...before.events, [event]: outcome } };
-  return { method: 'POST', path: '/webhooks/stripe', headers, payload, status: 200, outcome, after };
+  return { method: 'POST', path: '/webhooks/stripe', ...delivery, status: 200, outcome, after };
 }
 
 let words = 0;
 
 /**
- * The next write of a session, by chance.
+ * Returns the next write of a session, chosen at random.
  *
  * @param {string} id @param {State} before @returns {Operation}
  */
@@ -114,7 +111,7 @@ export function nextOperation(id, before) {
   const word = String(words).padStart(12, '0');
   const chance = Math.random();
   const { session } = before;
-  if (!session) return (chance < 0.4 ? create : chance < 0.7 ? replace : deliver)(id, word, before);
+  if (!session) return (chance < 0.4 ? create : chance < 0.7 ? replace : deliverEvent)(id, word, before);
   if (chance < 0.35) return patch(id, word, { ...before, session });
-  return (chance < 0.6 ? replace : chance < 0.85 ? deliver : remove)(id, word, before);
+  return (chance < 0.6 ? replace : chance < 0.85 ? deliverEvent : remove)(id, word, before);
 }

@@ -1,53 +1,53 @@
-/** The write load: writers that go on whatever happens, and remember what was acknowledged. */
-import { Agent, request } from 'node:http';
+/** The write load: writers that continue through every fault and record the acknowledged writes. */
+import { Agent } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
-import { nextOperation, nothing } from './operations.mjs';
+import { requestTimeout, send } from '../lib/request.mjs';
+import { emptyState, nextOperation } from './operations.mjs';
 
 /**
  * @typedef {import('./operations.mjs').State} State
  * @typedef {import('./operations.mjs').Operation} Operation
+ * @typedef {import('../lib/request.mjs').Answer} Answer
  *
  * @typedef {object} Session
  * @property {string} id
- * @property {State[]} possible what the database may hold of it: more than one after a write that was not acknowledged
- * @property {string | undefined} etag of the last answer, where there was one
- *
- * @typedef {{ status: number, text: string, etag: string | undefined }} Answer
+ * @property {State[]} possible states that the database may hold: two after a write that was not acknowledged
+ * @property {string | undefined} etag of the last acknowledged write
  */
 
-const writes = 10;
-/** Milliseconds that an answer may take at all; and between a writer's failures. */
-const patience = 20_000;
+/** Writes of one session, after the first. */
+const writesPerSession = 10;
+/** Milliseconds that a writer waits after a failure. */
 const pause = 25;
 
 /**
- * Starts writers, each with one write at a time: first on a new session, then ten times more on the same, then on
- * the next. A session whose write was not acknowledged is left as it is, so that two states of it are possible.
+ * Starts writers, each with one write in flight. A writer makes eleven writes of a session and goes on to the next. It
+ * leaves a session alone after a write that was not acknowledged: two states of that session are possible from then on.
  *
- * @param {{ port: number, key: string, writers: number, prefix: string }} options
+ * @param {{ port: number, key: string }} service @param {{ writers: number, prefix: string }} options `prefix`: of the ids
  */
-export function startWriters({ port, key, writers, prefix }) {
+export function startWriters(service, { writers, prefix }) {
   const agent = new Agent({ keepAlive: true });
   /** @type {Session[]} */
   const sessions = [];
   const counts = { acknowledged: 0, refused: 0, unanswered: 0 };
-  /** Answers that no operation may have. @type {string[]} */
+  /** Answers that are neither an acknowledgement nor a refusal. @type {string[]} */
   const wrong = [];
-  /** Milliseconds. */
+  /** Milliseconds of the slowest answer. */
   let slowest = 0;
   let isStopped = false;
-  /** When each writer sent what was acknowledged last. @type {number[]} */
-  const newest = Array(writers).fill(0);
+  /** The time at which each writer sent its last acknowledged write. @type {number[]} */
+  const lastAcknowledged = Array(writers).fill(0);
 
-  /** @param {Session} session @param {Operation} operation @param {number} writer @returns {Promise<boolean>} acknowledged */
+  /** @param {Session} session @param {Operation} operation @param {number} writer @returns {Promise<boolean>} whether it was acknowledged */
   async function write(session, operation, writer) {
     const sent = performance.now();
-    // Before it is sent: from then on it may be in the database.
+    // The state is possible from the moment of sending.
     session.possible.push(operation.after);
-    const answer = await ask(agent, port, key, operation).catch((error) => /** @type {Error} */ (error));
+    const answer = await send(agent, service, operation).catch((error) => /** @type {Error} */ (error));
     const took = performance.now() - sent;
     if (answer instanceof Error) {
-      if (took >= patience) wrong.push(`${nameOf(operation)}: no answer in ${patience} ms`);
+      if (took >= requestTimeout) wrong.push(`${nameOf(operation)}: no answer in ${requestTimeout} ms`);
       counts.unanswered += 1;
       return false;
     }
@@ -56,7 +56,7 @@ export function startWriters({ port, key, writers, prefix }) {
       session.possible = [operation.after];
       session.etag = answer.etag;
       counts.acknowledged += 1;
-      newest[writer] = sent;
+      lastAcknowledged[writer] = sent;
       return true;
     }
     counts.refused += 1;
@@ -68,10 +68,10 @@ export function startWriters({ port, key, writers, prefix }) {
   async function run(writer) {
     for (let number = 0; !isStopped; number += 1) {
       /** @type {Session} */
-      const session = { id: `cs_test_${prefix}_${writer}_${number}`, possible: [nothing], etag: undefined };
+      const session = { id: `cs_test_${prefix}_${writer}_${number}`, possible: [emptyState], etag: undefined };
       sessions.push(session);
-      for (let turn = 0; turn <= writes && !isStopped; turn += 1) {
-        const [state = nothing] = session.possible;
+      for (let turn = 0; turn <= writesPerSession && !isStopped; turn += 1) {
+        const [state = emptyState] = session.possible;
         if (await write(session, nextOperation(session.id, state), writer)) continue;
         await setTimeout(pause);
         break;
@@ -79,14 +79,28 @@ export function startWriters({ port, key, writers, prefix }) {
     }
   }
 
-  const running = Promise.all(newest.map((_, writer) => run(writer)));
+  /** Whether the service has acknowledged a later write of every writer. @param {number} moment */
+  const isFlowingSince = (moment) => lastAcknowledged.every((sent) => sent >= moment);
+
+  const running = Promise.all(lastAcknowledged.map((_, writer) => run(writer)));
   return {
     sessions,
     counts,
     wrong,
     slowest: () => slowest,
-    /** Whether every writer was acknowledged something that it sent after a moment. @param {number} moment */
-    isFlowingSince: (moment) => newest.every((sent) => sent >= moment),
+    /**
+     * Waits until the service has acknowledged a write that each writer sends from now on.
+     *
+     * @param {number} limit milliseconds @returns {Promise<number>} the milliseconds that it took; NaN when it exceeds the limit
+     */
+    async flowing(limit) {
+      const moment = performance.now();
+      while (!isFlowingSince(moment)) {
+        if (performance.now() - moment > limit) return Number.NaN;
+        await setTimeout(5);
+      }
+      return performance.now() - moment;
+    },
     async stop() {
       isStopped = true;
       await running;
@@ -94,6 +108,8 @@ export function startWriters({ port, key, writers, prefix }) {
     },
   };
 }
+
+/** @typedef {ReturnType<typeof startWriters>} Load */
 
 /** @param {Operation} operation */
 const nameOf = ({ method, path }) => `${method} ${path}`;
@@ -105,39 +121,7 @@ function isAcknowledged({ status, outcome }, answer) {
 
 const refusals = ['database-unavailable', 'query-timeout', 'overloaded'].map((code) => `urn:problem:${code}`);
 
-/** Whether it is a problem document that says: later. @param {Answer} answer */
+/** Whether an answer is a problem document that asks the client to try later. @param {Answer} answer */
 function isRefusal({ status, text }) {
   return status === 503 && refusals.includes(JSON.parse(text).type);
-}
-
-/**
- * One request, never repeated.
- *
- * @param {Agent} agent @param {number} port @param {string} key
- * @param {Pick<Operation, 'method' | 'path' | 'headers' | 'payload'>} operation
- * @returns {Promise<Answer>}
- */
-export function ask(agent, port, key, { method, path, headers, payload }) {
-  return new Promise((resolve, reject) => {
-    const asked = request({
-      ...{ agent, host: '127.0.0.1', port, method, path },
-      headers: {
-        authorization: `Bearer ${key}`,
-        ...headers,
-        ...(payload && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
-      },
-      signal: AbortSignal.timeout(patience),
-    });
-    asked.on('error', reject);
-    asked.on('response', async (response) => {
-      try {
-        let text = '';
-        for await (const chunk of response.setEncoding('utf8')) text += chunk;
-        resolve({ status: response.statusCode ?? 0, text, etag: response.headers.etag });
-      } catch (error) {
-        reject(error);
-      }
-    });
-    asked.end(payload);
-  });
 }

@@ -1,24 +1,30 @@
-/** A little load with something of everything: every operation of the contract, every outcome of a delivery, errors. */
+/** A small load with every operation of the contract, every outcome of a delivery, and errors. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import Stripe from 'stripe';
-import { brokenId, paidSession } from './stripe.mjs';
+import { eventOf, signed } from '../lib/delivery.mjs';
+import { listOf, paidSession } from '../lib/stripe-api.mjs';
 
-/** @typedef {import('../clients/service.mjs').Service} Service */
+/** @typedef {import('../lib/service.mjs').Service} Service */
 
-const { webhooks } = new Stripe('sk_test_unused');
+/** The id of the session that the stub of Stripe fails to return. */
+export const brokenId = 'cs_test_broken';
+
+const item = { id: 'li_1', object: 'item', amount_total: 2198, currency: 'usd', quantity: 1 };
+
+/** Returns a session of the stub of Stripe, which has every session. @param {string} id */
+export const readSession = (id) => paidSession(id, { line_items: listOf('/v1', [item]) });
+
 const sessions = '/api/checkout-sessions';
 const enums = { billing_address_collection: 'auto', mode: 'payment', submit_type: 'pay' };
 const body = { ...enums, payment_method_types: ['card'] };
-const type = 'checkout.session.completed';
 
-/** Values of the parameters of paths. @type {Record<string, string>} */
+/** Values of the path parameters. @type {Record<string, string>} */
 const parameters = { id: 'cs_test_read', name: 'StripeSessionMode' };
 
-/** The path of an operation with values for its parameters. @param {string} template */
+/** Fills in the parameters of a path. @param {string} template */
 const pathOf = (template) => template.replaceAll(/\{(\w+)\}/g, (_, name) => parameters[name] ?? name);
 
-/** Returns every operation of a service; `route` is the label that its metrics have. @param {string} url */
+/** Returns the operations of a service. `route` is their label in the metrics. @param {string} url */
 export async function operationsOf(url) {
   const response = await fetch(`${url}/openapi.json`);
   const { paths } = /** @type {{ paths: Record<string, object> }} */ (await response.json());
@@ -35,10 +41,10 @@ export async function operationsOf(url) {
  * Prepares the load.
  *
  * @param {Service} service
- * @returns what sends each request once, and resolves when all are answered
+ * @returns a function that sends each request once and waits for all answers
  */
 export async function prepareLoad({ url, environment }) {
-  const { STRIPE_KEY, READ_KEY, WEBHOOK_SECRET } = environment;
+  const { STRIPE_KEY, READ_KEY } = environment;
   const reads = (await operationsOf(url)).filter(({ method }) => method === 'GET');
 
   /**
@@ -54,41 +60,37 @@ export async function prepareLoad({ url, environment }) {
     await response.arrayBuffer();
   }
 
-  /** @param {unknown} event @param {string} [secret] */
-  function deliver(event, secret = WEBHOOK_SECRET) {
-    const payload = JSON.stringify(event);
-    const signature = webhooks.generateTestHeaderString({ payload, secret });
-    return send('POST', '/webhooks/stripe', { key: '', json: payload, headers: { 'stripe-signature': signature } });
+  /** @param {object} event @param {string} [secret] */
+  function deliver(event, secret) {
+    const { payload, headers } = signed(event, secret);
+    return send('POST', '/webhooks/stripe', { key: '', json: payload, headers });
   }
 
-  /** @param {string} id of the event @param {object} object @param {object} [fields] */
-  const event = (id, object, fields = {}) => ({
-    ...{ id, object: 'event', type, created: Math.floor(Date.now() / 1000), livemode: false, data: { object } },
-    ...fields,
-  });
-
-  /** Each outcome of a delivery, for the sessions of a round. @param {number} round */
-  async function deliveries(round) {
+  /** Causes each outcome of a delivery. @param {number} round */
+  async function deliverAll(round) {
     const session = paidSession(`cs_test_paid_${round}`);
-    const first = event(`evt_${round}_a`, session);
+    const first = eventOf(`evt_${round}_a`, session);
     await deliver(first);
     const deleted = `cs_test_deleted_${round}`;
     await send('PUT', `${sessions}/${deleted}`, { json: body });
     await send('DELETE', `${sessions}/${deleted}`);
-    const thin = { type: `v1.${type}`, related_object: { id: brokenId, type: 'checkout.session', url: '/' } };
+    const thin = {
+      type: 'v1.checkout.session.completed',
+      related_object: { id: brokenId, type: 'checkout.session', url: '/' },
+    };
     await Promise.all([
       deliver(first),
-      deliver(event(`evt_${round}_0`, session, { created: 1_769_860_800 })),
-      deliver(event(`evt_${round}_b`, paidSession(deleted))),
-      deliver(event(`evt_${round}_c`, { object: 'customer', id: 'cus_1' }, { type: 'customer.created' })),
-      deliver(event(`evt_${round}_d`, paidSession(`cs_test_new_${round}`, { submit_type: 'subscribe' }))),
+      deliver(eventOf(`evt_${round}_0`, session, { created: 1_769_860_800 })),
+      deliver(eventOf(`evt_${round}_b`, paidSession(deleted))),
+      deliver(eventOf(`evt_${round}_c`, { object: 'customer', id: 'cus_1' }, { type: 'customer.created' })),
+      deliver(eventOf(`evt_${round}_d`, paidSession(`cs_test_new_${round}`, { submit_type: 'subscribe' }))),
       deliver({ ...thin, id: `evt_${round}_e`, object: 'v2.core.event', created: new Date(), livemode: false }),
       deliver(first, 'whsec_of_another'),
     ]);
   }
 
-  /** @param {number} round */
-  async function writes(round) {
+  /** Makes each write of the API. @param {number} round */
+  async function writeAll(round) {
     const path = `${sessions}/cs_test_written_${round}`;
     await send('POST', sessions, { json: { ...body, id: `cs_test_written_${round}` } });
     await send('PUT', path, { json: body });
@@ -97,8 +99,8 @@ export async function prepareLoad({ url, environment }) {
     await send('DELETE', path);
   }
 
-  /** Requests that are refused. */
-  const errors = () => [
+  /** Sends requests that the service refuses. */
+  const sendRefused = () => [
     send('GET', sessions, { key: '' }),
     send('GET', `${sessions}?custmer=cus_1`),
     send('GET', `${sessions}/cs_test_of_nobody`),
@@ -112,11 +114,11 @@ export async function prepareLoad({ url, environment }) {
   await send('POST', `${sessions}/cs_test_read/refresh`);
   return async (/** @type {number} */ round) => {
     const gets = reads.map(({ path }) => send('GET', pathOf(path)));
-    await Promise.all([...gets, ...errors(), deliveries(round), writes(round)]);
+    await Promise.all([...gets, ...sendRefused(), deliverAll(round), writeAll(round)]);
   };
 }
 
-/** Opens more connections than a service takes, and closes them. @param {string} url @param {number} limit */
+/** Opens more connections than a service accepts, and closes them. @param {string} url @param {number} limit */
 export async function crowd(url, limit) {
   const { hostname, port } = new URL(url);
   const sockets = Array.from({ length: limit + 10 }, () => connect(Number(port), hostname).on('error', () => {}));

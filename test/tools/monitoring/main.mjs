@@ -1,12 +1,6 @@
-/**
- * `npm run monitoring`: the alerts and the dashboard against a real Prometheus, which scrapes the service under a little
- * load. Every query of the dashboard must return data, every series that an alert asks for must be there. Exits with 1
- * otherwise, with 77 where Prometheus is missing.
- */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** `npm run monitoring`: see the help below. */
 import { setTimeout } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import {
   alerts,
   dashboard,
@@ -15,24 +9,35 @@ import {
   monitoringPath,
   selectorsOf,
 } from '../../support/monitoring.mjs';
-import { startService } from '../clients/service.mjs';
-import { isInstalled, run } from '../lib/program.mjs';
-import { crowd, operationsOf, prepareLoad } from './load.mjs';
+import { missingOf, run } from '../lib/program.mjs';
+import { startService } from '../lib/service.mjs';
+import { startStripeApi } from '../lib/stripe-api.mjs';
+import { report, runTool, say, Unavailable } from '../lib/tool.mjs';
+import { brokenId, crowd, operationsOf, prepareLoad, readSession } from './load.mjs';
 import { scrapeInterval, startPrometheus, writeConfig } from './prometheus.mjs';
-import { startStripe } from './stripe.mjs';
 
 /**
  * @typedef {import('./prometheus.mjs').Prometheus} Prometheus
- * @typedef {import('../clients/service.mjs').Service} Service
+ * @typedef {import('../lib/service.mjs').Service} Service
  */
 
-/** Milliseconds of load, and between its rounds. */
+const help = `Usage: npm run monitoring
+
+Runs the tests of the alerts with promtool. Then lets a real Prometheus scrape the service under a small load, and checks
+that every query of the dashboard returns data and that every series of an alert exists. Uses the server of
+TEST_DATABASE_URL if it is set, else the embedded database, which has no connection pool and no metrics of it.
+
+Exits with 1 when a check fails, with 77 when this machine lacks Prometheus.
+`;
+
+/** Milliseconds of load. */
 const duration = 15_000;
+/** Milliseconds between the rounds of the load. */
 const pause = 250;
 const maxConnections = 200;
 
-/** Metrics that stay at zero while the service is well, and has run for less than an hour. */
-const calm = [
+/** Metrics that stay at zero in a healthy service during its first hour. */
+const zeroWhenHealthy = [
   'http_requests_refused_total',
   'database_pool_waiting',
   'changes_horizon_lag',
@@ -42,94 +47,87 @@ const calm = [
   'scheduled_runs_total',
 ];
 
-/** Whether a metric is of connections or workers, which the embedded database does not have. @param {string} name */
-const isOfPool = (name) => /^database_(pool|worker)_/.test(name);
-const hasPool = process.env.TEST_DATABASE_URL !== undefined;
+/** Whether a metric describes connections or workers, which the embedded database lacks. @param {string} name */
+const isOfServer = (name) => /^database_(pool|worker)_/.test(name);
+const onServer = process.env.TEST_DATABASE_URL !== undefined;
 
-/** What Grafana puts in the place of the variables. */
+/** The values that Grafana puts in place of the dashboard's variables. */
 const variables = { job: 'checkout-sessions', instance: '.*', __rate_interval: `${10 * scrapeInterval}s` };
 
 /** @param {string} expression */
 const filledIn = (expression) =>
   Object.entries(variables).reduce((text, [name, value]) => text.replaceAll(`$${name}`, value), expression);
 
-let failed = false;
-
-/** Reports a check, which passes without faults. @param {string} name @param {readonly string[]} faults */
-function report(name, faults) {
-  failed ||= faults.length > 0;
-  process.stdout.write(`${name}: ${faults.length === 0 ? 'passed' : 'failed'}\n`);
-  for (const fault of faults) process.stdout.write(`  ${fault}\n`);
-}
-
-/** Waits until Prometheus has seen what was done until now. @param {Prometheus} prometheus */
+/** Waits until Prometheus has scraped everything that happened until now. @param {Prometheus} prometheus */
 async function scraped(prometheus) {
-  // An answer is counted a moment after it is read. A scrape has the time when it began.
+  // The service counts a request a moment after the client has the answer. The time of a scrape is that of its start.
   const counted = Date.now() / 1000 + 0.2;
   const up = `up{job="${variables.job}"}`;
-  const query = `timestamp(${up}) > ${counted} and ${up} == 1`;
-  while ((await prometheus.now(query)).length === 0) await setTimeout(100);
+  const expression = `timestamp(${up}) > ${counted} and ${up} == 1`;
+  while ((await prometheus.now(expression)).length === 0) await setTimeout(100);
 }
 
 /**
- * Returns what is wrong with a query of the dashboard.
+ * Returns the flaw of a dashboard query, if it has one.
  *
  * @param {Prometheus} prometheus @param {string} expression @param {number} start
  */
-async function faultOf(prometheus, expression, start) {
+async function flawOf(prometheus, expression, start) {
   const series = await prometheus.range(filledIn(expression), start, Date.now() / 1000);
   const values = series.flatMap((one) => one.values.map(([, value]) => Number(value))).filter(Number.isFinite);
   if (values.length === 0) return 'returns no data';
-  const mayBeZero = metricsOf(expression).some((name) => calm.includes(name));
-  return mayBeZero || values.some((value) => value !== 0) ? undefined : 'is never anything but zero';
+  const mayBeZero = metricsOf(expression).some((name) => zeroWhenHealthy.includes(name));
+  return mayBeZero || values.some((value) => value !== 0) ? undefined : 'is always zero';
 }
 
-/** @param {Prometheus} prometheus @param {number} start */
+/** @typedef {[name: string, failures: string[]]} Result of a check */
+
+/** @param {Prometheus} prometheus @param {number} start @returns {Promise<Result>} */
 async function checkDashboard(prometheus, start) {
-  const asked = dashboardQueries.filter(({ expr }) => hasPool || !metricsOf(expr).some(isOfPool));
-  const faults = [];
-  for (const { title, expr } of asked) {
-    const fault = await faultOf(prometheus, expr, start).catch((error) => error.message);
-    if (fault) faults.push(`${title}: ${filledIn(expr)} ${fault}`);
+  const queries = dashboardQueries.filter(({ expr }) => onServer || !metricsOf(expr).some(isOfServer));
+  const failures = [];
+  for (const { title, expr } of queries) {
+    const flaw = await flawOf(prometheus, expr, start).catch((error) => error.message);
+    if (flaw) failures.push(`${title}: ${filledIn(expr)} ${flaw}`);
   }
-  const left = dashboardQueries.length - asked.length;
-  if (left > 0) process.stdout.write(`${left} queries of the pool are not run: the embedded database has none\n`);
-  report(`${asked.length} queries of the dashboard return data`, faults);
+  const skipped = dashboardQueries.length - queries.length;
+  if (skipped > 0) say(`skipped ${skipped} queries of the connection pool, which the embedded database lacks`);
+  return [`${queries.length} queries of the dashboard return data`, failures];
 }
 
-/** The variables of the dashboard have values to choose from. @param {Prometheus} prometheus */
+/** @param {Prometheus} prometheus @returns {Promise<Result>} */
 async function checkVariables(prometheus) {
-  const faults = [];
+  const failures = [];
   for (const { name, definition } of dashboard.templating.list) {
     if (!definition) continue;
     const [, selector = '', label = ''] = /^label_values\((.+), (\w+)\)$/.exec(definition) ?? [];
     const values = await prometheus.labels(label, filledIn(selector));
-    if (values.length === 0) faults.push(`${name}: ${definition} has no values`);
+    if (values.length === 0) failures.push(`${name}: ${definition} has no values`);
   }
-  report('the variables of the dashboard have values', faults);
+  return ['the variables of the dashboard have values', failures];
 }
 
-/** @param {Prometheus} prometheus @param {number} start */
+/** @param {Prometheus} prometheus @param {number} start @returns {Promise<Result>} */
 async function checkAlerts(prometheus, start) {
-  const faults = await prometheus.ruleFaults();
+  const failures = await prometheus.ruleErrors();
   const selectors = new Set(alerts.flatMap(({ expr }) => selectorsOf(expr)));
   for (const selector of selectors) {
-    if (!hasPool && isOfPool(selector)) continue;
+    if (!onServer && isOfServer(selector)) continue;
     const found = await prometheus.series(selector, start);
-    if (found.length === 0) faults.push(`${selector} finds no series`);
+    if (found.length === 0) failures.push(`${selector} finds no series`);
   }
-  report(`${alerts.length} alerts are evaluated, and find their ${selectors.size} series`, faults);
+  return [`${alerts.length} alerts are evaluated and find their ${selectors.size} series`, failures];
 }
 
-/** @param {Prometheus} prometheus @param {string} url of the service */
+/** @param {Prometheus} prometheus @param {string} url of the service @returns {Promise<Result>} */
 async function checkOperations(prometheus, url) {
   const operations = await operationsOf(url);
-  const faults = [];
+  const failures = [];
   for (const { method, route } of operations) {
     const selector = `http_request_duration_seconds_count{method="${method}",route="${route}"}`;
-    if ((await prometheus.now(selector)).length === 0) faults.push(`${method} ${route} was not seen`);
+    if ((await prometheus.now(selector)).length === 0) failures.push(`${method} ${route} has no series`);
   }
-  report(`${operations.length} operations of the contract are seen by Prometheus`, faults);
+  return [`Prometheus sees the ${operations.length} operations of the contract`, failures];
 }
 
 /** Keeps the service busy. @param {Service} service */
@@ -143,60 +141,58 @@ async function load(service) {
   }
 }
 
-/** Begins to stop a service: it is unready, and its metrics are read until it ends. @param {Service} service */
-async function becomeUnready({ process: child, url }) {
-  child.kill();
+/** Begins to stop a service. It is not ready from then on, and serves its metrics until it ends. @param {Service} service */
+async function becomeUnready({ kill, url }) {
+  kill('SIGTERM');
   while ((await fetch(`${url}/health/ready`)).ok) await setTimeout(50);
 }
 
-/** @param {string} directory */
-async function checkAll(directory) {
-  await run('promtool', ['check', 'config', '--syntax-only', monitoringPath('prometheus.yaml')]);
-  await run('promtool', ['check', 'rules', monitoringPath('alerts.yaml')]);
-  process.stdout.write(await run('promtool', ['test', 'rules', monitoringPath('alerts.test.yaml')]));
-  const stripe = await startStripe();
-  const service = await startService({
-    ...{ STRIPE_API_BASE: stripe.url, STRIPE_API_KEYS: 'sk_test_of_the_monitoring' },
-    ...{ STRIPE_FETCH_LINE_ITEMS: 'true', CATCH_UP_INTERVAL_MINUTES: '1' },
-    ...{ MAX_CONNECTIONS: String(maxConnections), SHUTDOWN_DRAIN_MS: '10000' },
-  });
-  /** @type {Prometheus | undefined} */
-  let prometheus;
+/** @param {Service} service @param {string} directory @returns {Promise<Result[]>} */
+async function checkWithPrometheus(service, directory) {
+  const config = await writeConfig(directory, service);
+  await run('promtool', ['check', 'config', config]);
+  const start = Date.now() / 1000;
+  const prometheus = await startPrometheus(directory, config);
   try {
-    const config = await writeConfig(directory, service);
-    await run('promtool', ['check', 'config', config]);
-    const start = Date.now() / 1000;
-    prometheus = await startPrometheus(directory, config);
     await load(service);
     await scraped(prometheus);
-    await checkOperations(prometheus, service.url);
-    await checkVariables(prometheus);
-    await checkDashboard(prometheus, start);
+    const results = [
+      await checkOperations(prometheus, service.url),
+      await checkVariables(prometheus),
+      await checkDashboard(prometheus, start),
+    ];
     await becomeUnready(service);
     await scraped(prometheus);
-    await checkAlerts(prometheus, start);
+    return [...results, await checkAlerts(prometheus, start)];
   } finally {
-    await prometheus?.stop();
-    service.process.kill('SIGKILL');
-    await service.stop();
-    stripe.stop();
+    await prometheus.stop();
   }
 }
 
-const missing = ['prometheus', 'promtool'].filter((program) => !isInstalled(program));
-if (missing.length > 0) {
-  process.stdout.write(
-    `monitoring: not run because ${missing.join(' and ')} are missing (apt-get install prometheus)\n`,
-  );
-  process.exitCode = 77;
-} else {
-  const directory = await mkdtemp(join(tmpdir(), 'checkout-session-monitoring-'));
-  try {
-    await checkAll(directory);
-  } catch (error) {
-    report('monitoring', [error instanceof Error ? error.message : String(error)]);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
-  if (failed) process.exitCode = 1;
-}
+await runTool(
+  help,
+  (args) => parseArgs({ args, options: {} }),
+  async (_, directory) => {
+    const missing = missingOf(['prometheus', 'promtool']);
+    if (missing.length > 0) {
+      throw new Unavailable(`this machine lacks ${missing.join(' and ')}: apt-get install prometheus`);
+    }
+    await run('promtool', ['check', 'config', '--syntax-only', monitoringPath('prometheus.yaml')]);
+    await run('promtool', ['check', 'rules', monitoringPath('alerts.yaml')]);
+    say(await run('promtool', ['test', 'rules', monitoringPath('alerts.test.yaml')]));
+    const stripe = await startStripeApi({ find: readSession, brokenId });
+    const service = await startService({
+      ...{ ...stripe.settings, STRIPE_FETCH_LINE_ITEMS: 'true', CATCH_UP_INTERVAL_MINUTES: '1' },
+      ...{ MAX_CONNECTIONS: String(maxConnections), SHUTDOWN_DRAIN_MS: '10000' },
+    });
+    try {
+      const results = await checkWithPrometheus(service, directory);
+      for (const [name, failures] of results) report(name, failures);
+      return results.every(([, failures]) => failures.length === 0);
+    } finally {
+      await service.end('SIGKILL');
+      await service.stop();
+      stripe.stop();
+    }
+  },
+);

@@ -1,17 +1,14 @@
-/** A Prometheus of the run's own: the configuration of `monitoring/`, with another target, key and interval. */
+/** A Prometheus of the tool's own: the configuration of `monitoring/` with another target, key and interval. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { monitoringPath, prometheusConfig } from '../../support/monitoring.mjs';
-import { freePort } from '../lib/service.mjs';
+import { endAtExit, endChild, isRunning } from '../lib/child.mjs';
+import { freePort, untilReady } from '../lib/network.mjs';
 
-/** Seconds between scrapes: in production there are fifteen. */
+/** Seconds between scrapes. In production there are fifteen. */
 export const scrapeInterval = 1;
-/** Milliseconds that a start may take. */
-const patience = 30_000;
 
 /**
  * @typedef {{ metric: Record<string, string>, values: [time: number, value: string][] }} Series
@@ -21,8 +18,8 @@ const patience = 30_000;
 /**
  * Writes the configuration for a service.
  *
- * @param {string} directory @param {{ url: string, environment: { READ_KEY: string } }} service
- * @returns {Promise<string>} its path
+ * @param {string} directory @param {import('../lib/service.mjs').Service} service
+ * @returns {Promise<string>} the path of the configuration
  */
 export async function writeConfig(directory, { url, environment }) {
   const { scrape_configs, ...config } = prometheusConfig();
@@ -49,55 +46,47 @@ export async function writeConfig(directory, { url, environment }) {
   return path;
 }
 
-/** Starts Prometheus, and waits until it answers. @param {string} directory @param {string} config its path */
+/** Starts Prometheus and waits until it is ready. @param {string} directory @param {string} config path of the configuration */
 export async function startPrometheus(directory, config) {
   const address = `127.0.0.1:${await freePort()}`;
   const storage = `--storage.tsdb.path=${join(directory, 'data')}`;
   const args = [`--config.file=${config}`, storage, `--web.listen-address=${address}`, '--log.level=error'];
-  const child = spawn('prometheus', args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  const kill = () => child.kill('SIGKILL');
-  const isRunning = () => child.exitCode === null && child.signalCode === null;
-  process.once('exit', kill);
+  const child = endAtExit(spawn('prometheus', args, { stdio: ['ignore', 'inherit', 'inherit'] }));
+  await untilReady(`http://${address}/-/ready`, () => isRunning(child));
 
   /** @param {string} path @param {Record<string, string>} [parameters] */
-  async function ask(path, parameters = {}) {
+  async function query(path, parameters = {}) {
     const response = await fetch(`http://${address}/api/v1/${path}?${new URLSearchParams(parameters)}`);
     const { error, data } = /** @type {{ error?: string, data: any }} */ (await response.json());
     if (error) throw new Error(error);
     return data;
   }
 
-  const end = performance.now() + patience;
-  while (!(await fetch(`http://${address}/-/ready`).catch(() => undefined))?.ok) {
-    if (!isRunning() || performance.now() > end) throw new Error('Prometheus does not start');
-    await setTimeout(50);
-  }
-
   return {
     /**
-     * Returns what an expression is at each second of a time.
+     * Returns the values of an expression at each second of a period.
      *
-     * @param {string} query @param {number} start @param {number} end @returns {Promise<Series[]>}
+     * @param {string} expression @param {number} start @param {number} end @returns {Promise<Series[]>}
      */
-    range: async (query, start, end) =>
-      (await ask('query_range', { query, start: String(start), end: String(end), step: '1' })).result,
+    range: async (expression, start, end) =>
+      (await query('query_range', { query: expression, start: String(start), end: String(end), step: '1' })).result,
 
-    /** Returns what an expression is now. @param {string} query @returns {Promise<unknown[]>} */
-    now: async (query) => (await ask('query', { query })).result,
+    /** Returns the present value of an expression. @param {string} expression @returns {Promise<unknown[]>} */
+    now: async (expression) => (await query('query', { query: expression })).result,
 
     /**
-     * Returns the series that a selector finds, with those that have ended since the start.
+     * Returns the series that a selector has found since the start, including series that have ended.
      *
      * @param {string} selector @param {number} start @returns {Promise<Record<string, string>[]>}
      */
-    series: (selector, start) => ask('series', { 'match[]': selector, start: String(start) }),
+    series: (selector, start) => query('series', { 'match[]': selector, start: String(start) }),
 
     /** Returns the values of a label. @param {string} label @param {string} selector @returns {Promise<string[]>} */
-    labels: (label, selector) => ask(`label/${label}/values`, { 'match[]': selector }),
+    labels: (label, selector) => query(`label/${label}/values`, { 'match[]': selector }),
 
-    /** Returns the faults of the rules at their last evaluation. @returns {Promise<string[]>} */
-    async ruleFaults() {
-      const { groups } = await ask('rules');
+    /** Returns the errors in the last evaluation of the rules. @returns {Promise<string[]>} */
+    async ruleErrors() {
+      const { groups } = await query('rules');
       const rules = groups.flatMap((/** @type {{ rules: object[] }} */ group) => group.rules);
       if (rules.length === 0) return ['no rule is loaded'];
       return rules
@@ -105,12 +94,6 @@ export async function startPrometheus(directory, config) {
         .map((/** @type {{ name: string, lastError?: string }} */ rule) => `${rule.name}: ${rule.lastError}`);
     },
 
-    async stop() {
-      process.off('exit', kill);
-      if (!isRunning()) return;
-      const ended = once(child, 'exit');
-      child.kill();
-      await ended;
-    },
+    stop: () => endChild(child),
   };
 }

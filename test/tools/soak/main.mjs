@@ -1,47 +1,55 @@
-/**
- * `npm run soak`: a mixed load for minutes on end, on a PostgreSQL of its own. Exits with 1 when memory grows
- * steadily, the event loop gets later and later, connections or descriptors are left behind, or a request fails; with
- * 77 when there is no PostgreSQL here.
- */
+/** `npm run soak`: see the help below. */
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { makeCluster } from '../lib/cluster.mjs';
-import { prepareService } from '../lib/service.mjs';
-import { inRun, say } from '../lib/tool.mjs';
+import { withServiceOnCluster } from '../lib/cluster.mjs';
+import { positiveNumber } from '../lib/options.mjs';
+import { runTool, say } from '../lib/tool.mjs';
 import { startLoad } from './load.mjs';
 import { takeSample, trendOf } from './samples.mjs';
 
 /**
  * @typedef {import('./samples.mjs').Sample} Sample
  * @typedef {import('../lib/service.mjs').Service} Service
+ * @typedef {import('../lib/cluster.mjs').Cluster} Cluster
  */
 
-/** Milliseconds between samples, and samples of which the lowest counts. */
-const interval = 5000;
-const window = 4;
-/** Milliseconds after which the pool has let its idle connections go, as it had before. */
-const settling = 15_000;
-/** The part of the time in which memory may still grow to its size. */
-const warmUp = 0.3;
-/** Megabytes a minute: at 300 requests a second the second is some 60 bytes of each. */
-const growth = { resident: 4, old: 1 };
-/** Milliseconds a minute. */
-const slowing = 5;
+const help = `Usage: npm run soak -- [options]
 
-/** @param {string[]} args @throws what is wrong with them */
+Runs a mixed load for minutes on a PostgreSQL server of its own, and watches memory, the event loop, connections and file
+descriptors.
+
+  --minutes 10   of load
+  --rate 300     requests per second
+
+Exits with 1 when memory grows steadily, the event loop gets slower, connections or descriptors leak, or a request fails;
+with 77 when this machine has no PostgreSQL server.
+`;
+
+/** Milliseconds between samples. */
+const interval = 5000;
+/** Samples in a window. Of each window, the lowest sample counts. */
+const windowSize = 4;
+/** Milliseconds after which the pool has closed its idle connections. */
+const idleTime = 15_000;
+/** Share of the run in which memory may still grow to its final size. */
+const warmUp = 0.3;
+/** Megabytes per minute. At 300 requests a second, a leak of 60 bytes per request grows the old space by 1. */
+const growthLimits = { resident: 4, old: 1 };
+/** Milliseconds per minute. */
+const delayLimit = 5;
+
+/** @param {string[]} args */
 function readOptions(args) {
   const options = /** @type {const} */ ({
     minutes: { type: 'string', default: '10' },
     rate: { type: 'string', default: '300' },
   });
   const { values } = parseArgs({ args, options });
-  const [minutes, rate] = [Number(values.minutes), Number(values.rate)];
-  if (!(minutes >= 1 && rate > 0)) throw new Error('--minutes takes a number from 1 on, --rate requests per second');
-  return { minutes, rate };
+  return { minutes: positiveNumber('minutes', values.minutes), rate: positiveNumber('rate', values.rate) };
 }
 
 /** @param {Sample} sample */
-function show({ minutes, resident, heap, old, delay, clients, pool, waiting, descriptors, resources }) {
+function print({ minutes, resident, heap, old, delay, clients, pool, waiting, descriptors, resources }) {
   const whole = (/** @type {number} */ number) => String(Math.round(number)).padStart(4);
   say(
     `${minutes.toFixed(1).padStart(5)} min  resident ${whole(resident)} MB  heap ${whole(heap)} MB  old ${whole(old)} MB  ` +
@@ -50,28 +58,28 @@ function show({ minutes, resident, heap, old, delay, clients, pool, waiting, des
   );
 }
 
-/** @param {Service} service @param {number} duration milliseconds @param {number} began @returns {Promise<Sample[]>} */
-async function watch({ port, key }, duration, began) {
+/** Takes samples. @param {Service} service @param {number} duration milliseconds @param {number} began @returns {Promise<Sample[]>} */
+async function watch(service, duration, began) {
   const samples = [];
   while (performance.now() - began < duration) {
     await setTimeout(interval);
-    samples.push(await takeSample(port, key, began));
-    if (samples.length % 6 === 0) show(/** @type {Sample} */ (samples.at(-1)));
+    samples.push(await takeSample(service, began));
+    if (samples.length % 6 === 0) print(/** @type {Sample} */ (samples.at(-1)));
   }
   return samples;
 }
 
-/** @param {readonly Sample[]} samples @returns {string[]} what grows */
-function judgeTrends(samples) {
+/** Prints the trends. @param {readonly Sample[]} samples @returns {string[]} the trends over their limits */
+function growthOf(samples) {
   const settled = samples.slice(Math.floor(samples.length * warmUp));
   const limits = /** @type {const} */ ([
-    ['resident', 'MB', growth.resident],
+    ['resident', 'MB', growthLimits.resident],
     ['heap', 'MB', Number.POSITIVE_INFINITY],
-    ['old', 'MB', growth.old],
-    ['delay', 'ms', slowing],
+    ['old', 'MB', growthLimits.old],
+    ['delay', 'ms', delayLimit],
   ]);
   return limits.flatMap(([name, unit, limit]) => {
-    const { first, last, perMinute } = trendOf(settled, name, window);
+    const { first, last, perMinute } = trendOf(settled, name, windowSize);
     const line = `${name}: ${first.toFixed(1)} to ${last.toFixed(1)} ${unit}, ${perMinute.toFixed(2)} a minute`;
     say(line);
     return perMinute > limit ? [`${line}, over ${limit}`] : [];
@@ -79,60 +87,52 @@ function judgeTrends(samples) {
 }
 
 /**
- * @param {Sample} idle before the load @param {Sample} after it
- * @param {number} connections that the database counts @returns {string[]} what is left behind
+ * Compares the service before and after the load.
+ *
+ * @param {Sample} idle before the load @param {Sample} after the load
+ * @param {number} connections of the service, counted by the database @returns {string[]} the leaks
  */
-function judgeRemains(idle, after, connections) {
+function leaksOf(idle, after, connections) {
   say(`connections of the service that PostgreSQL counts: ${connections}`);
-  /** @type {[string, number, number][]} what there is, and at most may be */
-  const remains = [
-    // The sample's own: it asks the database after it has looked at the pool.
+  /** Counts and their limits. The sample itself has one connection and one request in flight. @type {[string, number, number][]} */
+  const counts = [
     ['connections of clients', after.clients, 1],
     ['requests in flight', after.inFlight, 1],
-    ['statements that wait', after.waiting, 0],
+    ['waiting statements', after.waiting, 0],
+    // The sample reads the pool first. Its own statement may then open another connection.
     ['connections to the database', connections, after.pool + 1],
     ['descriptors', after.descriptors - (after.pool - idle.pool), idle.descriptors + 2],
     ['resources', after.resources - (after.pool - idle.pool), idle.resources + 2],
   ];
-  return remains.flatMap(([name, count, most]) => (count > most ? [`${count} ${name} are left, over ${most}`] : []));
+  return counts.flatMap(([name, count, limit]) => (count > limit ? [`${count} ${name} remain, over ${limit}`] : []));
 }
 
-await inRun(readOptions, async (directory, { minutes, rate }) => {
-  const cluster = makeCluster(directory);
-  /** @type {Service | undefined} */
-  let service;
-  try {
-    await cluster.start();
-    const variables = { DATABASE_URL: cluster.urlOf('postgres'), DATABASE_STATEMENT_TIMEOUT_MS: '5000' };
-    service = await prepareService(directory, variables);
-    service.begin();
-    await service.ready();
-    const { port, key } = service;
-    const began = performance.now();
-    // The first of a process loads what later ones find.
-    await takeSample(port, key, began);
-    const idle = await takeSample(port, key, began);
-    show(idle);
-    const load = startLoad(service, rate);
-    const samples = await watch(service, minutes * 60_000, began);
-    await load.stop();
-    await setTimeout(settling);
-    const after = await takeSample(port, key, began);
-    show(after);
-    const { rows } = await cluster.connected('postgres', (client) =>
-      client.query(`SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'checkout-session-service'`),
-    );
-    const failures = [...judgeTrends(samples), ...judgeRemains(idle, after, rows[0].count), ...load.failures];
-    if (/MaxListenersExceededWarning/.test(service.wholeLog()))
-      failures.push('listeners are left behind: see MaxListenersExceededWarning');
-    const { requests, failed } = load.counts;
-    say(
-      `${requests} requests in ${minutes} minutes, ${Math.round(requests / minutes / 60)} a second, ${failed} failed`,
-    );
-    for (const failure of failures) say(`FAILED: ${failure}`);
-    return failures.length === 0 && failed === 0;
-  } finally {
-    await service?.end('SIGKILL');
-    await cluster.stop('SIGQUIT');
-  }
-});
+/** @param {Service} service @param {Cluster} cluster @param {ReturnType<typeof readOptions>} options */
+async function soak(service, cluster, { minutes, rate }) {
+  const began = performance.now();
+  // The first sample of a process loads modules, which count as descriptors and memory of later samples.
+  await takeSample(service, began);
+  const idle = await takeSample(service, began);
+  print(idle);
+  const load = startLoad(service, rate);
+  const samples = await watch(service, minutes * 60_000, began);
+  await load.stop();
+  await setTimeout(idleTime);
+  const after = await takeSample(service, began);
+  print(after);
+  const { rows } = await cluster.connected('postgres', (client) =>
+    client.query(`SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'checkout-session-service'`),
+  );
+  const failures = [...growthOf(samples), ...leaksOf(idle, after, rows[0].count), ...load.failures];
+  if (/MaxListenersExceededWarning/.test(service.log())) failures.push('listeners leak: MaxListenersExceededWarning');
+  const { requests, failed } = load.counts;
+  say(`${requests} requests in ${minutes} minutes, ${Math.round(requests / minutes / 60)} a second, ${failed} failed`);
+  for (const failure of failures) say(`FAILED: ${failure}`);
+  return failures.length === 0 && failed === 0;
+}
+
+await runTool(help, readOptions, (options, directory) =>
+  withServiceOnCluster(directory, { DATABASE_STATEMENT_TIMEOUT_MS: '5000' }, (service, cluster) =>
+    soak(service, cluster, options),
+  ),
+);

@@ -1,27 +1,27 @@
-/** What the service says of itself from time to time, and where it is going. */
+/** Samples of the metrics of the service, and their trends. */
 
 /**
  * @typedef {object} Sample
- * @property {number} minutes since the begin
+ * @property {number} minutes since the start of the run
  * @property {number} resident megabytes
- * @property {number} heap megabytes that are used
- * @property {number} old megabytes of the heap's old space: what has outlived two collections
- * @property {number} delay milliseconds that the event loop is late, the 99th percentile since the last sample
- * @property {number} clients connections of theirs
+ * @property {number} heap megabytes in use
+ * @property {number} old megabytes in the heap's old space: objects that have survived two collections
+ * @property {number} delay milliseconds of delay of the event loop, the 99th percentile since the last sample
+ * @property {number} clients connections of clients
  * @property {number} inFlight requests
  * @property {number} pool connections to the database
- * @property {number} waiting statements, for one of them
+ * @property {number} waiting statements that wait for a connection
  * @property {number} descriptors open files and sockets
  * @property {number} resources that keep the event loop alive
  */
 
 const mega = 1024 * 1024;
 
-/** @param {number} port @param {string} key @param {number} began @returns {Promise<Sample>} */
-export async function takeSample(port, key, began) {
-  // Not kept alive: its connection is not to be counted with the next sample's.
+/** Reads the metrics. @param {import('../lib/service.mjs').Service} service @param {number} began @returns {Promise<Sample>} */
+export async function takeSample({ url, key }, began) {
+  // Without keep-alive, so that the next sample does not count this connection.
   const headers = { authorization: `Bearer ${key}`, connection: 'close' };
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`, { headers })).text();
+  const text = await (await fetch(`${url}/metrics`, { headers })).text();
   const value = (/** @type {string} */ name) => {
     const line = text.split('\n').find((one) => one.startsWith(`${name} `));
     if (!line) throw new Error(`there is no metric ${name}`);
@@ -43,16 +43,16 @@ export async function takeSample(port, key, began) {
 }
 
 /**
- * The least-squares line through the lowest of every few samples: what memory falls back to when it was collected.
+ * Fits a least-squares line through the lowest sample of each window: the memory that a garbage collection leaves.
  *
- * @param {readonly Sample[]} samples @param {'resident' | 'heap' | 'old' | 'delay'} name @param {number} window samples
- * @returns {{ first: number, last: number, perMinute: number }} the line's ends, and its slope
+ * @param {readonly Sample[]} samples @param {'resident' | 'heap' | 'old' | 'delay'} name @param {number} windowSize
+ * @returns {{ first: number, last: number, perMinute: number }} the ends of the line, and its slope
  */
-export function trendOf(samples, name, window) {
+export function trendOf(samples, name, windowSize) {
   /** @type {{ x: number, y: number }[]} */
   const points = [];
-  for (let from = 0; from + window <= samples.length; from += window) {
-    const [lowest] = samples.slice(from, from + window).sort((one, other) => one[name] - other[name]);
+  for (let from = 0; from + windowSize <= samples.length; from += windowSize) {
+    const [lowest] = samples.slice(from, from + windowSize).sort((one, other) => one[name] - other[name]);
     if (lowest) points.push({ x: lowest.minutes, y: lowest[name] });
   }
   const mean = (/** @type {'x' | 'y'} */ axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length;

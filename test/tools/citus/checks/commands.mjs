@@ -1,8 +1,8 @@
-/** The commands that move and erase: export, import, erase, migrate. */
+/** Checks of the commands export, import, erase and migrate. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sessionsPath } from '../../load/operations.mjs';
-import { stripeSession } from '../stripe.mjs';
+import { stripeSession } from '../stripe-session.mjs';
 import { bodyOf } from './sessions.mjs';
 
 /** @typedef {import('../checks.mjs').Trial} Trial */
@@ -17,7 +17,7 @@ export async function checkCommands(trial) {
   check('migrate', migrated.code === 0, migrated);
 }
 
-/** An export and the way back of one deleted session. @param {Trial} trial */
+/** Exports everything, and imports one deleted session again. @param {Trial} trial */
 async function checkTransfer({ check, client: { session }, command, directory, idOf }) {
   const [published, whole, one] = ['published', 'whole', 'one'].map((name) => join(directory, `${name}.ndjson`));
   const exported = await command('export', '--output', String(published));
@@ -27,7 +27,7 @@ async function checkTransfer({ check, client: { session }, command, directory, i
   const lines = full.code === 0 ? readFileSync(String(whole), 'utf8').trim().split('\n') : [];
   const kinds = new Set(lines.map((line) => JSON.parse(line).kind));
   check(
-    'which has every kind of line',
+    'the full export has every kind of line',
     ['session', 'tombstone', 'event'].every((kind) => kinds.has(kind)),
     [...kinds],
   );
@@ -43,7 +43,7 @@ async function checkTransfer({ check, client: { session }, command, directory, i
   const restored = await command('import', '--restore', String(one));
   check('import --restore', restored.code === 0 && /1 applied/.test(restored.output), restored);
   const back = await session('GET', id);
-  check('it is there again', back.status === 200, back);
+  check('the restored session is served again', back.status === 200, back);
 }
 
 /** @param {Trial} trial */
@@ -58,15 +58,19 @@ async function checkImport({ check, client: { call, session }, command, director
   const imported = await command('import', file);
   check('import of a raw object and of a session', imported.code === 0 && /2 applied/.test(imported.output), imported);
   const kept = await session('GET', idOf('imported'));
-  check('its djstripe_id is kept', kept.json?.djstripe_id === number, kept);
+  check('the import keeps a djstripe_id', kept.json?.djstripe_id === number, kept);
   const next = await call('POST', sessionsPath, bodyOf(run, idOf('next')));
-  check('the sequence has moved past it', next.json?.djstripe_id > number && next.json.djstripe_id < 2 ** 31, next);
+  check(
+    'the sequence is past the imported djstripe_id',
+    next.json?.djstripe_id > number && next.json.djstripe_id < 2 ** 31,
+    next,
+  );
   const other = join(directory, 'taken.ndjson');
   writeFileSync(other, `${JSON.stringify({ ...contract, id: idOf('taken') })}\n`);
   const renumbered = await command('import', other);
   const taken = await session('GET', idOf('taken'));
   const isOther = taken.json?.djstripe_id !== number;
-  check('import of a djstripe_id that is taken', renumbered.code === 0 && taken.status === 200 && isOther, renumbered);
+  check('import of a djstripe_id in use', renumbered.code === 0 && taken.status === 200 && isOther, renumbered);
 }
 
 /** @param {Trial} trial */
@@ -74,9 +78,9 @@ async function checkErase({ check, client: { session }, command, run, idOf }) {
   const dry = await command('erase', '--email', `P${run}@example.com`, '--dry-run');
   check('erase --dry-run', dry.code === 0 && dry.output.includes(idOf('m2')), dry);
   const there = await session('GET', idOf('m2'));
-  check('which changes nothing', there.status === 200, there);
+  check('erase --dry-run changes nothing', there.status === 200, there);
   const erased = await command('erase', '--customer', `cus_st${run}`);
   check('erase', erased.code === 0 && erased.output.includes(idOf('hook')), erased);
   const gone = await session('GET', idOf('hook'));
-  check('it is gone', gone.status === 404, gone);
+  check('the erased session is gone', gone.status === 404, gone);
 }

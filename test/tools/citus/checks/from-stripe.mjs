@@ -1,5 +1,5 @@
-/** Sessions that the service and its commands fetch from Stripe: refresh, backfill, catch-up. */
-import { lineItems, stripeSession } from '../stripe.mjs';
+/** Checks of the work that asks Stripe: refresh, backfill, catch-up. */
+import { lineItems, stripeSession } from '../stripe-session.mjs';
 
 /** @param {import('../checks.mjs').Trial} trial */
 export async function checkFromStripe({ check, client: { session }, command, stripe, run, idOf }) {
@@ -12,22 +12,26 @@ export async function checkFromStripe({ check, client: { session }, command, str
   const refreshed = await session('POST', `${first}/refresh`);
   check('refresh', refreshed.status === 200 && refreshed.json.customer === `cus_at${run}`, refreshed);
   const unknown = await session('POST', `${idOf('nowhere')}/refresh`);
-  check('refresh of one that neither has', unknown.status === 404, unknown);
+  check('refresh of a session that neither the mirror nor Stripe has', unknown.status === 404, unknown);
 
   const compared = await command('backfill', '--dry-run');
-  check('backfill --dry-run finds what is missing', compared.code === 1 && compared.output.includes(second), compared);
+  check(
+    'backfill --dry-run names a missing session',
+    compared.code === 1 && compared.output.includes(second),
+    compared,
+  );
   const filled = await command('backfill');
   const items = await session('GET', third);
   check('backfill', filled.code === 0 && items.json?.display_items !== null, filled);
   await session('DELETE', second);
   const again = await command('backfill');
   const gone = await session('GET', second);
-  check('backfill leaves what was deleted', again.code === 0 && gone.status === 404, again);
+  check('backfill leaves a deleted session deleted', again.code === 0 && gone.status === 404, again);
   const differing = await command('backfill', '--dry-run');
-  check('backfill --dry-run names the deleted one', /deleted/.test(differing.output), differing);
+  check('backfill --dry-run names the deleted session', /deleted/.test(differing.output), differing);
   stripe.sessions.delete(second);
   const same = await command('backfill', '--dry-run');
-  check('backfill --dry-run finds the rest the same', same.code === 0, same);
+  check('backfill --dry-run finds no other difference', same.code === 0, same);
 
   const created = Math.floor(Date.now() / 1000);
   const missed = idOf('missed');

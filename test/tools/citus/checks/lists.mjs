@@ -1,6 +1,6 @@
-/** Lists: every ordering through all pages, every kind of filter, alone and many at once. */
+/** Checks of lists: every ordering through all pages, every kind of filter, one by one and many at once. */
 import { sessionsPath } from '../../load/operations.mjs';
-import { stripeSession } from '../stripe.mjs';
+import { stripeSession } from '../stripe-session.mjs';
 
 /** @typedef {import('../checks.mjs').Trial} Trial */
 
@@ -8,8 +8,8 @@ const orderings = ['created', 'djstripe_created', 'djstripe_updated', 'id', 'djs
   name,
   `-${name}`,
 ]);
-/** Runs of one list: from the fifth on its statement is prepared and may serve several requests. */
-const runs = 7;
+/** Requests of one list. From the fifth on, its statement is prepared and may serve several requests. */
+const repeats = 7;
 
 /** @param {Trial} trial */
 export async function checkLists(trial) {
@@ -77,7 +77,7 @@ async function checkFilters({ check, client: { call, deliver }, run, idOf }) {
     'count=exact',
   ]) {
     let page = await call('GET', `${sessionsPath}?${filter}`);
-    for (let more = 1; more < runs && page.status === 200; more += 1)
+    for (let more = 1; more < repeats && page.status === 200; more += 1)
       page = await call('GET', `${sessionsPath}?${filter}`);
     const isCounted = !filter.startsWith('count') || page.json?.count > 0;
     check(`list ?${filter.replaceAll(run, '…')}`, page.json?.results?.length > 0 && isCounted, page);

@@ -1,4 +1,4 @@
-/** The service itself: health, metrics, the enum tables. */
+/** Checks of health, metrics and the enum tables. */
 
 /** @param {import('../checks.mjs').Trial} trial */
 export async function checkService({ check, client: { call }, isDistributed }) {
@@ -12,7 +12,7 @@ export async function checkService({ check, client: { call }, isDistributed }) {
   check('GET /api/enums/mode', modes.status === 200 && /subscription/.test(modes.text), modes);
   const changes = await call('GET', '/api/changes');
   check(
-    'GET /api/changes, 501 on Citus, which has no triggers',
+    'GET /api/changes is 501 on Citus, which has no triggers',
     changes.status === (isDistributed ? 501 : 200),
     changes,
   );

@@ -1,4 +1,4 @@
-/** Writes of the API, one by one and many at once. */
+/** Checks of the API's writes, one by one and many at once. */
 import { sessionsPath } from '../../load/operations.mjs';
 
 /** @typedef {import('../checks.mjs').Trial} Trial */
@@ -6,18 +6,18 @@ import { sessionsPath } from '../../load/operations.mjs';
 const wrongTag = { 'if-match': '"0-0"' };
 const many = Array.from({ length: 30 }, (_, index) => index);
 const some = many.slice(0, 20);
-/** The sequence of the coordinator stays below it; that of a worker counts far above. */
+/** The limit of djstripe_id. The coordinator's sequence stays below it; a worker's sequence counts far above. */
 const bound = 2 ** 31;
 
 /** @param {readonly import('../client.mjs').Answer[]} answers @param {number} status */
 const allAre = (answers, status) => answers.every((answer) => answer.status === status);
 
-/** The body of a session of the run. @param {string} run @param {string} id @param {Record<string, unknown>} [more] */
-export const bodyOf = (run, id, more = {}) => ({
+/** Returns the body of a session. @param {string} run @param {string} id @param {Record<string, unknown>} [fields] */
+export const bodyOf = (run, id, fields = {}) => ({
   ...{ id, billing_address_collection: 'auto', mode: 'payment', submit_type: 'auto' },
   ...{ payment_method_types: { 0: 'card' }, metadata: { a: '1' }, created: '2026-01-02T03:04:05Z' },
   ...{ customer: `cus_${run}`, customer_email: `p${run}@example.com` },
-  ...more,
+  ...fields,
 });
 
 /** @param {Trial} trial */
@@ -35,13 +35,13 @@ async function checkCreate({ check, client: { call, session }, run, idOf }) {
   const created = await call('POST', sessionsPath, bodyOf(run, id));
   check('POST creates', created.status === 201 && created.etag !== undefined, created);
   const again = await call('POST', sessionsPath, bodyOf(run, id));
-  check('POST of one that exists', again.status === 409, again);
+  check('POST of an existing session', again.status === 409, again);
   const found = await session('GET', id);
   check('GET', found.status === 200 && found.text === created.text, found);
   const known = await session('GET', id, undefined, { 'if-none-match': String(created.etag) });
   check('GET with If-None-Match', known.status === 304, known);
   const missing = await session('GET', idOf('none'));
-  check('GET of one that is missing', missing.status === 404, missing);
+  check('GET of a missing session', missing.status === 404, missing);
   const withPayment = await session('GET', `${id}?include=payment`);
   check('GET with the payment', withPayment.status === 200 && withPayment.json.payment === null, withPayment);
 }
@@ -60,11 +60,11 @@ async function checkReplace({ check, client: { session }, run, idOf }) {
   const matched = await session('PUT', id, body, { 'if-match': String(replaced.etag) });
   check('PUT with If-Match', matched.status === 200, matched);
   const existing = await session('PUT', id, body, { 'if-none-match': '*' });
-  check('PUT with If-None-Match: * of one that exists', existing.status === 412, existing);
+  check('PUT with If-None-Match: * of an existing session', existing.status === 412, existing);
   const fresh = await session('PUT', idOf('2n'), bodyOf(run, idOf('2n')), { 'if-none-match': '*' });
   check('PUT with If-None-Match: * creates', fresh.status === 201, fresh);
   const absent = await session('PUT', idOf('2x'), bodyOf(run, idOf('2x')), { 'if-match': '*' });
-  check('PUT with If-Match: * of one that is missing', absent.status === 412, absent);
+  check('PUT with If-Match: * of a missing session', absent.status === 412, absent);
 }
 
 /** @param {Trial} trial */
@@ -79,11 +79,11 @@ async function checkPatch({ check, client: { session }, idOf }) {
   const isArray = removed.json?.payment_method_types['1'] === 'link';
   check('PATCH with null and an array', removed.json?.metadata === null && isArray, removed);
   const nothing = await session('PATCH', id, {});
-  check('PATCH of nothing', nothing.status === 200 && nothing.etag === removed.etag, nothing);
+  check('PATCH without changes', nothing.status === 200 && nothing.etag === removed.etag, nothing);
   const refused = await session('PATCH', id, { description: 'y' }, wrongTag);
   check('PATCH with a wrong If-Match', refused.status === 412, refused);
   const missing = await session('PATCH', idOf('none'), { description: 'y' });
-  check('PATCH of one that is missing', missing.status === 404, missing);
+  check('PATCH of a missing session', missing.status === 404, missing);
   const keys = await Promise.all(some.map((key) => session('PATCH', id, { metadata: { [`k${key}`]: 'v' } })));
   check(
     'PATCH of 20 keys at once',
@@ -157,7 +157,7 @@ async function checkRemove({ check, client: { call, session }, run, idOf }) {
     check(`${method} ${path} of a deleted session`, answer.status === 404, answer);
   }
   const listed = await call('GET', `${sessionsPath}?id=${id}&count=exact`);
-  check('the list leaves a deleted session out', listed.json?.count === 0 && listed.json.results.length === 0, listed);
+  check('the list omits a deleted session', listed.json?.count === 0 && listed.json.results.length === 0, listed);
   const again = await call('POST', sessionsPath, bodyOf(run, id));
   const isFresh = again.json?.djstripe_id !== created.json?.djstripe_id && again.json?.metadata.a === '1';
   check('POST of a deleted session', again.status === 201 && isFresh, again);

@@ -1,5 +1,5 @@
-/** Reads in Stripe's shape: one, many at once, lists with every filter, pages in both directions, line items. */
-import { lineItems, stripeSession } from '../stripe.mjs';
+/** Checks of reads in Stripe's shape: one, many at once, lists with every filter, pages in both directions, line items. */
+import { lineItems, stripeSession } from '../stripe-session.mjs';
 
 /** @typedef {import('../checks.mjs').Trial} Trial */
 
@@ -32,7 +32,7 @@ export async function checkStripeReads(trial) {
   await checkStatistics(trial);
 }
 
-/** The statistics of the day on which the sessions were created. @param {Trial} trial */
+/** Checks the statistics of the day on which the sessions were created. @param {Trial} trial */
 async function checkStatistics({ check, client: { call } }) {
   const day = new Date(1000 * second).toISOString().slice(0, 10);
   for (const mode of ['', '&livemode=false']) {
@@ -46,26 +46,30 @@ async function checkStatistics({ check, client: { call } }) {
 /** @param {Trial} trial */
 async function checkRetrieve({ check, client: { call, session }, idOf, stripe }) {
   const one = await call('GET', `${path}/${idOf('read0')}`);
-  check('one session as Stripe has it', one.json?.id === idOf('read0') && one.json.line_items === undefined, one);
-  check('which is from the mirror', one.source === 'stored', one.source);
+  check("one session in Stripe's shape", one.json?.id === idOf('read0') && one.json.line_items === undefined, one);
+  check('the session comes from the mirror', one.source === 'stored', one.source);
   const expanded = await call('GET', `${path}/${idOf('read0')}?expand[]=line_items`);
-  check('with its line items', expanded.json?.line_items?.data.length === 3, expanded);
+  check('a session with its line items', expanded.json?.line_items?.data.length === 3, expanded);
   const all = await Promise.all(numbers.map((number) => call('GET', `${path}/${idOf(`read${number}`)}`)));
   const areRight = all.every(({ json }, number) => json?.created === second + number);
   check(
-    '30 sessions as Stripe has them at once',
+    "30 sessions in Stripe's shape at once",
     areRight,
     all.find(({ status }) => status !== 200),
   );
   const missing = await call('GET', `${path}/${idOf('nowhere')}`);
-  check('one that neither has', missing.status === 404 && missing.json.error.code === 'resource_missing', missing);
+  check(
+    'a session that neither the mirror nor Stripe has',
+    missing.status === 404 && missing.json.error.code === 'resource_missing',
+    missing,
+  );
   const fresh = idOf('fresh');
   stripe.sessions.set(fresh, stripeSession(fresh, { line_items: lineItems(fresh) }));
   const fetched = await call('GET', `${path}/${fresh}`);
-  check('one that Stripe alone has', fetched.source === 'stripe' && fetched.json?.id === fresh, fetched);
+  check('a session that only Stripe has', fetched.source === 'stripe' && fetched.json?.id === fresh, fetched);
   await session('DELETE', fresh);
   const deleted = await call('GET', `${path}/${fresh}`);
-  check('one that was deleted here', deleted.status === 404, deleted);
+  check('a session that is deleted in the mirror', deleted.status === 404, deleted);
 }
 
 /** @param {Trial} trial */

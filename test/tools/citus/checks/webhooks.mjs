@@ -1,11 +1,11 @@
-/** Deliveries of Stripe's: in any order, repeated, many at once, of deleted sessions; and the reads of their sessions. */
-import { stripeSession } from '../stripe.mjs';
+/** Checks of deliveries: in any order, repeated, many at once, of deleted sessions; and of reads of their sessions. */
+import { stripeSession } from '../stripe-session.mjs';
 import { bodyOf } from './sessions.mjs';
 
 /** @typedef {import('../checks.mjs').Trial} Trial */
 
 const second = 1_767_323_100;
-/** Events that are delivered at once, and the sessions that they are of. */
+/** 40 events of 8 sessions, to deliver at once. */
 const events = Array.from({ length: 40 }, (_, index) => ({ index, session: index % 8, order: (index * 7) % 40 }));
 
 /** @param {Trial} trial */
@@ -19,11 +19,11 @@ export async function checkWebhooks(trial) {
 /** @param {Trial} trial */
 async function checkOrder({ check, client: { session, deliver }, run, idOf }) {
   const id = idOf('hook');
-  const send = (/** @type {number} */ name, /** @type {object} */ more = {}, type = 'checkout.session.completed') =>
+  const send = (/** @type {number} */ name, /** @type {object} */ fields = {}, type = 'checkout.session.completed') =>
     deliver({
       id: `evt_${run}_${name}`,
       created: second + 10 * name,
-      object: stripeSession(id, { customer: `cus_st${run}`, ...more }),
+      object: stripeSession(id, { customer: `cus_st${run}`, ...fields }),
       type,
     });
   const open = { status: 'open', payment_status: 'unpaid' };
@@ -39,7 +39,11 @@ async function checkOrder({ check, client: { session, deliver }, run, idOf }) {
   const same = await send(5);
   check('an event without a change', same === 'applied', same);
   const after = await session('GET', id);
-  check('which leaves the session and its tag', after.etag === patched.etag && after.text === patched.text, after);
+  check(
+    'an event without a change keeps the session and its ETag',
+    after.etag === patched.etag && after.text === patched.text,
+    after,
+  );
 }
 
 /** @param {Trial} trial */
@@ -77,12 +81,12 @@ async function checkDeleted({ check, client: { session, deliver }, run, idOf }) 
   const refused = await send(1);
   check('an event of a deleted session', refused === 'deleted', refused);
   const still = await session('GET', id);
-  check('which stays deleted', still.status === 404, still);
+  check('the session stays deleted', still.status === 404, still);
   await session('PUT', id, bodyOf(run, id));
   const applied = await send(2);
-  check('an event once it is there again', applied === 'applied', applied);
+  check('an event of a session that was created again', applied === 'applied', applied);
   const again = await send(1);
-  check('the event that came while it was deleted', again === 'duplicate', again);
+  check('the event from the time of the deletion', again === 'duplicate', again);
 }
 
 /** @param {Trial} trial */
@@ -105,7 +109,7 @@ async function checkAtOnce({ check, client: { session, deliver }, run, idOf }) {
     const { json } = await session('GET', `${idOf(`hooks${number}`)}/stripe-data`);
     if (json?.order !== newest) wrong.push({ number, newest, stored: json?.order });
   }
-  check('the newest state of each stands', wrong.length === 0, wrong);
+  check('each session has its newest state', wrong.length === 0, wrong);
   const object = stripeSession(idOf('hook-same'));
   const same = await Promise.all(
     Array.from({ length: 10 }, () => deliver({ id: `evt_${run}_same`, created: second, object })),

@@ -1,4 +1,4 @@
-/** Creates, reads, lists, patches and deletes a session, and compares what comes back with what was sent. */
+/** Creates, reads, lists, patches and deletes a session, and compares the answers with the requests. */
 import { deepStrictEqual as equal } from 'node:assert';
 import { CheckoutSessionsApi } from './client/apis/CheckoutSessionsApi.js';
 import { Configuration, ResponseError } from './client/runtime.js';

@@ -1,4 +1,4 @@
-// Creates, reads, lists, patches and deletes a session, and compares what comes back with what was sent.
+// Creates, reads, lists, patches and deletes a session, and compares the answers with the requests.
 package main
 
 import (

@@ -10,7 +10,7 @@ import org.openapitools.client.api.CheckoutSessionsApi;
 import org.openapitools.client.api.CheckoutSessionsApi.*;
 import org.openapitools.client.model.*;
 
-/** Creates, reads, lists, patches and deletes a session, and compares what comes back with what was sent. */
+/** Creates, reads, lists, patches and deletes a session, and compares the answers with the requests. */
 class Main {
   interface Call {
     Object run() throws ApiException;

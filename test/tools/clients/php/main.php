@@ -1,5 +1,5 @@
 <?php
-/** Creates, reads, lists, patches and deletes a session, and compares what comes back with what was sent. */
+/** Creates, reads, lists, patches and deletes a session, and compares the answers with the requests. */
 
 declare(strict_types=1);
 

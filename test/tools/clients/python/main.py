@@ -1,4 +1,4 @@
-"""Creates, reads, lists, patches, replaces and deletes sessions, and compares what comes back with what was sent."""
+"""Creates, reads, lists, patches, replaces and deletes sessions, and compares the answers with the requests."""
 
 from datetime import datetime, timezone
 from os import environ
@@ -86,7 +86,7 @@ def page(**filters: object) -> PaginatedDjStripeCheckoutSessionList:
 
 
 def writable(one: DjStripeCheckoutSession) -> dict[str, object]:
-    """What a request may set of a session that was read."""
+    """Returns the fields of a session that a request may set."""
     read_only = ("djstripe_id", "djstripe_created", "djstripe_updated")
     return {name: value for name, value in one.to_dict().items() if name not in read_only}
 
@@ -141,7 +141,7 @@ equal((patched.djstripe_id, patched.djstripe_created), (full.djstripe_id, full.d
 equal(patched.djstripe_updated > full.djstripe_updated, True)
 equal(read(full.id), patched)
 
-# The whole of what was read, its read-only properties too, may be sent back.
+# A client may send back the whole session that it read, with the read-only properties.
 whole = DjStripeCheckoutSessionRequest.from_dict(full.to_dict())
 replaced = session(checkout_sessions_update.sync(full.id, client=client, body=whole, if_match="*"))
 equal(writable(replaced), FULL)

@@ -1,4 +1,4 @@
-/** stripe-node, unmodified, with the host of the service. `EXPECT` names the part: reads, or the error that every call throws. */
+/** stripe-node, unmodified, with the host of the service. `EXPECT` is `reads`, or names the error that every call throws. */
 import assert from 'node:assert/strict';
 import Stripe from 'stripe';
 

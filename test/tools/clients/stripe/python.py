@@ -1,4 +1,4 @@
-"""stripe-python, unmodified, with the host of the service. EXPECT names the part: reads, or the error that a call raises."""
+"""stripe-python, unmodified, with the host of the service. EXPECT is "reads", or names the error that a call raises."""
 
 import os
 
@@ -19,7 +19,7 @@ def raises(call, kind, **fields):
         for name, value in fields.items():
             assert getattr(error, name) == value, (name, getattr(error, name), value)
     else:
-        raise AssertionError(f"nothing was raised, where {kind} is expected")
+        raise AssertionError(f"the call raised nothing instead of {kind}")
 
 
 def reads():

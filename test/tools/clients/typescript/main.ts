@@ -1,4 +1,4 @@
-/** Creates, reads, lists, patches, replaces and deletes sessions, and compares what comes back with what was sent. */
+/** Creates, reads, lists, patches, replaces and deletes sessions, and compares the answers with the requests. */
 import { deepStrictEqual as equal, ok } from 'node:assert';
 import createClient from 'openapi-fetch';
 import type { components, paths } from './checkout-sessions.js';
@@ -91,7 +91,7 @@ equal(patched.djstripe_created, createdFull.djstripe_created);
 ok(patched.djstripe_updated > createdFull.djstripe_updated);
 equal(await read(full.id), patched);
 
-// The whole of what was read, its read-only properties too, may be sent back.
+// A client may send back the whole session that it read, with the read-only properties.
 const { data: replaced } = await client.PUT(sessionPath, {
   params: { path: { id: full.id }, header: { 'If-Match': '*' } },
   body: createdFull,
@@ -127,7 +127,7 @@ async function read(id: string): Promise<Session> {
   return data;
 }
 
-/** What a request may set of a session that was read. */
+/** Returns the fields of a session that a request may set. */
 function writable({ djstripe_id, djstripe_created, djstripe_updated, ...rest }: Session): SessionRequest {
   return rest;
 }

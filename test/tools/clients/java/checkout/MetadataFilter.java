@@ -6,7 +6,7 @@ import java.net.URLEncoder;
 import java.util.HashMap;
 import java.util.stream.Collectors;
 
-/** The filter metadata[key]=value, which the generated client asks for its part of the URL. */
+/** The filter metadata[key]=value. The generated client asks it for its part of the URL. */
 public class MetadataFilter extends HashMap<String, String> {
   public String toUrlQueryString(String name) {
     return entrySet().stream()

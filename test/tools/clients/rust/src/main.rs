@@ -1,4 +1,4 @@
-//! Creates, reads, lists, patches, replaces and deletes sessions, and compares what comes back with what was sent.
+//! Creates, reads, lists, patches, replaces and deletes sessions, and compares the answers with the requests.
 
 use checkout_sessions::apis::checkout_sessions_api::*;
 use checkout_sessions::apis::configuration::Configuration;
@@ -115,16 +115,16 @@ fn by_id(id: &str) -> CheckoutSessionsRetrieveParams {
     CheckoutSessionsRetrieveParams { id: id.into(), include: None, if_none_match: None }
 }
 
-/// Through JSON, as the generator's versions write other types for what may be null.
+/// Converts through JSON, because the generator's versions have different types for nullable properties.
 fn typed<T: DeserializeOwned>(body: Value) -> T {
     from_value(body).unwrap()
 }
 
-/// What a request may set of a session that was read, without what is null: some versions do not tell it from absent.
+/// Returns the fields of a session that a request may set. Omits null, which some versions do not distinguish from absent.
 fn writable<T: Serialize>(session: &T) -> Value {
     let Value::Object(mut fields) = to_value(session).unwrap() else { panic!("not an object") };
     fields.retain(|name, value| !name.starts_with("djstripe_") && !value.is_null());
-    // The versions write UTC in one of two ways.
+    // Some versions write UTC as +00:00.
     if let Some(Value::String(created)) = fields.get_mut("created") {
         *created = created.replace("+00:00", "Z");
     }
@@ -136,7 +136,7 @@ fn with(session: Value, changes: Value) -> Value {
     Value::Object(session.into_iter().chain(changes).collect::<Map<_, _>>())
 }
 
-/// The problem that a call ended in, read by the generated type.
+/// Returns the problem document of a failed call, read by the generated type.
 fn failure<T: Debug, E: Debug>(result: Result<T, Error<E>>) -> Problem {
     match result {
         Err(Error::ResponseError(response)) => serde_json::from_str(&response.content).unwrap(),

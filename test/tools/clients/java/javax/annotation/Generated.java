@@ -1,6 +1,6 @@
 package javax.annotation;
 
-/** A project has this annotation from jakarta.annotation-api 1.3.5; the generator's own jar has all else. */
+/** The annotation of jakarta.annotation-api 1.3.5, the only dependency that the generator's jar lacks. */
 public @interface Generated {
   String value();
 
