@@ -1,4 +1,4 @@
-/** The contenders are only worth comparing with when they answer the same: asked before anything is measured. */
+/** A comparison is fair only if all contenders give the same answers. This is checked before the first measurement. */
 import { deepStrictEqual } from 'node:assert/strict';
 import { loadMaterial } from './material.mjs';
 import { scenarioOf } from './scenarios.mjs';
@@ -22,10 +22,11 @@ async function answerOf({ name, port, headers }, { method, path, body, payload, 
   return /** @type {Promise<Record<string, any>>} */ (response.json());
 }
 
-/** A session without what each database sets by itself, and with moments in one notation. @param {Record<string, any>} session */
+/** Returns a session without the properties that each database sets by itself, and with times in one notation. @param {Record<string, any>} session */
 function comparable({ djstripe_id, djstripe_updated, djstripe_created, created, ...session }) {
   const keys = ['djstripe_id', 'djstripe_updated', 'djstripe_created'];
-  if ([djstripe_id, djstripe_updated, djstripe_created].includes(undefined)) throw new Error(`without ${keys}`);
+  if ([djstripe_id, djstripe_updated, djstripe_created].includes(undefined))
+    throw new Error(`a session lacks one of ${keys}`);
   return { ...session, created: created && new Date(created).getTime() };
 }
 
@@ -35,20 +36,22 @@ const comparableAnswer = (answer) =>
     ? { sessions: answer.results.map(comparable), isLast: answer.next === null }
     : { sessions: [comparable(answer)] };
 
-/** @param {unknown} actual @param {unknown} expected @param {string} otherwise */
-function mustEqual(actual, expected, otherwise) {
+/** @param {unknown} actual @param {unknown} expected @param {string} message */
+function mustEqual(actual, expected, message) {
   try {
     deepStrictEqual(actual, expected);
   } catch (error) {
-    throw new Error(`${otherwise}: ${/** @type {Error} */ (error).message}`, { cause: error });
+    throw new Error(`${message}: ${/** @type {Error} */ (error).message}`, { cause: error });
   }
 }
 
 /**
+ * Compares the answers of the contenders with ours.
+ *
  * @param {string} databaseUrl @param {readonly Service[]} services
- * @returns {Promise<void>} rejected where an answer differs from ours
+ * @throws when an answer differs
  */
-export async function agree(databaseUrl, services) {
+export async function expectSameAnswers(databaseUrl, services) {
   const [ours, ...others] = services;
   if (!ours) return;
   const material = await loadMaterial(databaseUrl);
@@ -67,7 +70,7 @@ async function compare(name, ours, other, material) {
   /** @type {import('./material.mjs').Position | undefined} */
   let position;
   const request = scenarioOf(name).requests(material, (row) => row.id)();
-  // A cursor is each one's own: the request names the row after which the page begins.
+  // Each contender has cursors of its own. The scenario puts the id of a row in their place.
   const [, id] = /cursor=(.+)$/.exec(request.path) ?? [];
   if (id) position = [...material.firstRows, ...material.deepRows].find((row) => row.id === id);
   const [expected, actual] = await Promise.all(
@@ -78,7 +81,7 @@ async function compare(name, ours, other, material) {
       return comparableAnswer(await answerOf(service, { ...request, path }));
     }),
   );
-  mustEqual(actual, expected, `${other.name} does not answer ${request.method} ${request.path} as ours does`);
+  mustEqual(actual, expected, `${other.name} and ours answer ${request.method} ${request.path} differently`);
 }
 
 /** @param {Service} ours @param {Service} pg @param {import('./material.mjs').Material} material */
@@ -94,7 +97,8 @@ async function compareWebhook(ours, pg, material) {
         return { outcome, ...comparable(session) };
       }),
     );
-    mustEqual(actual, expected, 'pg does not take in an event as ours does');
-    if (expected?.outcome !== 'applied') throw new Error(`an event was ${expected?.outcome}`);
+    mustEqual(actual, expected, 'pg and ours process an event differently');
+    if (expected?.outcome !== 'applied')
+      throw new Error(`the outcome of an event is ${expected?.outcome}, not applied`);
   }
 }

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 
-/** @typedef {{ status: number, text: string }} Answer `text`: the head, and what of the body came with its first 4 KB */
+/** @typedef {{ status: number, text: string }} Answer `text`: the head and the start of the body, up to 4 KB */
 
 /**
- * A connection that is kept alive, for one request at a time. Of our own, as the load shares the cores with what it
- * measures: it does the least that tells a whole answer from a broken one.
+ * Opens a keep-alive connection for one request at a time. Parses no more than the length of an answer: the load generator
+ * shares the cores with the services that it measures, so a full HTTP client would slow them down.
  *
  * @param {number} port
  */
@@ -14,7 +14,7 @@ export async function openConnection(port) {
   let pending;
   let text = '';
   let received = 0;
-  /** Bytes of the whole answer; 0 before its head has arrived. */
+  /** Bytes of the whole answer; 0 until its head has arrived. */
   let expected = 0;
 
   /** @param {number} length @param {Uint8Array} bytes */
@@ -37,8 +37,8 @@ export async function openConnection(port) {
   socket.on('close', () => pending?.reject(new Error('the connection was closed')));
 
   return {
-    /** @param {string} request as it goes over the wire @returns {Promise<Answer>} */
-    ask(request) {
+    /** Sends a request. @param {string} request its bytes on the wire @returns {Promise<Answer>} */
+    send(request) {
       text = '';
       received = 0;
       expected = 0;
@@ -54,7 +54,7 @@ export async function openConnection(port) {
 
 const lengthHeader = /\r\ncontent-length: (\d+)\r\n/i;
 
-/** Bytes of an answer by its head: 0 when that is not complete, NaN when it does not say. @param {string} text */
+/** Returns the bytes of an answer, from its head: 0 if the head is incomplete, NaN without content-length. @param {string} text */
 function lengthOf(text) {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return 0;

@@ -1,4 +1,4 @@
-/** The process that asks: one measurement for each message of its parent. */
+/** The load generator, a process of its own: it runs one measurement for each message of its parent. */
 import { performance } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 import { openConnection } from './connection.mjs';
@@ -12,8 +12,8 @@ import { scenarioOf } from './scenarios.mjs';
  * @property {number} port
  * @property {Record<string, string>} headers
  * @property {number} connections
- * @property {number} seconds measured
- * @property {number} warmUp seconds before
+ * @property {number} seconds of the measurement
+ * @property {number} warmUp seconds before it
  *
  * @typedef {object} Measured
  * @property {number} rate answers per second
@@ -22,11 +22,11 @@ import { scenarioOf } from './scenarios.mjs';
  * @property {number} answers
  */
 
-/** How many finite requests a second are made in advance; a faster service only ends the measurement earlier. */
+/** Finite requests made in advance, per second of the measurement. A faster service ends the measurement early. */
 const finiteRate = 8000;
 
 /** Seconds that the last answers may take. */
-const patience = 20;
+const answerLimit = 20;
 
 /** @param {Record<string, string>} [headers] */
 function headerLines(headers = {}) {
@@ -35,37 +35,37 @@ function headerLines(headers = {}) {
     .join('');
 }
 
-/** A request as it goes over the wire. @param {import('./scenarios.mjs').Request} request @param {string} common */
-function wire({ method, path, body, payload, headers }, common) {
+/** Returns the bytes of a request on the wire. @param {import('./scenarios.mjs').Request} request @param {string} common */
+function bytesOf({ method, path, body, payload, headers }, common) {
   const content = payload ?? (body && JSON.stringify(body));
   const start = `${method} ${path} HTTP/1.1\r\n${common}${headerLines(headers)}`;
   if (content === undefined) return `${start}\r\n`;
   return `${start}content-type: application/json\r\ncontent-length: ${Buffer.byteLength(content)}\r\n\r\n${content}`;
 }
 
-/** @param {Job} job @param {import('./material.mjs').Material} material @returns {() => string | undefined} */
+/** Returns a function that gives one request after the other, and undefined once they are used up. @param {Job} job @param {import('./material.mjs').Material} material @returns {() => string | undefined} */
 function source({ scenario: name, contender, headers, seconds, warmUp, port }, material) {
   const scenario = scenarioOf(name);
   const next = scenario.requests(material, (position) => material.cursorOf(contender, position));
   const common = headerLines({ host: `127.0.0.1:${port}`, ...headers });
-  if (!scenario.finite) return () => wire(next(), common);
-  const made = Array.from({ length: Math.ceil((seconds + warmUp) * finiteRate) }, () => wire(next(), common));
+  if (!scenario.finite) return () => bytesOf(next(), common);
+  const made = Array.from({ length: Math.ceil((seconds + warmUp) * finiteRate) }, () => bytesOf(next(), common));
   return () => made.pop();
 }
 
 /**
  * @param {Job} job @param {() => string | undefined} next
- * @returns {Promise<Measured>} of what was answered between the warm-up and the end
+ * @returns {Promise<Measured>} of the answers between the warm-up and the end
  */
 async function measure(job, next) {
   const connections = await Promise.all(Array.from({ length: job.connections }, () => openConnection(job.port)));
   const begin = performance.now() + job.warmUp * 1000;
   const window = { begin, end: begin + job.seconds * 1000 };
   const late = new AbortController();
-  const lateness = (job.warmUp + job.seconds + patience) * 1000;
+  const lateness = (job.warmUp + job.seconds + answerLimit) * 1000;
   try {
     const latencies = await Promise.race([
-      Promise.all(connections.map((connection) => askUntilEnd(connection, job.scenario, next, window))),
+      Promise.all(connections.map((connection) => sendUntilEnd(connection, job.scenario, next, window))),
       setTimeout(lateness, undefined, { signal: late.signal }).then(() =>
         Promise.reject(new Error('an answer is missing')),
       ),
@@ -78,13 +78,13 @@ async function measure(job, next) {
 }
 
 /**
- * One request after the other, until the window ends or they are used up, which ends it.
+ * Sends one request after the other until the window ends. The window also ends when the requests are used up.
  *
  * @param {Awaited<ReturnType<typeof openConnection>>} connection @param {string} scenario
  * @param {() => string | undefined} next @param {{ begin: number, end: number }} window
- * @returns {Promise<number[]>} milliseconds that each answer within the window took
+ * @returns {Promise<number[]>} the milliseconds of each answer within the window
  */
-async function askUntilEnd(connection, scenario, next, window) {
+async function sendUntilEnd(connection, scenario, next, window) {
   const { statuses } = scenarioOf(scenario);
   const latencies = [];
   let now = performance.now();
@@ -95,8 +95,8 @@ async function askUntilEnd(connection, scenario, next, window) {
       break;
     }
     const sent = now;
-    const { status, text } = await connection.ask(request);
-    if (!statuses.includes(status)) throw new Error(`answered ${text}`);
+    const { status, text } = await connection.send(request);
+    if (!statuses.includes(status)) throw new Error(`the answer is ${text}`);
     now = performance.now();
     if (now >= window.begin && now < window.end) latencies.push(now - sent);
   }
@@ -111,14 +111,14 @@ function summary(latencies, seconds) {
   return { answers: sorted.length, rate: sorted.length / seconds, p50: percentile(0.5), p99: percentile(0.99) };
 }
 
-const send = (/** @type {object} */ message) => process.send?.(message);
+const tell = (/** @type {object} */ message) => process.send?.(message);
 
 const material = await loadMaterial(/** @type {string} */ (process.env.DATABASE_URL));
 process.on('message', async (/** @type {Job} */ job) => {
   try {
-    send({ measured: await measure(job, source(job, material)) });
+    tell({ measured: await measure(job, source(job, material)) });
   } catch (error) {
-    send({ error: `${job.scenario} of ${job.contender}: ${/** @type {Error} */ (error).message}` });
+    tell({ error: `${job.scenario} of ${job.contender}: ${/** @type {Error} */ (error).message}` });
   }
 });
-send({ ready: true });
+tell({ ready: true });

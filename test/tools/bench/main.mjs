@@ -1,24 +1,27 @@
-/** `npm run bench`: measures the service against what would be written instead, in one run on one machine. */
+/** `npm run bench`: see options.mjs. */
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
-import { agree } from './agreement.mjs';
-import { alone, dropDatabases, prepareDatabase } from './database.mjs';
+import { runTool } from '../lib/tool.mjs';
+import { expectSameAnswers } from './agreement.mjs';
+import { dropDatabases, prepareDatabase, runExclusively } from './database.mjs';
 import { help, readOptions } from './options.mjs';
 import { environmentOf, feedReport, growthReport, report } from './report.mjs';
 import { runFeed, runGrowth, runRounds } from './rounds.mjs';
 import { stopAll } from './services.mjs';
 
-const progress = (/** @type {string} */ line) => process.stderr.write(`${line}\n`);
+/** @typedef {import('./options.mjs').Settings} Settings */
 
-/** @param {string} serverUrl @param {import('./options.mjs').Settings} settings */
+const progress = (/** @type {string} */ line) => void process.stderr.write(`${line}\n`);
+
+/** Compares our service with the contenders. @param {string} serverUrl @param {Settings} settings */
 async function compare(serverUrl, settings) {
   const url = await prepareDatabase(serverUrl, settings.rows, true, progress);
-  const results = await runRounds(url, settings, agree, progress);
+  const results = await runRounds(url, settings, expectSameAnswers, progress);
   return { settings, environment: await environmentOf(url), ...report(results) };
 }
 
-/** @param {string} serverUrl @param {import('./options.mjs').Settings} settings */
-async function grow(serverUrl, settings) {
+/** Compares our service on a large table with the same on a small one. @param {string} serverUrl @param {Settings} settings */
+async function compareSizes(serverUrl, settings) {
   const sizes = [10_000, 1_000_000];
   const urls = [];
   for (const rows of sizes) urls.push(await prepareDatabase(serverUrl, rows, false, progress));
@@ -30,41 +33,38 @@ async function grow(serverUrl, settings) {
   };
 }
 
-/** @param {string} serverUrl @param {import('./options.mjs').Settings} settings */
+/** Compares our writes with and without the change feed's log. @param {string} serverUrl @param {Settings} settings */
 async function compareFeed(serverUrl, settings) {
   const url = await prepareDatabase(serverUrl, settings.rows, false, progress);
   const results = await runFeed(url, settings, progress);
   return { settings, environment: await environmentOf(url), ...feedReport(results) };
 }
 
-/** Others on the machine are in every figure. Returns how many there were. */
+/** Warns when other programs use the machine, as they affect every figure. @returns {number} the load average */
 function warnWhenBusy() {
   const [load = 0] = loadavg();
-  if (load > cpus().length / 4) progress(`the machine is busy (load ${load.toFixed(1)}): these figures will not hold`);
+  if (load > cpus().length / 4) {
+    progress(`the machine is busy (load average ${load.toFixed(1)}): these figures are not reliable`);
+  }
   return load;
 }
 
-async function run() {
-  const { settings, growth, feed, json, drop, isHelp } = readOptions(process.argv.slice(2));
-  if (isHelp) return process.stdout.write(help);
-  const serverUrl = process.env.BENCH_DATABASE_URL;
-  if (!serverUrl) throw new Error('BENCH_DATABASE_URL names a PostgreSQL server: postgresql://user@127.0.0.1/postgres');
-  if (drop) return progress(`dropped ${(await dropDatabases(serverUrl)).join(', ') || 'nothing'}`);
-  const { text, ...outcome } = await alone(serverUrl, progress, async () => {
-    const load = warnWhenBusy();
-    return { load, ...(await (growth ? grow : feed ? compareFeed : compare)(serverUrl, settings)) };
-  });
-  const document = `${JSON.stringify(outcome, undefined, 2)}\n`;
-  if (json === '-') return process.stdout.write(document);
-  if (json) writeFileSync(json, document);
-  process.stdout.write(text);
-}
-
-try {
-  await run();
-} catch (error) {
-  process.stderr.write(`${/** @type {Error} */ (error).message}\n`);
-  process.exitCode = 1;
-} finally {
-  await stopAll();
-}
+await runTool(help, readOptions, async ({ serverUrl, settings, growth, feed, json, drop }) => {
+  if (drop) {
+    progress(`dropped ${(await dropDatabases(serverUrl)).join(', ') || 'nothing'}`);
+    return true;
+  }
+  try {
+    const { text, ...outcome } = await runExclusively(serverUrl, progress, async () => {
+      const load = warnWhenBusy();
+      const measure = growth ? compareSizes : feed ? compareFeed : compare;
+      return { load, ...(await measure(serverUrl, settings)) };
+    });
+    const document = `${JSON.stringify(outcome, undefined, 2)}\n`;
+    if (json && json !== '-') writeFileSync(json, document);
+    process.stdout.write(json === '-' ? document : text);
+    return true;
+  } finally {
+    await stopAll();
+  }
+});

@@ -1,33 +1,33 @@
-/** What requests are made of: ids, customers, moments and documents, read from the database before anything is measured. */
-import { connected } from './database.mjs';
+/** The material of requests: ids, customers, times and documents, read from the database before the first measurement. */
+import { connected } from '../lib/database.mjs';
 
 /**
  * @typedef {{ created: string, id: string }} Position
  *
  * @typedef {object} Material
  * @property {string[]} ids
- * @property {string[]} customers of the sessions of customers, so that those who came often are asked for often
- * @property {number} from epoch milliseconds of the first session
- * @property {number} to of the last
- * @property {Record<string, any>[]} documents sessions as the service answers with them
- * @property {Position[]} firstRows the first rows of the list
- * @property {Position[]} deepRows the rows of the list from the 10,000th page of ten on
- * @property {(contender: string, position: Position) => string} cursorOf as the pages of a contender begin
+ * @property {string[]} customers once per session, so that frequent customers are requested often
+ * @property {number} from creation of the first session, in epoch milliseconds
+ * @property {number} to creation of the last session
+ * @property {Record<string, any>[]} documents sessions, as the service returns them
+ * @property {Position[]} firstRows first rows of the list
+ * @property {Position[]} deepRows rows of the list from the 10,000th page of ten on
+ * @property {(contender: string, position: Position) => string} cursorOf returns a contender's cursor after a row
  */
 
-const most = 1_000_000;
-const manyDocuments = 50_000;
+const idLimit = 1_000_000;
+const documentLimit = 50_000;
 const pageSize = 10;
 
-/** A number of rows, spread over the table in no order, and the same for all contenders. */
+/** Selects rows from all over the table, in the same random order for all contenders. */
 const sample = (/** @type {string} */ columns, /** @type {string} */ where) =>
   `SELECT ${columns} FROM checkout_session WHERE ${where} ORDER BY md5(id) LIMIT $1`;
 
 /** @param {string} url @returns {Promise<Material>} */
 export function loadMaterial(url) {
   return connected(url, async (client) => {
-    const { rows: ids } = await client.query(sample('id, customer', 'true'), [most]);
-    const { rows: documents } = await client.query(sample('document', 'true'), [manyDocuments]);
+    const { rows: ids } = await client.query(sample('id, customer', 'true'), [idLimit]);
+    const { rows: documents } = await client.query(sample('document', 'true'), [documentLimit]);
     const { rows: spans } = await client.query('SELECT min(created), max(created) FROM checkout_session');
     const { encodeCursor } = await import(new URL('../../../dist/model/cursor.js', import.meta.url).href);
     return {
@@ -46,7 +46,7 @@ export function loadMaterial(url) {
   });
 }
 
-/** A thousand rows of the list after so many, or as far down as there are rows. @param {import('pg').Client} client @param {number} offset @returns {Promise<Position[]>} */
+/** Returns a thousand rows of the list from an offset, or from as far down as there are rows. @param {import('pg').Client} client @param {number} offset @returns {Promise<Position[]>} */
 async function rowsFrom(client, offset) {
   const { rows } = await client.query(
     `SELECT to_json(created) #>> '{}' AS created, id FROM checkout_session ORDER BY created DESC, id DESC

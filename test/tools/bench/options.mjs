@@ -1,27 +1,27 @@
-/** The command line of the benchmark. */
 import { parseArgs } from 'node:util';
+import { positiveNumber, wholeNumber } from '../lib/options.mjs';
 import { scenarioNames, scenarioOf } from './scenarios.mjs';
 
-/** @typedef {ReturnType<typeof readOptions>['settings']} Settings what is measured, and how often */
+/** @typedef {ReturnType<typeof readOptions>['settings']} Settings of the measurements */
 
 export const help = `Usage: BENCH_DATABASE_URL=postgresql://… npm run bench -- [options]
 
-Seeds a database of its own on the server, once, and measures the service (ours) against bare Fastify (bare),
-hand-written Fastify and pg (pg), and Prisma handlers (prisma).
+Measures the service (ours) against a bare Fastify (bare), hand-written Fastify and pg (pg), and Prisma handlers (prisma),
+all in one run on one machine. Seeds a database of its own on the server, and keeps it for later runs.
 
-  --only one,list      these scenarios: ${scenarioNames.join(', ')}
-  --connections 1,32   at so many connections; 1,32,128
-  --rounds 3           as often as that, interleaved
-  --seconds 2          measured each time, after a quarter of it to warm up
+  --only one,list      scenarios to measure: ${scenarioNames.join(', ')}
+  --connections 1,32   numbers of connections; by default 1,32,128
+  --rounds 3           measurements of each scenario; the rounds are interleaved
+  --seconds 2          of each measurement, after a quarter of that time to warm up
   --rows 200000        sessions in the database
-  --log-level warn     LOG_LEVEL of ours
-  --growth             ours alone, 1,000,000 rows against 10,000
-  --feed               ours alone, the writes with the log of the change feed and without it
-  --json [FILE]        the results for machines, in FILE or instead of the tables
-  --drop               drop the databases of earlier runs, and end
+  --log-level warn     LOG_LEVEL of the service
+  --growth             measure only the service, with 1,000,000 rows against 10,000
+  --feed               measure only the service's writes, with and without the log of the change feed
+  --json [FILE]        write every result as JSON to FILE, or to standard output in place of the tables
+  --drop               only drop the databases of earlier runs
 `;
 
-/** `--json` alone means standard output, which parseArgs has no word for. @param {string[]} args */
+/** Gives `--json` without a file the value `-` for standard output, as parseArgs knows no optional value. @param {string[]} args */
 function withJsonValue(args) {
   return args.map((arg, index) => {
     const next = args[index + 1];
@@ -29,17 +29,7 @@ function withJsonValue(args) {
   });
 }
 
-/** @param {string} name @param {string} text */
-function count(name, text) {
-  const value = Number(text);
-  if (!(Number.isSafeInteger(value) && value > 0)) throw new Error(`--${name} takes whole numbers, not ${text}`);
-  return value;
-}
-
-/**
- * @param {string[]} args of the command line
- * @throws Error that says which of them cannot be taken
- */
+/** @param {string[]} args of the command line */
 export function readOptions(args) {
   const { values } = parseArgs({
     args: withJsonValue(args),
@@ -54,22 +44,20 @@ export function readOptions(args) {
       feed: { type: 'boolean', default: false },
       json: { type: 'string' },
       drop: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  const { growth, feed, json, drop, help: isHelp } = values;
-  const named = values.only.split(',');
-  const only = feed ? named.filter((name) => scenarioOf(name).writes) : named;
-  only.forEach(scenarioOf);
-  const seconds = Number(values.seconds);
-  if (!(seconds > 0)) throw new Error(`--seconds takes a number above 0, not ${values.seconds}`);
+  const { growth, feed, json, drop } = values;
+  const serverUrl = process.env.BENCH_DATABASE_URL;
+  if (!serverUrl)
+    throw new Error('Set BENCH_DATABASE_URL to a PostgreSQL server: postgresql://user@127.0.0.1/postgres');
+  const scenarios = values.only.split(',').map((name) => ({ name, ...scenarioOf(name) }));
   const settings = {
-    only,
-    connections: values.connections.split(',').map((text) => count('connections', text)),
-    rounds: count('rounds', values.rounds),
-    seconds,
-    rows: count('rows', values.rows),
+    only: scenarios.filter(({ writes }) => !feed || writes).map(({ name }) => name),
+    connections: values.connections.split(',').map((text) => wholeNumber('connections', text)),
+    rounds: wholeNumber('rounds', values.rounds),
+    seconds: positiveNumber('seconds', values.seconds),
+    rows: wholeNumber('rows', values.rows),
     logLevel: values['log-level'],
   };
-  return { settings, growth, feed, json, drop, isHelp };
+  return { serverUrl, settings, growth, feed, json, drop };
 }

@@ -1,6 +1,6 @@
-/** From single results to medians, ratios and what of the targets was reached. */
+/** Medians, ratios and targets, from the results of the measurements. */
 import { cpus, totalmem } from 'node:os';
-import { connected } from './database.mjs';
+import { connected } from '../lib/database.mjs';
 import { logged, unlogged } from './rounds.mjs';
 import { scenarioOf } from './scenarios.mjs';
 import { betweenScenarios, depthAtMost, growthAtMost, loggedAtLeast, memoryAtMost, targets } from './targets.mjs';
@@ -8,7 +8,7 @@ import { betweenScenarios, depthAtMost, growthAtMost, loggedAtLeast, memoryAtMos
 /**
  * @typedef {import('./rounds.mjs').Result} Result
  * @typedef {{ scenario: string, connections: number, contender: string, rate: number, p50: number, p99: number, rss: number, ratio: number | undefined }} Row
- *   medians over the rounds; `ratio` of ours to it
+ *   medians over the rounds; `ratio`: the reference's rate divided by this one
  * @typedef {{ target: string, figure: number, reached: boolean }} Verdict
  */
 
@@ -21,7 +21,7 @@ function median(values) {
 }
 
 /**
- * The median, over the rounds, of one rate to another of the same round: what disturbs a round disturbs both.
+ * Returns the median over the rounds of one rate divided by another of the same round, as a disturbance affects both.
  *
  * @param {readonly Result[]} above @param {readonly Result[]} below
  */
@@ -34,7 +34,7 @@ function ratioOf(above, below) {
 }
 
 /** @param {readonly Result[]} results @param {string} scenario @param {number} connections @param {string} contender */
-const of = (results, scenario, connections, contender) =>
+const select = (results, scenario, connections, contender) =>
   results.filter(
     (result) => result.scenario === scenario && result.connections === connections && result.contender === contender,
   );
@@ -48,17 +48,17 @@ const keysOf = (/** @type {readonly Result[]} */ results) => [
   ).values(),
 ];
 
-/** @param {readonly Result[]} results @param {string} reference the contender that the ratios are of @returns {Row[]} */
+/** @param {readonly Result[]} results @param {string} reference the contender in the numerator of the ratios @returns {Row[]} */
 function rowsOf(results, reference) {
   return keysOf(results).map(({ scenario, connections, contender }) => {
-    const own = of(results, scenario, connections, contender);
+    const own = select(results, scenario, connections, contender);
     return {
       ...{ scenario, connections, contender },
       rate: median(own.map(({ rate }) => rate)),
       p50: median(own.map(({ p50 }) => p50)),
       p99: median(own.map(({ p99 }) => p99)),
       rss: Math.max(...own.map(({ rss }) => rss ?? Number.NaN)),
-      ratio: contender === reference ? undefined : ratioOf(of(results, scenario, connections, reference), own),
+      ratio: contender === reference ? undefined : ratioOf(select(results, scenario, connections, reference), own),
     };
   });
 }
@@ -67,20 +67,20 @@ function rowsOf(results, reference) {
 function verdictsOf(results) {
   const against = targets.flatMap(({ scenario, connections, against: contender, atLeast }) =>
     connections.flatMap((count) => {
-      const figure = ratioOf(of(results, scenario, count, 'ours'), of(results, scenario, count, contender));
+      const figure = ratioOf(select(results, scenario, count, 'ours'), select(results, scenario, count, contender));
       const target = `${scenarioOf(scenario).title}, ${count} connections: at least ${atLeast} of ${contender}`;
       return figure === undefined ? [] : [{ target, figure, reached: figure >= atLeast }];
     }),
   );
   const counts = [...new Set(results.map(({ connections }) => connections))];
   const depth = counts.flatMap((count) => {
-    const figure = ratioOf(of(results, 'page1', count, 'ours'), of(results, 'deep', count, 'ours'));
+    const figure = ratioOf(select(results, 'page1', count, 'ours'), select(results, 'deep', count, 'ours'));
     const target = `first pages against deep ones, ${count} connections: at most ${depthAtMost}`;
     return figure === undefined ? [] : [{ target, figure, reached: figure <= depthAtMost }];
   });
   const between = counts.flatMap((count) =>
     betweenScenarios.flatMap(({ scenario, against: other, atLeast }) => {
-      const figure = ratioOf(of(results, scenario, count, 'ours'), of(results, other, count, 'ours'));
+      const figure = ratioOf(select(results, scenario, count, 'ours'), select(results, other, count, 'ours'));
       const target = `${scenarioOf(scenario).title}, ${count} connections: at least ${atLeast} of ${scenarioOf(other).title}`;
       return figure === undefined ? [] : [{ target, figure, reached: figure >= atLeast }];
     }),
@@ -94,7 +94,7 @@ function memoryVerdict(results) {
   return { target: `megabytes resident under load: under ${memoryAtMost}`, figure, reached: figure < memoryAtMost };
 }
 
-/** @param {readonly (readonly string[])[]} lines the first is the head */
+/** @param {readonly (readonly string[])[]} lines the first line is the head */
 function table(lines) {
   const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   const format = (/** @type {readonly string[]} */ line) =>
@@ -107,9 +107,9 @@ function table(lines) {
 const number = (/** @type {number | undefined} */ value, digits = 2) =>
   value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits);
 
-/** @param {readonly Row[]} rows @param {string} ratio the head of its column */
+/** @param {readonly Row[]} rows @param {string} ratio the head of the last column */
 function rowsTable(rows, ratio) {
-  const head = ['scenario', 'connections', 'of', 'answers/s', 'p50 ms', 'p99 ms', 'MB', ratio];
+  const head = ['scenario', 'connections', 'contender', 'answers/s', 'p50 ms', 'p99 ms', 'MB', ratio];
   const lines = rows.map((row) => [
     ...[row.scenario, String(row.connections), row.contender, number(row.rate, 0)],
     ...[number(row.p50), number(row.p99), number(row.rss, 0), number(row.ratio)],
@@ -139,10 +139,10 @@ export function report(results) {
       order.indexOf(one.contender) - order.indexOf(other.contender),
   );
   const verdicts = verdictsOf(results);
-  return { rows, targets: verdicts, results, text: `\n${rowsTable(rows, 'ours to it')}\n${verdictsTable(verdicts)}` };
+  return { rows, targets: verdicts, results, text: `\n${rowsTable(rows, 'ours / this')}\n${verdictsTable(verdicts)}` };
 }
 
-/** @param {readonly Result[]} results whose contenders are numbers of rows */
+/** @param {readonly Result[]} results in which the contenders are numbers of rows */
 export function growthReport(results) {
   const [small = '', large = ''] = [...new Set(results.map(({ contender }) => contender))].sort(
     (one, other) => Number(one) - Number(other),
@@ -158,20 +158,20 @@ export function growthReport(results) {
     const target = `${scenarioOf(scenario).title}, ${connections} connections, ${small} rows against ${large}: at most ${growthAtMost}`;
     return contender === large ? [{ target, figure: ratio, reached: ratio <= growthAtMost }] : [];
   });
-  return { rows, targets: verdicts, results, text: `\n${rowsTable(rows, 'small to it')}\n${verdictsTable(verdicts)}` };
+  return { rows, targets: verdicts, results, text: `\n${rowsTable(rows, 'small / this')}\n${verdictsTable(verdicts)}` };
 }
 
-/** @param {readonly Result[]} results with the change feed's log and without it */
+/** @param {readonly Result[]} results with and without the log of the change feed */
 export function feedReport(results) {
   const rows = rowsOf(results, logged);
   const verdicts = rows.flatMap(({ scenario, connections, contender, ratio = Number.NaN }) => {
     const target = `${scenarioOf(scenario).title}, ${connections} connections, with the log: at least ${loggedAtLeast} of without`;
     return contender === unlogged ? [{ target, figure: ratio, reached: ratio >= loggedAtLeast }] : [];
   });
-  return { rows, targets: verdicts, results, text: `\n${rowsTable(rows, 'logged to it')}\n${verdictsTable(verdicts)}` };
+  return { rows, targets: verdicts, results, text: `\n${rowsTable(rows, 'logged / this')}\n${verdictsTable(verdicts)}` };
 }
 
-/** What the figures depend on. @param {string | undefined} databaseUrl */
+/** Returns the versions and settings that the figures depend on. @param {string | undefined} databaseUrl */
 export function environmentOf(databaseUrl) {
   return connected(/** @type {string} */ (databaseUrl), async (client) => {
     const { rows } = await client.query(
@@ -182,7 +182,7 @@ export function environmentOf(databaseUrl) {
     return {
       node: process.version,
       postgresql: rows[0].version,
-      // What growth depends on most.
+      // Growth depends on this most.
       sharedBuffers: rows[0].buffers,
       maxWalSize: rows[0].wal,
       cpu: `${cpus().length} × ${model}`,

@@ -1,5 +1,5 @@
-/** What is asked, of whom, and what counts as an answer. Every request of a measurement is another one. */
-import Stripe from 'stripe';
+/** The scenarios: their requests, contenders and expected answers. Every request of a measurement is different. */
+import { eventOf, signed } from '../lib/delivery.mjs';
 import { account, createdPrefix, rawSession } from './seed.mjs';
 
 /**
@@ -9,39 +9,38 @@ import { account, createdPrefix, rawSession } from './seed.mjs';
  * @property {string} method
  * @property {string} path
  * @property {object} [body]
- * @property {string} [payload] a body that is text already
+ * @property {string} [payload] the body as text
  * @property {Record<string, string>} [headers]
  *
  * @typedef {object} Scenario
  * @property {string} title
- * @property {readonly string[]} contenders beside ours
+ * @property {readonly string[]} contenders beside our service
  * @property {readonly number[]} statuses
  * @property {boolean} [writes]
- * @property {boolean} [finite] the requests are made before the measurement, which ends when they are used up
+ * @property {boolean} [finite] whether the requests are made before the measurement, because they are expensive to make
  * @property {(material: Material, cursorOf: CursorOf) => () => Request} requests
- *   prepares a measurement; the function it returns gives one request after the other
+ *   prepares a measurement; the returned function gives one request after the other
  */
 
 const path = '/api/checkout-sessions';
-export const webhookSecret = 'whsec_benchmark';
-const { webhooks } = new Stripe('sk_test_unused');
 
-/** @param {number} count */
+/** Returns a random whole number from 0 to below a count. @param {number} count */
 const below = (count) => Math.floor(Math.random() * count);
 
 /** @template Value @param {readonly Value[]} values @returns {Value} */
-const any = (values) => /** @type {Value} */ (values[below(values.length)]);
+const anyOf = (values) => /** @type {Value} */ (values[below(values.length)]);
 
-/** Ids that no run has had, all of one length. */
+/** Part of new ids, different in every run. */
 const run = Date.now().toString(36);
 let created = 0;
 
+/** Returns an id that no run has used. All ids have the same length. */
 function newId() {
   created += 1;
   return `${createdPrefix}${run}_${String(created).padStart(46, '0')}`;
 }
 
-/** Every row once before any comes again, as two writes of one row at once would wait for each other. @param {Material} material */
+/** Returns every row once before any row a second time, because two writes of one row at once wait for each other. @param {Material} material */
 function rowsOnce({ documents }) {
   let next = below(documents.length);
   return () => {
@@ -50,18 +49,18 @@ function rowsOnce({ documents }) {
   };
 }
 
-/** Pages from a place of the list on. @param {(material: Material) => Material['firstRows']} rowsOf */
+/** Requests pages that follow given rows of the list. @param {(material: Material) => Material['firstRows']} rowsOf */
 const pages = (rowsOf) => (/** @type {Material} */ material, /** @type {CursorOf} */ cursorOf) => {
   const cursors = rowsOf(material).map(cursorOf);
-  return () => ({ method: 'GET', path: `${path}?limit=10&cursor=${any(cursors)}` });
+  return () => ({ method: 'GET', path: `${path}?limit=10&cursor=${anyOf(cursors)}` });
 };
 
 /**
- * Pages of one order, each from another moment. Not from the first tenth, so that every page is full.
+ * Requests pages that start at random times. None starts in the first tenth, so that every page is full.
  *
- * @param {(moment: Date) => string} pathOf
+ * @param {(time: Date) => string} pathOf
  */
-const fromMoments =
+const fromRandomTimes =
   (pathOf) =>
   (/** @type {Material} */ { from, to }) => {
     const span = to - from;
@@ -70,23 +69,29 @@ const fromMoments =
 
 let events = 0;
 
-/** A signed delivery for a session, which completes it. @param {Record<string, unknown>} session */
+/** Returns a signed delivery that completes a session. @param {Record<string, unknown>} session */
 function delivery(session) {
-  const { id, customer, metadata, payment_intent, subscription, mode } = session;
-  const now = Math.floor(Date.now() / 1000);
+  const { id: sessionId, customer, metadata, payment_intent, subscription, mode } = session;
   events += 1;
   const object = {
     ...rawSession,
-    ...{ id, customer, metadata, payment_intent, subscription, mode, status: 'complete', payment_status: 'paid' },
+    ...{
+      id: sessionId,
+      customer,
+      metadata,
+      payment_intent,
+      subscription,
+      mode,
+      status: 'complete',
+      payment_status: 'paid',
+    },
     created: Math.floor(new Date(/** @type {string} */ (session.created)).getTime() / 1000),
   };
-  const payload = JSON.stringify({
-    ...{ id: `evt_${run}${String(events).padStart(16, '0')}`, object: 'event', api_version: '2026-07-29' },
-    ...{ account, created: now, type: 'checkout.session.completed', livemode: false, pending_webhooks: 1 },
-    ...{ request: { id: null, idempotency_key: null }, data: { object } },
+  const id = `evt_${run}${String(events).padStart(16, '0')}`;
+  const event = eventOf(id, object, {
+    ...{ account, pending_webhooks: 1, request: { id: null, idempotency_key: null } },
   });
-  const signature = webhooks.generateTestHeaderString({ payload, secret: webhookSecret });
-  const headers = { 'stripe-signature': signature };
+  const { payload, headers } = signed(event);
   return { method: 'POST', path: '/webhooks/stripe', payload, headers };
 }
 
@@ -98,13 +103,13 @@ const scenarios = {
     statuses: [200],
     requests:
       ({ ids }) =>
-      () => ({ method: 'GET', path: `${path}/${any(ids)}` }),
+      () => ({ method: 'GET', path: `${path}/${anyOf(ids)}` }),
   },
   list: {
-    title: 'list of 50, from a different moment each',
+    title: 'list of 50, from a different time each',
     contenders: ['bare', 'pg', 'prisma'],
     statuses: [200],
-    requests: fromMoments((moment) => `${path}?created__lt=${moment.toISOString()}`),
+    requests: fromRandomTimes((time) => `${path}?created__lt=${time.toISOString()}`),
   },
   'stripe-one': {
     title: "one by id in Stripe's shape",
@@ -112,19 +117,19 @@ const scenarios = {
     statuses: [200],
     requests:
       ({ ids }) =>
-      () => ({ method: 'GET', path: `/v1/checkout/sessions/${any(ids)}` }),
+      () => ({ method: 'GET', path: `/v1/checkout/sessions/${anyOf(ids)}` }),
   },
   'list-of-10': {
-    title: 'list of 10, from a different moment each',
+    title: 'list of 10, from a different time each',
     contenders: [],
     statuses: [200],
-    requests: fromMoments((moment) => `${path}?limit=10&created__lt=${moment.toISOString()}`),
+    requests: fromRandomTimes((time) => `${path}?limit=10&created__lt=${time.toISOString()}`),
   },
   'stripe-list': {
-    title: "list of 10 in Stripe's shape, from a different moment each",
+    title: "list of 10 in Stripe's shape, from a different time each",
     contenders: [],
     statuses: [200],
-    requests: fromMoments((moment) => `/v1/checkout/sessions?created[lt]=${Math.floor(moment.getTime() / 1000)}`),
+    requests: fromRandomTimes((time) => `/v1/checkout/sessions?created[lt]=${Math.floor(time.getTime() / 1000)}`),
   },
   customer: {
     title: 'list of a customer',
@@ -132,9 +137,9 @@ const scenarios = {
     statuses: [200],
     requests:
       ({ customers }) =>
-      () => ({ method: 'GET', path: `${path}?customer=${any(customers)}` }),
+      () => ({ method: 'GET', path: `${path}?customer=${anyOf(customers)}` }),
   },
-  // Without Prisma, whose cursors leave out the LIMIT when the ordering column can be null: seconds a page.
+  // Without Prisma: its cursors omit the LIMIT when the ordering column is nullable, so that a page takes seconds.
   page1: {
     title: 'pages of 10 from the first on',
     contenders: ['pg'],
@@ -154,7 +159,7 @@ const scenarios = {
     writes: true,
     requests:
       ({ documents }) =>
-      () => ({ method: 'POST', path, body: { ...any(documents), id: newId() } }),
+      () => ({ method: 'POST', path, body: { ...anyOf(documents), id: newId() } }),
   },
   replace: {
     title: 'replace',
@@ -202,6 +207,6 @@ export const scenarioNames = Object.keys(scenarios);
 /** @param {string} name */
 export function scenarioOf(name) {
   const scenario = scenarios[name];
-  if (!scenario) throw new Error(`there is no scenario ${name}, only ${scenarioNames.join(', ')}`);
+  if (!scenario) throw new Error(`There is no scenario ${name}. The scenarios are ${scenarioNames.join(', ')}.`);
   return scenario;
 }

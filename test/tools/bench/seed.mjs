@@ -1,21 +1,21 @@
 /**
- * Sessions as a shop has them: two years of them, each with its raw Stripe object; two thirds of a known customer,
- * some of whom come back often; seven in ten with metadata. Made by the server, the same in every run.
+ * The seeded sessions: two years of a shop, each with its raw Stripe object. Two thirds have a known customer, and some
+ * customers come back often. Seven in ten have metadata. The server generates the same rows in every run.
  */
 import { readFileSync } from 'node:fs';
 
-/** To be raised with every change of what is seeded: older databases are then made anew. */
+/** Raise it with every change of the seeded rows: databases of another version are seeded again. */
 export const seedVersion = 1;
 
-/** How the ids of what a run creates begin: the next one removes them. */
+/** Prefix of the ids that a run creates. The next run deletes them. */
 export const createdPrefix = 'cs_bench_';
 
-/** Whose sessions they are. */
+/** The account of the sessions. */
 export const account = 'acct_1032D82eZvKYlo2C';
 
 const batchSize = 20_000;
 
-/** A raw object of the current API version, about 3 KB. */
+/** A raw object of the current API version, of about 3 KB. */
 export const rawSession = Object.freeze({
   ...JSON.parse(readFileSync(new URL('../../fixtures/sessions/modern-embedded.json', import.meta.url), 'utf8')),
   ...{ success_url: 'https://shop.example.com/thank-you?session_id={CHECKOUT_SESSION_ID}' },
@@ -25,11 +25,11 @@ export const rawSession = Object.freeze({
   url: `https://checkout.stripe.com/c/pay/cs_test#${'fidkdWxOYHwnPyd1blpxYHZxWjA0S2xGYk1'.repeat(9)}`,
 });
 
-/** A number from 0 to 1 that depends on the row alone. */
+/** Returns SQL for a number from 0 to 1 that depends only on the row. */
 const random = (/** @type {string} */ salt) =>
   `(('x' || substr(md5('${salt}' || i), 1, 7))::bit(28)::int / 268435456.0)`;
 
-/** The sessions `$1` to `$2` of `$3`, with `$4` as their raw object. */
+/** Selects the sessions `$1` to `$2` of `$3`, with `$4` as the base of their raw object. */
 const generated = `
   SELECT i, id, created, customer, mode, status, payment_status, metadata, intent, subscription, reference, email,
     $4::jsonb || jsonb_build_object('id', id, 'created', extract(epoch FROM created)::bigint, 'customer', customer,
@@ -55,7 +55,7 @@ const generated = `
     ) AS k (mode, status, payment_status)
   ) AS session`;
 
-/** The columns that both tables have, and what they are given. */
+/** Columns of both tables, with their values. */
 const published = {
   billing_address_collection: `'auto'`,
   mode: 'mode',
@@ -78,7 +78,7 @@ const published = {
   subscription: 'subscription',
 };
 
-/** What comes from Stripe beside. Both tables have the first three. */
+/** Columns with private data from Stripe, with their values. Both tables have the first three. */
 const mirrored = {
   stripe_data: 'raw',
   status: 'status',
@@ -94,8 +94,8 @@ const insert = `INSERT INTO checkout_session (${Object.keys(all).join(', ')})
   SELECT ${Object.values(all).join(', ')} FROM (${generated}) AS session ORDER BY i`;
 
 /**
- * What someone would write instead: the same rows, with an index for the order of the list and one for its filter. In a
- * schema of its own under the name that Prisma's client knows; `version`, which that client sets, comes with it.
+ * The contenders' table: the same rows, with an index for the order of the list and one for its filter. It has the name that
+ * Prisma's client expects, in a schema of its own, and the column `version` that this client sets.
  */
 const columns = ['djstripe_id', ...Object.keys(published), 'stripe_data', 'status', 'payment_status'].join(', ');
 const contender = [
@@ -118,7 +118,7 @@ const contender = [
   'VACUUM (ANALYZE) contender.checkout_session',
 ];
 
-/** @param {import('pg').Client} client of a migrated, empty database @param {number} rows @param {(line: string) => void} report */
+/** Inserts the sessions. @param {import('pg').Client} client of a migrated, empty database @param {number} rows @param {(line: string) => void} report */
 export async function seed(client, rows, report) {
   const raw = JSON.stringify(rawSession);
   for (let from = 1; from <= rows; from += batchSize) {
@@ -129,8 +129,8 @@ export async function seed(client, rows, report) {
 }
 
 /**
- * Removes what earlier runs left: what they created, the dead rows of what they changed, and work that would fall into
- * this run. The table of the contenders is made anew for each run, so ours has to be as compact.
+ * Restores the state before the earlier runs: deletes the rows that they created, and vacuums the dead rows now so that
+ * autovacuum does not run during a measurement. Each run fills the contenders' table again, so ours must be as compact.
  *
  * @param {import('pg').Client} client @param {number} rows
  */
@@ -139,19 +139,19 @@ export async function clean(client, rows) {
   await client.query('TRUNCATE stripe_event');
   const { rows: counted } = await client.query('SELECT count(*)::int AS count FROM checkout_session');
   if (counted[0].count !== rows) {
-    throw new Error(`the database has ${counted[0].count} sessions instead of ${rows}: begin anew with --drop`);
+    throw new Error(`the database has ${counted[0].count} sessions instead of ${rows}: drop it with --drop`);
   }
   await client.query('VACUUM (FULL) checkout_session');
   await client.query('VACUUM (ANALYZE) checkout_session');
 }
 
-/** The contenders' table, with the rows that ours has now. @param {import('pg').Client} client */
+/** Copies the present rows of our table to the contenders' table. @param {import('pg').Client} client */
 export async function copyForContenders(client) {
   for (const statement of contender) await client.query(statement);
 }
 
-/** So that the checkpoint of all this does not come during a measurement. @param {import('pg').Client} client */
+/** Makes a checkpoint now, so that none falls into a measurement. @param {import('pg').Client} client */
 export async function settle(client) {
-  // Needs a privilege that the run does not.
+  // A checkpoint needs a privilege that nothing else in a run needs.
   await client.query('CHECKPOINT').catch(() => {});
 }

@@ -1,84 +1,54 @@
-/** The processes: the service, the contenders, the load. None outlives the run. */
-import { execFileSync, fork } from 'node:child_process';
+/** The processes of the benchmark: the service, the contenders, the load generator. */
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { webhookSecret } from './scenarios.mjs';
+import { endChild, isRunning, startNode } from '../lib/child.mjs';
+import { freePort, untilReady } from '../lib/network.mjs';
+import { apiKey, webhookSecret } from '../lib/service.mjs';
 
 /** @typedef {{ name: string, port: number, headers: Record<string, string>, rss: () => number | undefined }} Service */
 
-const key = 'benchmark-key';
-const local = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
-
-/** Even a parent that was killed leaves nothing behind. */
-const endsWithParent = 'data:text/javascript,process.on("disconnect", () => process.exit())';
+const pathOf = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const children = new Set();
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
-});
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
-/** @param {string} path @param {Record<string, string>} variables */
-function start(path, variables) {
-  // No setting of the shell's reaches what is measured.
-  const { PATH, HOME } = process.env;
-  const env = /** @type {NodeJS.ProcessEnv} */ ({ PATH, HOME, ...variables });
-  const child = fork(path, {
-    env,
-    execArgv: ['--import', endsWithParent],
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
+/** @param {string} path @param {Record<string, string>} settings */
+function start(path, settings) {
+  const child = startNode(pathOf(path), { settings });
   children.add(child);
-  child.on('exit', () => children.delete(child));
   return child;
 }
 
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /**
- * Starts ours or a contender, and waits until it answers.
+ * Starts our service or a contender, and waits until it answers.
  *
- * @param {string} name @param {string} databaseUrl @param {string} logLevel of ours; the contenders log nothing
+ * @param {string} name @param {string} databaseUrl @param {string} logLevel of our service; the contenders do not log
  * @returns {Promise<Service>}
  */
 export async function startService(name, databaseUrl, logLevel) {
   const port = await freePort();
-  const shared = { PORT: String(port), DATABASE_URL: databaseUrl };
-  const child =
-    name === 'ours'
-      ? start(local('../../../dist/server.js'), {
-          ...shared,
-          API_KEYS: key,
-          STRIPE_WEBHOOK_SECRETS: webhookSecret,
-          LOG_LEVEL: logLevel,
-        })
-      : start(local(`contenders/${name}.mjs`), { ...shared, STRIPE_WEBHOOK_SECRET: webhookSecret });
-  for (let attempt = 1; ; attempt += 1) {
-    if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`);
-    try {
-      await (await fetch(`http://127.0.0.1:${port}/health/live`)).arrayBuffer();
-      break;
-    } catch (error) {
-      if (attempt === 300) throw new Error(`${name} does not answer`, { cause: error });
-      await setTimeout(100);
-    }
-  }
-  const headers = name === 'ours' ? { authorization: `Bearer ${key}` } : {};
+  const settings = { PORT: String(port), DATABASE_URL: databaseUrl };
+  const isOurs = name === 'ours';
+  const child = isOurs
+    ? start('../../../dist/server.js', {
+        ...{ ...settings, API_KEYS: apiKey, STRIPE_WEBHOOK_SECRETS: webhookSecret, LOG_LEVEL: logLevel },
+      })
+    : start(`contenders/${name}.mjs`, { ...settings, STRIPE_WEBHOOK_SECRET: webhookSecret });
+  // Any answer will do: the contenders have no such path.
+  await untilReady(
+    `http://127.0.0.1:${port}/health/live`,
+    () => isRunning(child),
+    () => true,
+  ).catch((error) => {
+    throw new Error(`${name} does not start: ${error.message}`);
+  });
+  const headers = isOurs ? { authorization: `Bearer ${apiKey}` } : {};
   return { name, port, headers, rss: () => residentMegabytes(/** @type {number} */ (child.pid)) };
 }
 
-/** Undefined where the system does not say. @param {number} pid */
+/** Returns undefined when the system does not tell. @param {number} pid */
 function residentMegabytes(pid) {
   try {
     if (process.platform === 'linux') {
@@ -92,14 +62,14 @@ function residentMegabytes(pid) {
 }
 
 /**
- * Starts the process that asks.
+ * Starts a load generator.
  *
  * @param {string} databaseUrl
- * @returns {Promise<(job: import('./load.mjs').Job) => Promise<import('./load.mjs').Measured>>}
+ * @returns {Promise<(job: import('./load.mjs').Job) => Promise<import('./load.mjs').Measured>>} runs one measurement
  */
 export async function startLoad(databaseUrl) {
-  const child = start(local('load.mjs'), { DATABASE_URL: databaseUrl });
-  const ended = once(child, 'exit').then(() => [{ error: 'the process that asks ended' }]);
+  const child = start('load.mjs', { DATABASE_URL: databaseUrl });
+  const ended = once(child, 'exit').then(() => [{ error: 'the load generator ended' }]);
   const answer = async () => {
     const [message] = await Promise.race([once(child, 'message'), ended]);
     if (message.error) throw new Error(message.error);
@@ -112,13 +82,7 @@ export async function startLoad(databaseUrl) {
   };
 }
 
-/** Ends what was started. */
+/** Ends all processes of the benchmark. */
 export async function stopAll() {
-  const ending = [...children].map(async (child) => {
-    child.kill();
-    const timer = new AbortController();
-    await Promise.race([once(child, 'exit'), setTimeout(5000, undefined, { signal: timer.signal })]);
-    timer.abort();
-  });
-  await Promise.all(ending);
+  await Promise.all([...children].map((child) => endChild(child)));
 }

@@ -1,4 +1,4 @@
-/** What the service is to reach, as ratios in one run. */
+/** Targets of the service, as ratios within one run. */
 
 /**
  * @typedef {{ scenario: string, connections: readonly number[], against: string, atLeast: number }} Target
@@ -6,7 +6,7 @@
 
 const loaded = [32, 128];
 
-/** Of ours to a contender's answers per second. @type {readonly Target[]} */
+/** Our answers per second, divided by a contender's. @type {readonly Target[]} */
 export const targets = [
   { scenario: 'one', connections: loaded, against: 'pg', atLeast: 3 },
   { scenario: 'one', connections: loaded, against: 'bare', atLeast: 0.65 },
@@ -18,20 +18,20 @@ export const targets = [
   { scenario: 'webhook', connections: loaded, against: 'pg', atLeast: 0.9 },
 ];
 
-/** Of the answers per second of one scenario of ours to another. A list in Stripe's shape has four times the bytes. */
+/** Our answers per second in one scenario, divided by those in another. A list in Stripe's shape has four times the bytes. */
 export const betweenScenarios = [
   { scenario: 'stripe-one', against: 'one', atLeast: 0.9 },
   { scenario: 'stripe-list', against: 'list-of-10', atLeast: 0.5 },
 ];
 
-/** How many times faster the first pages may be than those from the 10,000th on. */
+/** Rate of the first pages, divided by that of the pages from the 10,000th on. */
 export const depthAtMost = 1.2;
 
-/** How many times faster the small table may be than the large one. */
+/** Rate on the small table, divided by that on the large one. */
 export const growthAtMost = 1.3;
 
-/** Megabytes resident under load. */
+/** Resident megabytes under load. */
 export const memoryAtMost = 200;
 
-/** What a write with the change feed's log may be of one without. */
+/** Rate of writes with the log of the change feed, divided by that without. */
 export const loggedAtLeast = 0.9;

@@ -136,7 +136,7 @@ async function load(service) {
   const end = performance.now() + duration;
   for (let round = 1; performance.now() < end; round += 1) {
     await sendAll(round);
-    if (round % 10 === 1) await crowd(service.url, maxConnections);
+    if (round % 4 === 0) await crowd(service.url, maxConnections);
     await setTimeout(pause);
   }
 }

@@ -99,7 +99,6 @@ function leaksOf(idle, after, connections) {
     ['connections of clients', after.clients, 1],
     ['requests in flight', after.inFlight, 1],
     ['waiting statements', after.waiting, 0],
-    // The sample reads the pool first. Its own statement may then open another connection.
     ['connections to the database', connections, after.pool + 1],
     ['descriptors', after.descriptors - (after.pool - idle.pool), idle.descriptors + 2],
     ['resources', after.resources - (after.pool - idle.pool), idle.resources + 2],
@@ -118,11 +117,12 @@ async function soak(service, cluster, { minutes, rate }) {
   const samples = await watch(service, minutes * 60_000, began);
   await load.stop();
   await setTimeout(idleTime);
-  const after = await takeSample(service, began);
-  print(after);
+  // Before the sample, whose own statements open connections.
   const { rows } = await cluster.connected('postgres', (client) =>
     client.query(`SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'checkout-session-service'`),
   );
+  const after = await takeSample(service, began);
+  print(after);
   const failures = [...growthOf(samples), ...leaksOf(idle, after, rows[0].count), ...load.failures];
   if (/MaxListenersExceededWarning/.test(service.log())) failures.push('listeners leak: MaxListenersExceededWarning');
   const { requests, failed } = load.counts;

@@ -1,4 +1,4 @@
-/** The ceiling: Fastify with response schemas, one constant session, no database. */
+/** The ceiling: Fastify with response schemas and one constant session, without a database. */
 import Fastify from 'fastify';
 import { responses } from './schema.mjs';
 import { serve } from './serve.mjs';

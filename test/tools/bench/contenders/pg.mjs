@@ -1,7 +1,7 @@
 /**
- * What a good engineer writes by hand for speed: Fastify and pg, prepared statements, schemas for what comes in and
- * what goes out, keyset pagination. Spared what the service does beside: keys, logs, ETags and preconditions, null
- * ordering values in pages, ledger, tombstones.
+ * The service that a good engineer writes by hand for speed: Fastify and pg, prepared statements, schemas for requests and
+ * answers, keyset pagination. It lacks the further work of ours: keys, logs, ETags and preconditions, null ordering values
+ * in pages, the ledger, tombstones.
  */
 import Fastify from 'fastify';
 import pg from 'pg';
@@ -18,7 +18,7 @@ import {
 } from './schema.mjs';
 import { namer, nextUrl, readCursor, serve } from './serve.mjs';
 
-// As text, which is both faster than a Date and does not lose the microseconds.
+// Timestamps as text: faster than a Date, and with microseconds.
 const parsers = new Map([
   [pg.types.builtins.TIMESTAMPTZ, (/** @type {string} */ text) => `${text.replace(' ', 'T')}:00`],
   [pg.types.builtins.INT8, Number],

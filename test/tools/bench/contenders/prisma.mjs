@@ -1,4 +1,4 @@
-/** The straightforward Prisma handlers, with the service's generated client, on the contenders' table. */
+/** Straightforward Prisma handlers on the contenders' table, with the generated client of the service. */
 import { PrismaPg } from '@prisma/adapter-pg';
 import Fastify from 'fastify';
 import {

@@ -1,4 +1,4 @@
-/** The contract's session as a hand-written service would declare it: for fast-json-stringify, and for ajv. */
+/** The session of the contract as a hand-written service declares it, for fast-json-stringify and ajv. */
 
 const nullableText = { type: 'string', nullable: true };
 const text = { type: 'string' };
@@ -7,7 +7,7 @@ const mode = { type: 'string', enum: ['payment', 'setup', 'subscription'] };
 const submitType = { type: 'string', enum: ['auto', 'book', 'donate', 'pay'] };
 const map = { type: 'object', additionalProperties: true };
 
-/** @param {object} timestamp the schema of a timestamp: a plain string where the rows have it as text */
+/** @param {object} timestamp the schema of a timestamp: a plain string for rows with timestamps as text */
 const sessionProperties = (timestamp) => ({
   djstripe_id: { type: 'integer' },
   billing_address_collection: text,
@@ -36,7 +36,7 @@ const sessionProperties = (timestamp) => ({
 /** The columns of the contract, in its order. */
 export const columns = Object.keys(sessionProperties({}));
 
-/** The responses of one session and of a page. */
+/** Returns the response schemas of a session and of a page. */
 export function responses(timestamp = {}) {
   const session = { type: 'object', properties: sessionProperties({ type: 'string', ...timestamp }) };
   const page = {
@@ -76,11 +76,11 @@ const writable = {
 /** The columns that a request may set. */
 export const writableColumns = Object.keys(writable);
 
-/** What a row has in the place of what a request leaves out. @param {string} column */
+/** Returns the value of a column that a request omits. @param {string} column */
 export const emptyValue = (column) =>
   ['cancel_url', 'client_reference_id', 'customer_email', 'locale', 'success_url'].includes(column) ? '' : null;
 
-/** Clients send back what they read. */
+/** Read-only properties, which clients send back as they read them. */
 const readOnly = { djstripe_id: { type: 'integer' }, djstripe_created: text, djstripe_updated: text };
 
 export const createBody = {
@@ -92,7 +92,7 @@ export const createBody = {
 export const replaceBody = { ...createBody, required: createBody.required.filter((name) => name !== 'id') };
 export const patchBody = { ...createBody, required: [] };
 
-/** The list, as far as it is measured. */
+/** The query parameters that the benchmark uses. */
 export const listQuery = {
   type: 'object',
   additionalProperties: false,

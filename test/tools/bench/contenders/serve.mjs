@@ -1,6 +1,6 @@
-/** What the contenders have in common. */
+/** Common parts of the contenders. */
 
-/** @param {import('fastify').FastifyInstance} app @param {() => Promise<unknown>} [close] */
+/** Serves until SIGTERM. @param {import('fastify').FastifyInstance} app @param {() => Promise<unknown>} [close] */
 export async function serve(app, close = async () => {}) {
   process.once('SIGTERM', async () => {
     await app.close();
@@ -10,7 +10,7 @@ export async function serve(app, close = async () => {}) {
   await app.listen({ host: '127.0.0.1', port: Number(process.env.PORT) });
 }
 
-/** The URL of the page after a row. @param {import('fastify').FastifyRequest} request @param {unknown} position */
+/** Returns the URL of the page after a row. @param {import('fastify').FastifyRequest} request @param {unknown} position */
 export function nextUrl(request, position) {
   const url = new URL(request.url, `http://${request.headers.host}`);
   url.searchParams.set('cursor', Buffer.from(JSON.stringify(position)).toString('base64url'));
@@ -20,7 +20,7 @@ export function nextUrl(request, position) {
 /** @param {string} cursor */
 export const readCursor = (cursor) => JSON.parse(Buffer.from(cursor, 'base64url').toString());
 
-/** A name for each text of a statement, so that PostgreSQL plans it once. */
+/** Returns a function that names statements by their text, so that PostgreSQL prepares each once. */
 export function namer() {
   /** @type {Map<string, string>} */
   const names = new Map();
