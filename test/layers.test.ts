@@ -134,6 +134,15 @@ test.each([...files].filter(([path]) => !tops.some((top) => path.startsWith(top)
   },
 );
 
+test('no test imports a tool: tools may import from support/, and not the reverse', () => {
+  const tests = fileURLToPath(new URL('.', import.meta.url));
+  const importers = readdirSync(tests, { recursive: true, encoding: 'utf8' })
+    .map((path) => path.replaceAll('\\', '/'))
+    .filter((path) => /\.(ts|mjs)$/.test(path) && !path.startsWith('tools/'))
+    .filter((path) => importsOf(path, readFileSync(join(tests, path), 'utf8')).some((to) => to.startsWith('tools/')));
+  expect(importers).toEqual([]);
+});
+
 test.each([...files])('%s has fewer than 300 lines', (_, text) => {
   expect(text.trimEnd().split('\n').length).toBeLessThan(300);
 });

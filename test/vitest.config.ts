@@ -9,7 +9,7 @@ export default defineConfig({
     maxWorkers: '100%',
     // Each file has its own database and service. There is no module state to isolate.
     isolate: false,
-    // Optimizing the WebAssembly of the embedded database costs a short process more CPU time than it saves.
+    // Without optimizing WebAssembly: in a short process, that costs more CPU time than it saves.
     execArgv: ['--liftoff-only'],
     // Tests poll for conditions. These limits only end a test that hangs, even on a busy machine.
     testTimeout: 300_000,

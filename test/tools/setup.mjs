@@ -1,6 +1,6 @@
 /**
- * What `npm start` and `npm test` do first: install, generate, build, each only when what it is made from has
- * changed. Runs before anything is installed, so it is plain JavaScript on Node's own modules.
+ * Installs, generates and builds, each only when its sources have changed. Most npm scripts run it first. It runs before
+ * anything is installed, so it is plain JavaScript with Node's own modules only.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,41 +14,41 @@ const stamps = join(root, 'node_modules', '.cache', 'checkout-session-service');
 const steps = [
   {
     name: 'install',
-    made: ['node_modules/.package-lock.json'],
-    from: ['package-lock.json', '.npmrc'],
+    outputs: ['node_modules/.package-lock.json'],
+    sources: ['package-lock.json', '.npmrc'],
     run: () => npm('ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'),
   },
   {
     name: 'generate',
-    made: ['src/database/generated/client.ts'],
-    from: ['package-lock.json', 'prisma/schema.prisma', 'prisma/config.ts'],
+    outputs: ['src/database/generated/client.ts'],
+    sources: ['package-lock.json', 'prisma/schema.prisma', 'prisma/config.ts'],
     run: () => node('node_modules/prisma/build/index.js', 'generate', '--config', 'prisma/config.ts'),
   },
   {
     name: 'build',
-    made: ['dist/server.js', 'dist/console/index.html'],
-    from: ['package-lock.json', 'tsconfig.json', 'prisma/schema.prisma', 'src'],
+    outputs: ['dist/server.js', 'dist/console/index.html'],
+    sources: ['package-lock.json', 'tsconfig.json', 'prisma/schema.prisma', 'src'],
     run: () => {
       rmSync(join(root, 'dist'), { recursive: true, force: true });
       node('node_modules/typescript/bin/tsc');
-      // The page is served as it is written.
+      // The console is served without a build.
       cpSync(join(root, 'src/console'), join(root, 'dist/console'), { recursive: true });
     },
   },
 ];
 
-for (const { name, made, from, run } of steps) {
+for (const { name, outputs, sources, run } of steps) {
   const stamp = join(stamps, name);
-  const digest = digestOf(from);
-  const isMade = made.every((path) => existsSync(join(root, path)));
-  if (isMade && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) continue;
+  const digest = digestOf(sources);
+  const isComplete = outputs.every((path) => existsSync(join(root, path)));
+  if (isComplete && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) continue;
   process.stdout.write(`${name} …\n`);
   run();
   mkdirSync(stamps, { recursive: true });
   writeFileSync(stamp, digest);
 }
 
-/** @param {string[]} paths */
+/** Returns a digest of files and of Node's version. @param {string[]} paths */
 function digestOf(paths) {
   const hash = createHash('sha256').update(process.version);
   for (const path of paths.flatMap(filesOf))
@@ -59,7 +59,7 @@ function digestOf(paths) {
   return hash.digest('hex');
 }
 
-/** @param {string} path @returns {string[]} */
+/** Returns the files at a path or below it. @param {string} path @returns {string[]} */
 function filesOf(path) {
   if (path === 'src/database/generated') return [];
   if (!path.startsWith('src') || /\.\w+$/.test(path)) return [path];
@@ -80,7 +80,7 @@ function node(...args) {
   execute(process.execPath, args, false);
 }
 
-/** @param {string} command @param {string[]} args @param {boolean} shell */
+/** Runs a program. Prints its output only if it fails. @param {string} command @param {string[]} args @param {boolean} shell */
 function execute(command, args, shell) {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, shell, encoding: 'utf8' });
   if (status === 0) return;

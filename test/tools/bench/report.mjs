@@ -168,7 +168,12 @@ export function feedReport(results) {
     const target = `${scenarioOf(scenario).title}, ${connections} connections, with the log: at least ${loggedAtLeast} of without`;
     return contender === unlogged ? [{ target, figure: ratio, reached: ratio >= loggedAtLeast }] : [];
   });
-  return { rows, targets: verdicts, results, text: `\n${rowsTable(rows, 'logged / this')}\n${verdictsTable(verdicts)}` };
+  return {
+    rows,
+    targets: verdicts,
+    results,
+    text: `\n${rowsTable(rows, 'logged / this')}\n${verdictsTable(verdicts)}`,
+  };
 }
 
 /** Returns the versions and settings that the figures depend on. @param {string | undefined} databaseUrl */
