@@ -48,7 +48,7 @@ export async function startService(name, databaseUrl, logLevel) {
   return { name, port, headers, rss: () => residentMegabytes(/** @type {number} */ (child.pid)) };
 }
 
-/** Returns undefined when the system does not tell. @param {number} pid */
+/** Returns the resident memory of a process; undefined when the system does not report it. @param {number} pid */
 function residentMegabytes(pid) {
   try {
     if (process.platform === 'linux') {

@@ -6,25 +6,16 @@ import { launchBrowser, watchedPage } from '../lib/browser.mjs';
 import { startService } from '../lib/service.mjs';
 import { startStripeApi } from '../lib/stripe-api.mjs';
 import { messageOf, report, runTool } from '../lib/tool.mjs';
+import { comesBack, refreshes, showsNewStates } from './live.mjs';
 import { fillDirectory } from './many.mjs';
 import { deliverAll, hostileEvent, monthOfEvents, recordedEvents } from './material.mjs';
-import {
-  comesBack,
-  entersKey,
-  findsBySearch,
-  isEmpty,
-  pagesThroughMany,
-  readsOnly,
-  refreshes,
-  showsHostileText,
-  showsNewStates,
-} from './use.mjs';
+import { entersKey, findsBySearch, isEmpty, pagesThroughMany, readsOnly, showsHostileText } from './use.mjs';
 import { showsEachView } from './views.mjs';
 
 /**
  * @typedef {import('playwright-core').Browser} Browser
  * @typedef {import('../lib/service.mjs').StartedService} Service
- * @typedef {import('./use.mjs').Use} Use
+ * @typedef {import('./page.mjs').Use} Use
  * @typedef {ReturnType<typeof readOptions>} Options
  */
 

@@ -1,35 +1,12 @@
-/** Uses of the console. Each fails when the page does not behave as a person expects. */
+/** Uses of the console that read. */
 import { deepStrictEqual as equal, match, ok } from 'node:assert';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { freePort } from '../lib/network.mjs';
 import { storage } from '../lib/readable.mjs';
-import { startService } from '../lib/service.mjs';
 import { expectAccessible } from './axe.mjs';
-import { deliverAll, eventOf, hostileText } from './material.mjs';
+import { hostileText } from './material.mjs';
+import { enterKey, hashOf, settled } from './page.mjs';
 import { richSession } from './views.mjs';
 
-/** @typedef {import('playwright-core').Page} Page */
-/**
- * @typedef {(look: { service: import('../lib/service.mjs').StartedService, open: (url: string) => Promise<Page>,
- *   expect: (text: RegExp) => void }) => Promise<void>} Use `expect` names the errors in the browser's console that belong to the use
- */
-
-/** Waits until the page has loaded its data. @param {Page} page */
-export async function settled(page) {
-  await page.waitForLoadState('load');
-  await page.locator('.skeleton').first().waitFor({ state: 'detached' });
-}
-
-/** @param {Page} page @param {string} key */
-export async function enterKey(page, key) {
-  await page.getByLabel('API key').fill(key);
-  await page.getByRole('button', { name: 'Open' }).click();
-  await page.getByRole('navigation', { name: 'Views' }).waitFor();
-}
-
-const hashOf = (/** @type {Page} */ page) => decodeURIComponent(new URL(page.url()).hash);
+/** @typedef {import('./page.mjs').Use} Use */
 
 /** @type {Use} */
 export async function isEmpty({ service, open }) {
@@ -147,49 +124,6 @@ export const readsOnly =
     }
   };
 
-/** Returns a new open session. */
-function openSession() {
-  const created = Math.floor(Date.now() / 1000) - 60;
-  const id = `cs_test_${Math.random().toString(36).slice(2)}`;
-  return {
-    ...{ id, object: 'checkout.session', livemode: false, mode: 'payment', created, expires_at: created + 86_400 },
-    ...{
-      status: 'open',
-      payment_status: 'unpaid',
-      amount_total: 1500,
-      currency: 'jpy',
-      payment_method_types: ['card'],
-    },
-  };
-}
-
-/** @param {Map<string, object>} atStripe @returns {Use} */
-export const refreshes =
-  (atStripe) =>
-  async ({ service, open }) => {
-    const session = openSession();
-    await deliverAll(service, [eventOf(session)]);
-    atStripe.set(session.id, { ...session, status: 'complete', payment_status: 'paid' });
-    const page = await open(`${service.url}/console/#/sessions/${session.id}`);
-    await enterKey(page, service.key);
-    await page.locator('.summary .badge.open').waitFor();
-    equal(await page.locator('.figure').textContent(), '¥1,500');
-    await page.getByRole('button', { name: 'Refresh from Stripe' }).click();
-    await page.locator('.summary .badge.paid').waitFor();
-  };
-
-/** @type {Use} */
-export async function showsNewStates({ service, open }) {
-  const session = openSession();
-  await deliverAll(service, [eventOf(session)]);
-  const page = await open(`${service.url}/console/#/sessions/${session.id}`);
-  await enterKey(page, service.key);
-  await page.locator('.summary .badge.open').waitFor();
-  const created = Math.floor(Date.now() / 1000) + 5;
-  await deliverAll(service, [eventOf({ ...session, status: 'complete', payment_status: 'paid' }, { created })]);
-  await page.locator('.summary .badge.paid').waitFor({ timeout: 60_000 });
-}
-
 /** @type {Use} */
 export async function showsHostileText({ service, open }) {
   const page = await open(`${service.url}/console/`);
@@ -215,34 +149,6 @@ export async function showsHostileText({ service, open }) {
     await page.getByRole('link', { name: view }).click();
     await settled(page);
     await expectAccessible(page);
-  }
-}
-
-/** @type {Use} */
-export async function comesBack({ open, expect }) {
-  expect(/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|503/);
-  const directory = mkdtempSync(join(tmpdir(), 'checkout-session-console-'));
-  const settings = {
-    API_KEYS: '',
-    API_READ_KEYS: '',
-    PORT: String(await freePort()),
-    DATA_DIR: directory,
-  };
-  let service = await startService(settings);
-  try {
-    await deliverAll(service, [eventOf(openSession())]);
-    const page = await open(`${service.url}/console/`);
-    await page.locator('.sessions .row').waitFor();
-    await service.stop();
-    await page.getByLabel('State').selectOption('open');
-    await page.getByRole('heading', { name: 'The service does not answer' }).waitFor();
-    await expectAccessible(page);
-    service = await startService(settings);
-    await page.locator('.sessions .row').waitFor({ timeout: 60_000 });
-    equal(await page.locator('.failed').count(), 0);
-  } finally {
-    await service.stop();
-    rmSync(directory, { recursive: true, force: true });
   }
 }
 

@@ -2,7 +2,7 @@
 import { ok } from 'node:assert';
 import { join } from 'node:path';
 import { expectAccessible } from './axe.mjs';
-import { enterKey, settled } from './use.mjs';
+import { enterKey, settled } from './page.mjs';
 
 /** @typedef {ReturnType<typeof import('./material.mjs').monthOfEvents>[number]} Event */
 
@@ -23,7 +23,7 @@ export function richSession(events) {
  * Checks every view in one width and theme.
  *
  * @param {Event[]} events @param {string} theme @param {string | undefined} folder for screenshots
- * @returns {import('./use.mjs').Use}
+ * @returns {import('./page.mjs').Use}
  */
 export const showsEachView =
   (events, theme, folder) =>

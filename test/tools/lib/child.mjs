@@ -18,8 +18,8 @@ export function endAtExit(child, signal = 'SIGKILL') {
 }
 
 /**
- * Returns the environment of a child: where programs and password files are, and nothing else of this process's own, so that
- * the developer's settings do not reach the service.
+ * Returns the environment of a child. It inherits only the places of programs and password files, so that the developer's own
+ * settings do not reach the service.
  *
  * @param {Record<string, string>} settings
  */
@@ -29,15 +29,15 @@ export function environmentWith(settings) {
   return /** @type {NodeJS.ProcessEnv} */ (environment);
 }
 
-/** Loaded into a child before its program. The channel closes even when this process is killed with -9. */
+/** A module that ends its process when the channel to the parent closes, as it does even after a kill -9 of the parent. */
 const endWithParent = 'data:text/javascript,process.on("disconnect", () => process.exit())';
 
 /**
  * Starts a Node program.
  *
  * @param {string} path
- * @param {{ settings?: Record<string, string>, directory?: string, log?: number | 'ignore' }} [options] `log`: the file
- *   descriptor that takes the output; by default this process's own standard error takes the errors
+ * @param {{ settings?: Record<string, string>, directory?: string, log?: number | 'ignore' }} [options] `log`: a file
+ *   descriptor for all output; by default, errors go to the standard error of this process
  */
 export function startNode(path, { settings = {}, directory, log = 'ignore' } = {}) {
   const child = fork(path, {

@@ -1,4 +1,4 @@
-/** Programs of this machine, and a cache outside of the repository for what they install. */
+/** Programs of this machine, and a cache outside of the repository for their downloads. */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';

@@ -25,7 +25,7 @@ const help = `Usage: npm run monitoring
 
 Runs the tests of the alerts with promtool. Then lets a real Prometheus scrape the service under a small load, and checks
 that every query of the dashboard returns data and that every series of an alert exists. Uses the server of
-TEST_DATABASE_URL if it is set, else the embedded database, which has no connection pool and no metrics of it.
+TEST_DATABASE_URL if it is set, else the embedded database, which has no connection pool.
 
 Exits with 1 when a check fails, with 77 when this machine lacks Prometheus.
 `;

@@ -43,7 +43,7 @@ function readOptions(args) {
   };
 }
 
-/** One stream in so many records the delay of each change. The others only count the changes. */
+/** One stream in ten records the delay of each change. The others only count the changes. */
 const sampling = 10;
 /** Milliseconds in which the last changes must arrive. */
 const arrivalLimit = 15_000;

@@ -1,0 +1,83 @@
+/** Uses of the console during which a session or the service changes. */
+import { deepStrictEqual as equal } from 'node:assert';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from '../lib/network.mjs';
+import { startService } from '../lib/service.mjs';
+import { expectAccessible } from './axe.mjs';
+import { deliverAll, eventOf } from './material.mjs';
+import { enterKey } from './page.mjs';
+
+/** @typedef {import('./page.mjs').Use} Use */
+
+/** Returns a new open session. */
+function openSession() {
+  const created = Math.floor(Date.now() / 1000) - 60;
+  const id = `cs_test_${Math.random().toString(36).slice(2)}`;
+  return {
+    ...{ id, object: 'checkout.session', livemode: false, mode: 'payment', created, expires_at: created + 86_400 },
+    ...{
+      status: 'open',
+      payment_status: 'unpaid',
+      amount_total: 1500,
+      currency: 'jpy',
+      payment_method_types: ['card'],
+    },
+  };
+}
+
+/** @param {Map<string, object>} atStripe @returns {Use} */
+export const refreshes =
+  (atStripe) =>
+  async ({ service, open }) => {
+    const session = openSession();
+    await deliverAll(service, [eventOf(session)]);
+    atStripe.set(session.id, { ...session, status: 'complete', payment_status: 'paid' });
+    const page = await open(`${service.url}/console/#/sessions/${session.id}`);
+    await enterKey(page, service.key);
+    await page.locator('.summary .badge.open').waitFor();
+    equal(await page.locator('.figure').textContent(), '¥1,500');
+    await page.getByRole('button', { name: 'Refresh from Stripe' }).click();
+    await page.locator('.summary .badge.paid').waitFor();
+  };
+
+/** @type {Use} */
+export async function showsNewStates({ service, open }) {
+  const session = openSession();
+  await deliverAll(service, [eventOf(session)]);
+  const page = await open(`${service.url}/console/#/sessions/${session.id}`);
+  await enterKey(page, service.key);
+  await page.locator('.summary .badge.open').waitFor();
+  const created = Math.floor(Date.now() / 1000) + 5;
+  await deliverAll(service, [eventOf({ ...session, status: 'complete', payment_status: 'paid' }, { created })]);
+  await page.locator('.summary .badge.paid').waitFor({ timeout: 60_000 });
+}
+
+/** @type {Use} */
+export async function comesBack({ open, expect }) {
+  expect(/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|503/);
+  const directory = mkdtempSync(join(tmpdir(), 'checkout-session-console-'));
+  const settings = {
+    API_KEYS: '',
+    API_READ_KEYS: '',
+    PORT: String(await freePort()),
+    DATA_DIR: directory,
+  };
+  let service = await startService(settings);
+  try {
+    await deliverAll(service, [eventOf(openSession())]);
+    const page = await open(`${service.url}/console/`);
+    await page.locator('.sessions .row').waitFor();
+    await service.stop();
+    await page.getByLabel('State').selectOption('open');
+    await page.getByRole('heading', { name: 'The service does not answer' }).waitFor();
+    await expectAccessible(page);
+    service = await startService(settings);
+    await page.locator('.sessions .row').waitFor({ timeout: 60_000 });
+    equal(await page.locator('.failed').count(), 0);
+  } finally {
+    await service.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
