@@ -2,6 +2,7 @@
 import { Agent, request } from 'node:http';
 import { send } from '../lib/request.mjs';
 import { emptyState, nextOperation, sessionsPath } from '../load/operations.mjs';
+import { startAtRate } from '../load/rate.mjs';
 
 /**
  * @typedef {import('../load/operations.mjs').State} State
@@ -12,10 +13,8 @@ import { emptyState, nextOperation, sessionsPath } from '../load/operations.mjs'
 
 /** Number of sessions. */
 const population = 2000;
-/** Limit of requests in flight: on a slow machine the load waits. */
+/** Limit of requests in flight. */
 const maxInFlight = 100;
-/** Milliseconds between two batches of requests. */
-const tick = 20;
 
 /** @template Value @param {readonly Value[]} values @returns {Value} */
 const anyOf = (values) => /** @type {Value} */ (values[Math.floor(Math.random() * values.length)]);
@@ -52,7 +51,6 @@ export function startLoad(service, rate) {
   const counts = { requests: 0, failed: 0 };
   /** @type {string[]} */
   const failures = [];
-  let inFlight = 0;
 
   /** Sends a request and records a failure: no answer, or a 5xx. @param {Request} sent @param {Agent} by */
   async function ask(sent, by = agent) {
@@ -101,6 +99,7 @@ export function startLoad(service, rate) {
     own.destroy();
   }
 
+  /** Sends a request of a random kind. */
   function next() {
     const chance = Math.random();
     if (chance < 0.4) return ask({ method: 'GET', path: anyPath() });
@@ -110,24 +109,13 @@ export function startLoad(service, rate) {
     return chance < 0.97 ? giveUp() : connectOnce();
   }
 
-  let due = 0;
-  const timer = setInterval(() => {
-    due = Math.min(due + (rate * tick) / 1000, maxInFlight);
-    for (; due >= 1 && inFlight < maxInFlight; due -= 1) {
-      inFlight += 1;
-      void next().finally(() => {
-        inFlight -= 1;
-      });
-    }
-  }, tick);
-
+  const finish = startAtRate(rate, maxInFlight, next);
   return {
     counts,
     failures,
     /** Waits for the requests in flight, and closes the connections. */
     async stop() {
-      clearInterval(timer);
-      while (inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      await finish();
       agent.destroy();
     },
   };

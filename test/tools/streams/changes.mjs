@@ -2,13 +2,12 @@
 import { Agent } from 'node:http';
 import { send } from '../lib/request.mjs';
 import { emptyState, nextOperation } from '../load/operations.mjs';
+import { startAtRate } from '../load/rate.mjs';
 
 /** Number of sessions, written in turn so that no session has two writes in flight. */
 const population = 500;
-/** Limit of writes in flight: on a slow machine the load waits. */
+/** Limit of writes in flight. */
 const maxInFlight = 64;
-/** Milliseconds between two batches of writes. */
-const tick = 10;
 
 /** @param {import('../lib/service.mjs').Service} service @param {number} rate writes per second */
 export function startChanges(service, rate) {
@@ -16,7 +15,6 @@ export function startChanges(service, rate) {
   const states = Array(population).fill(emptyState);
   /** @type {string[]} */
   const failures = [];
-  const inFlight = new Set();
   let next = 0;
 
   async function write() {
@@ -28,21 +26,11 @@ export function startChanges(service, rate) {
     else failures.push(`${operation.method} ${operation.path}: ${answer.status} ${answer.text}`);
   }
 
-  let due = 0;
-  const timer = setInterval(() => {
-    due += (rate * tick) / 1000;
-    for (; due >= 1 && inFlight.size < maxInFlight; due -= 1) {
-      const one = write().finally(() => inFlight.delete(one));
-      inFlight.add(one);
-    }
-    due = Math.min(due, maxInFlight);
-  }, tick);
-
+  const finish = startAtRate(rate, maxInFlight, write);
   return {
     failures,
     async stop() {
-      clearInterval(timer);
-      await Promise.all(inFlight);
+      await finish();
       agent.destroy();
     },
   };
