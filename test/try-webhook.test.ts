@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { sampleEvents } from '../src/cli/sample-events.js';
-import { sessionEventTypes } from '../src/stripe/ingest.js';
+import { sessionEventTypes } from '../src/stripe/event-body.js';
+import { processDatabase } from './support/database.js';
 import { runCommandLine, startProcess } from './support/process.js';
 import { startService } from './support/service.js';
-import { commandDatabase } from './support/stripe-api.js';
 
 /** `npm run try-webhook` in a process of its own, against a service of this test. */
 
 const secret = 'whsec_try';
 const { url } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: `whsec_older,${secret}` } });
 
-const { environment: migrated } = await commandDatabase();
+const { environment: migrated } = await processDatabase();
 
 const tryWebhook = (args: readonly string[], environment: Record<string, string> = {}) =>
   runCommandLine('try-webhook', args, environment);
