@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import YAML from 'yaml';
 import { catalogue } from '../src/errors.js';
 import { examples } from '../src/model/examples.js';
-import { firstParameters } from '../src/model/list.js';
+import { firstParameters } from '../src/model/list-schemas.js';
 import { contract, expectComponent } from './support/contract.js';
 import { sessionsPath, startService } from './support/service.js';
 

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import type { ListColumn } from './filters.js';
-import { defineList, pageOf } from './list.js';
+import { defineList } from './list.js';
+import { pageOf } from './list-schemas.js';
 import { nullableBoolean, nullableText } from './nullable.js';
 
 /** The ledger of Stripe's events: its columns, its list and its components. */

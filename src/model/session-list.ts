@@ -1,6 +1,7 @@
 import { type EnumName, valuesOf } from './enums.js';
 import type { ListColumn } from './filters.js';
-import { defineList, pageOf } from './list.js';
+import { defineList } from './list.js';
+import { pageOf } from './list-schemas.js';
 import { columns, Session } from './session.js';
 
 /** The closed sets of Stripe. The service stores a value that Stripe adds later, but has no filter for it. */

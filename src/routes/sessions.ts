@@ -5,7 +5,7 @@ import type { StoredSession } from '../database/sessions/read.js';
 import type { SessionStore } from '../database/sessions/store.js';
 import { Problem } from '../errors.js';
 import { isNotModified, parsePrecondition, tagsPattern } from '../model/etag.js';
-import { filterRules } from '../model/list.js';
+import { filterRules } from '../model/list-schemas.js';
 import { SessionId } from '../model/session.js';
 import { sessionList } from '../model/session-list.js';
 import { parsePatch, parseSession } from '../model/session-request.js';

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { StripeEventStore } from '../database/events.js';
 import { eventList } from '../model/event-list.js';
-import { filterRules } from '../model/list.js';
+import { filterRules } from '../model/list-schemas.js';
 import { json, problems, reference } from '../plugins/openapi/responses.js';
 import { accepted, baseUrl, requestProblems, sendPage, serverProblems } from './answers.js';
 

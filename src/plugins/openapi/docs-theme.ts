@@ -1,4 +1,4 @@
-import { firstParameters } from '../../model/list.js';
+import { firstParameters } from '../../model/list-schemas.js';
 
 /** What the docs page adds to Swagger UI: it is read on a phone too, and names no other service than this one. */
 
