@@ -92,6 +92,7 @@ export function filterSchema({ column, lookup }: Filter): TSchema {
   return { ...valueSchema(column), description };
 }
 
+/** Returns the schema of one value of a column, without a description. */
 function valueSchema({ kind, values }: ListColumn): TSchema {
   switch (kind) {
     case 'integer':
@@ -129,7 +130,8 @@ export function parseFilterValue({ column, lookup }: Filter, texts: readonly str
   return parseValue(lookup === 'isnull' ? { ...column, kind: 'boolean' } : column, texts[0] as string);
 }
 
-const integerRange = 2n ** 63n;
+/** PostgreSQL's bigint ends below this number. */
+const bigintLimit = 2n ** 63n;
 
 const booleans: ReadonlyMap<string, boolean> = new Map([
   ['true', true],
@@ -138,6 +140,7 @@ const booleans: ReadonlyMap<string, boolean> = new Map([
   ['0', false],
 ]);
 
+/** Parses one text by the kind of the column. Returns undefined if the text is not a valid value. */
 function parseValue({ kind, values }: ListColumn, text: string): string | boolean | undefined {
   switch (kind) {
     case 'integer':
@@ -156,7 +159,7 @@ export function describeAllowed({ column, lookup }: Filter, texts: readonly stri
   const { kind, values = [] } = column;
   switch (lookup === 'isnull' ? 'boolean' : kind) {
     case 'integer':
-      return `an integer below ${integerRange}`;
+      return `an integer below ${bigintLimit}`;
     case 'boolean':
       return 'true or false (or 1 or 0)';
     case 'timestamp':

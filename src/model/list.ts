@@ -87,7 +87,7 @@ export function defineList<Include extends string>(definition: ListDefinition<In
   return { parameters, retrieveParameters, parse, parseRetrieve };
 }
 
-/** Parses the parameters that are not filters. Adds what is wrong with them to `faults`. */
+/** Parses the parameters that are not filters. Adds their faults to `faults`. */
 function parseSettings<Include extends string>(
   settings: Record<string, string>,
   { columns, orderings, defaultOrdering, includes }: ListDefinition<Include>,

@@ -47,7 +47,7 @@ function normalizeBody(body: unknown): Record<string, unknown> | undefined {
 
 const notAnObject: Fault[] = [{ in: 'body', pointer: '', detail: 'must be a JSON object' }];
 
-/** Returns the faults of a body: against storage, against the schema, and an `id` that differs from the path's. */
+/** Returns the unstorable values of a body, else its violations of the schema, and an `id` that differs from the path's. */
 function checkFields(
   fields: Record<string, unknown>,
   validate: (value: unknown) => Fault[],
@@ -69,7 +69,7 @@ function storedValue(column: Column, value: unknown): unknown {
 }
 
 /**
- * Parses the body of a POST or PUT. Reports every fault.
+ * Parses the body of a POST or PUT into a session to store, or into the faults of the body.
  *
  * @param pathId the id in the path of a PUT. The body may omit `id`, but a different `id` is a fault.
  */
@@ -84,7 +84,7 @@ export function parseSession(body: unknown, pathId?: string): Parsed<SessionWrit
   return { value: write as SessionWrite };
 }
 
-/** Parses the body of a PATCH, an RFC 7396 merge patch, into the columns that it changes. Reports every fault. */
+/** Parses the body of a PATCH, an RFC 7396 merge patch, into the columns that it changes, or into the faults of the body. */
 export function parsePatch(body: unknown, pathId: string): Parsed<ColumnPatch[]> {
   const fields = normalizeBody(body);
   if (!fields) return { faults: notAnObject };
