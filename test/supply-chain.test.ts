@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { isBuiltin } from 'node:module';
+import { createRequire, isBuiltin } from 'node:module';
 import { expect, test } from 'vitest';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -11,9 +11,10 @@ interface LockedPackage {
   dev?: boolean;
   devOptional?: boolean;
   hasInstallScript?: boolean;
+  engines?: { node?: string };
 }
 
-const { dependencies, devDependencies, overrides } = JSON.parse(read('package.json'));
+const { dependencies, devDependencies, overrides, engines, '//overrides': reasons } = JSON.parse(read('package.json'));
 const lock: { packages: Record<string, LockedPackage> } = JSON.parse(read('package-lock.json'));
 const locked = Object.entries(lock.packages).filter(([path]) => path !== '');
 /** Packages installed in production by `npm ci --omit=dev --omit=optional`. */
@@ -44,6 +45,18 @@ test('every package that src/ imports is a dependency', () => {
 test('every dependency has an exact version', () => {
   const asked = Object.entries<string>({ ...dependencies, ...devDependencies, ...overrides });
   expect(asked.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.-]+)?$/.test(version))).toEqual([]);
+});
+
+test('every override has its reason beside it', () => {
+  expect(Object.keys(reasons)).toEqual(Object.keys(overrides));
+});
+
+test('all that ships runs on the oldest Node that the service supports', () => {
+  const require = createRequire(import.meta.url);
+  const { minVersion, satisfies } = createRequire(require.resolve('fastify'))('semver');
+  const oldest = minVersion(engines.node).version;
+  const tooNew = shipped.filter(([, { engines: { node = '*' } = {} }]) => !satisfies(oldest, node));
+  expect({ oldest, tooNew }).toEqual({ oldest: '20.19.0', tooNew: [] });
 });
 
 test('every locked package has an integrity hash', () => {
