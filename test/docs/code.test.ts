@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import Stripe from 'stripe';
 import { expect, test } from 'vitest';
 import YAML from 'yaml';
+import { environmentVariables } from '../../src/config.js';
 import { contract, expectComponent, expectSession } from '../support/contract.js';
 import { readCurl } from '../support/curl.js';
 import { type CodeBlock, codeBlocks, commands, pages } from '../support/markdown.mjs';
@@ -25,7 +26,7 @@ await deliver(api, rawEvent(rawSession({ id: 'cs_test_1' }))).expect(200);
 /** Programs that the documentation starts and this test does not, with the reason. */
 const notRun: Readonly<Record<string, string>> = {
   npm: 'it installs, serves, or needs Stripe or a database; the script and its options are looked up',
-  node: 'it works on the data of an installation; its file and options are looked up',
+  node: 'it works on the data of an installation; its file and options are looked up, and -p is run',
   docker: 'it needs a daemon; the file that it runs in the container and its options are looked up',
   psql: 'it needs a server of its own; its file is looked up, and its queries are run',
   pip: '`npm run clients` runs it: it needs the network',
@@ -46,6 +47,9 @@ const ranElsewhere: Readonly<Record<string, string[]>> = {
 
 /** Snippets that nothing runs: the packages that they need come from registries that no test uses. */
 const notRunAnywhere: Readonly<Record<string, string[]>> = { 'docs/stripe-sdks.md': ['ruby', 'go', 'java'] };
+
+/** Variables of tools, which the service does not read. */
+const toolVariables = ['BENCH_DATABASE_URL'];
 
 const checks: Readonly<Record<string, (block: CodeBlock) => Promise<void> | void>> = {
   json: ({ text }) => {
@@ -87,7 +91,10 @@ const testFiles = readdirSync(new URL('test/', root), { recursive: true, encodin
 );
 
 async function tryCommand(page: string, command: string): Promise<void> {
-  const [program = '', ...args] = command.replace(/^(?:[A-Z_]+=\S+ )+/, '').split(' ');
+  const [variables = ''] = /^(?:[A-Z_]+=\S+ )*/.exec(command) ?? [];
+  for (const [, name = ''] of variables.matchAll(/([A-Z_]+)=/g))
+    expect([...environmentVariables, ...toolVariables]).toContain(name);
+  const [program = '', ...args] = command.slice(variables.length).split(' ');
   // test/changes/clients.test.ts runs it: it ends with the stream.
   if (command.startsWith('curl -N ')) return expect(page).toBe('docs/changes.md');
   if (program === 'curl') return tryCurl(page, command);
@@ -97,6 +104,8 @@ async function tryCommand(page: string, command: string): Promise<void> {
   if (isOurs) expect(scripts).toHaveProperty([script]);
   const file = isOurs ? scripts[script]?.replace(/^node /, '') : /\bdist\/cli\/[\w-]+\.js\b/.exec(args.join(' '))?.[0];
   if (file && /^\S+js$/.test(file)) expectOptions(file, command);
+  const [, expression] = /^node -p "(.+)"$/.exec(command) ?? [];
+  if (expression) expect(spawnSync(process.execPath, ['-p', expression]).status).toBe(0);
   const [, path] = /\bpsql .*--file (\S+)/.exec(command) ?? [];
   if (path) expect(existsSync(new URL(path, root)), path).toBe(true);
   const [, query] = /\bpsql .*(?:-c|--command) "(SELECT [^"]+)"/.exec(command) ?? [];

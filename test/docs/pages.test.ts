@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { environmentVariables, secretFileVariables } from '../../src/config.js';
 import { anchors, links, pages, prose } from '../support/markdown.mjs';
 
 /** The documentation apart from its code: links, generated tables, messages that it quotes. */
@@ -34,6 +35,18 @@ test('the messages of the service are quoted as it writes them', () => {
   const isOurs = (message: string) =>
     message.split('…').every((part) => source.includes(part.trim().replace(/\.$/, '')));
   expect(ours.filter((message) => !isOurs(message))).toEqual([]);
+});
+
+/** Variables of the compose file, of tools, of OpenTelemetry, of dj-stripe, and a misspelt one. */
+const othersVariables =
+  /^(GRAFANA_PORT|PROMETHEUS_(PORT|KEY)|POSTGRES_PASSWORD|(TEST|BENCH)_DATABASE_URL|PROOF_\w+|PG_BIN|OTEL_\w+|DJSTRIPE_\w+|STRIPE_(TEST|LIVE)_\w+|DATABSE_URL)$/;
+
+test.each(pages)('the variables that %s names exist', (page) => {
+  const named = prose(page).flatMap(({ text }) =>
+    [...text.matchAll(/`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`/g)].map(([, name = '']) => name),
+  );
+  const known = [...environmentVariables, ...secretFileVariables];
+  expect(named.filter((name) => !known.includes(name) && !othersVariables.test(name))).toEqual([]);
 });
 
 test.each(pages)('every link of %s leads somewhere', (page) => {
