@@ -37,9 +37,9 @@ test('the messages of the service are quoted as it writes them', () => {
   expect(ours.filter((message) => !isOurs(message))).toEqual([]);
 });
 
-/** Variables of the compose file, of tools, of OpenTelemetry, of dj-stripe, and a misspelt one. */
+/** Variables of the compose file, of tools, of OpenTelemetry, of Django and dj-stripe, and a misspelt one. */
 const othersVariables =
-  /^(GRAFANA_PORT|PROMETHEUS_(PORT|KEY)|POSTGRES_PASSWORD|(TEST|BENCH)_DATABASE_URL|PROOF_\w+|PG_BIN|OTEL_\w+|DJSTRIPE_\w+|STRIPE_(TEST|LIVE)_\w+|DATABSE_URL)$/;
+  /^(GRAFANA_PORT|PROMETHEUS_(PORT|KEY)|POSTGRES_PASSWORD|(TEST|BENCH)_DATABASE_URL|PROOF_\w+|PG_BIN|OTEL_\w+|TIME_ZONE|DJSTRIPE_\w+|STRIPE_(TEST|LIVE)_\w+|DATABSE_URL)$/;
 
 test.each(pages)('the variables that %s names exist', (page) => {
   const named = prose(page).flatMap(({ text }) =>
