@@ -6,27 +6,37 @@ import { maxRetentionDays, removeBatchSize } from './retention.js';
 import { paymentSql } from './sessions/payment.js';
 
 /**
- * Reads the log of changes, which triggers fill (see the migration).
+ * Returns the horizon of the log. Triggers fill the log (see the migration).
  *
- * Numbers are drawn in one order and committed in another, so a reader that asks for `seq > $1` loses what commits late.
- * A writer therefore holds an advisory lock, from before it draws a number until its commit is visible. The lock says from
- * where on its numbers are. The horizon is the number before the first that may still come: up to it the log is settled.
- * A *later* statement must read the rows, as the snapshot of this one may be older than the horizon.
+ * Transactions draw numbers from a sequence in one order and commit in another. A reader that asks for `seq > $1` would miss a
+ * lower number that commits later. So each writer takes an advisory lock before it draws its first number, and holds it until
+ * its commit is visible. The key of the lock is the last number drawn before. The horizon is the last number before those of
+ * all open writers: up to it the log is settled.
+ *
+ * Read the rows in a *later* statement. The snapshot of this statement may be older than the horizon that it returns.
  */
 const horizonSql = 'SELECT checkout_session_change_horizon()::float8 AS horizon';
 
-/** The stamp of a change, which tells it from one of the same number in another history. */
-const stampSql = (row: string) => `(extract(epoch FROM ${row}.at) * 1000000)::bigint`;
+/**
+ * Returns the SQL of a change's stamp: its time in microseconds. After a backup is restored the sequence may give out a number
+ * again. The stamp distinguishes the two changes.
+ */
+const changeStampSql = (row: string) => `(extract(epoch FROM ${row}.at) * 1000000)::bigint`;
 
-/** Rows that a filter looks at in one statement. */
-const scanned = 10_000;
+/** Maximum number of rows that a filter by type reads in one statement. */
+const maxScannedRows = 10_000;
 
 /**
- * Reads a page after the place `$1`, `$2`, up to the horizon `$3`: of at most `$4` rows those of the types `$6`, at most
- * `$5`. One row at least says whether the log knows the place, and as which place the page ends where nothing more matches.
+ * Reads a page of the log after the position `$1` (seq) and `$2` (stamp), up to the horizon `$3`. It scans at most `$4` rows and
+ * returns at most `$5` of them, of the types `$6` (null for all types).
+ *
+ * The LEFT JOIN returns at least one row. `isKnown` says whether the log knows the position: it is the floor, or its change is
+ * still there with the same stamp. `lastSeq` and `lastStamp` are the last scanned row, where the page ends if no row is left.
+ *
+ * `seen` is materialized, because three parts of the statement read it.
  */
 const pageSql = `WITH seen AS MATERIALIZED (
-    SELECT c.*, ${stampSql('c')} AS stamp FROM checkout_session_change AS c
+    SELECT c.*, ${changeStampSql('c')} AS stamp FROM checkout_session_change AS c
     WHERE c.seq > $1::bigint AND c.seq <= $3::bigint ORDER BY c.seq LIMIT $4::bigint
   ), picked AS (
     SELECT * FROM seen WHERE $6::text[] IS NULL OR type = ANY($6::text[]) ORDER BY seq LIMIT $5::bigint
@@ -35,7 +45,7 @@ const pageSql = `WITH seen AS MATERIALIZED (
   )
   SELECT
     f.seq = $1::bigint OR f.seq < $1::bigint AND EXISTS (
-      SELECT FROM checkout_session_change AS k WHERE k.seq = $1::bigint AND ${stampSql('k')} = $2::bigint
+      SELECT FROM checkout_session_change AS k WHERE k.seq = $1::bigint AND ${changeStampSql('k')} = $2::bigint
     ) AS "isKnown",
     (SELECT count(*) FROM seen)::int AS seen,
     (SELECT seq FROM last)::float8 AS "lastSeq", (SELECT stamp FROM last)::float8 AS "lastStamp", p.*
@@ -49,7 +59,7 @@ const pageSql = `WITH seen AS MATERIALIZED (
   ) AS p ON true
   ORDER BY p.seq`;
 
-/** A change as it is stored, beside the present state of its session. */
+/** A change with the present state of its session. */
 interface StoredChange {
   readonly seq: number;
   readonly stamp: number;
@@ -61,9 +71,9 @@ interface StoredChange {
   readonly oldPaymentStatus: string | null;
   readonly eventId: string | null;
   readonly eventType: string | null;
-  /** JSON. */
+  /** The session as JSON, or null if it is deleted. */
   readonly session: string | null;
-  /** JSON. */
+  /** The payment as JSON, or null without a state from Stripe. */
   readonly payment: string | null;
 }
 
@@ -72,7 +82,7 @@ interface PageRow extends Omit<StoredChange, 'seq'> {
   readonly seen: number;
   readonly lastSeq: number | null;
   readonly lastStamp: number | null;
-  /** Null where the page is empty. */
+  /** Null if the page is empty. */
   readonly seq: number | null;
 }
 
@@ -80,35 +90,37 @@ interface PageRow extends Omit<StoredChange, 'seq'> {
 export interface PublishedChange {
   readonly id: string;
   readonly type: ChangeType;
-  /** As the contract publishes it. */
+  /** The change as the contract publishes it. */
   readonly json: string;
 }
 
-/** A part of the log. */
+/** A page of the log. */
 export interface ChangePage {
   readonly changes: readonly PublishedChange[];
-  /** The place after it. */
+  /** The position after the page. */
   readonly end: Position;
-  /** Whether more of the log is settled already. */
+  /** Whether the log up to the horizon continues after the page. */
   readonly hasMore: boolean;
 }
 
-/** What may be asked of a page. */
 export interface PageOptions {
   readonly horizon: number;
   readonly limit: number;
   readonly types?: readonly ChangeType[] | undefined;
 }
 
-/** How far readers can see. */
+/** The delay of readers behind writers. */
 export interface ReaderDelay {
-  /** Numbers that are drawn and not settled. */
+  /** Number of changes that are logged and not settled. */
   readonly lag: number;
-  /** Seconds that the oldest transaction with such numbers is open; null where the role may not see it. */
+  /** Age in seconds of the oldest open transaction with such changes. Null if the role may not see that transaction. */
   readonly oldest: number | null;
 }
 
-/** In this order: the numbers that are drawn, then the writers. */
+/**
+ * Reads the delay of readers: first the sequence, then the horizon. A writer that starts between the two can make the lag too
+ * small, but not too large.
+ */
 const delaySql = `SELECT (coalesce(pg_sequence_last_value('${changeSequence}'), 0)
       - checkout_session_change_horizon())::float8 AS lag,
     (SELECT CASE WHEN count(*) = 0 THEN 0 ELSE extract(epoch FROM clock_timestamp() - min(a.xact_start)) END
@@ -117,8 +129,9 @@ const delaySql = `SELECT (coalesce(pg_sequence_last_value('${changeSequence}'), 
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))::float8 AS oldest`;
 
 /**
- * Removes a batch of changes from the old end of the log. Several replicas may do so at once: the lock of the floor's row
- * serialises them.
+ * Removes a batch of old changes: at most `$3` changes older than `$1` days, up to the horizon `$2`. It stops before the first
+ * change that is not old, so the log stays contiguous, and it raises the floor in the same statement. Several replicas may run
+ * it at the same time: FOR UPDATE on the floor's row serialises them.
  */
 const removeSql = `WITH floor AS MATERIALIZED (
     SELECT seq FROM checkout_session_change_floor FOR UPDATE
@@ -136,7 +149,7 @@ const removeSql = `WITH floor AS MATERIALIZED (
 
 export type ChangeStore = ReturnType<typeof changeStore>;
 
-/** Reads the log of changes, and removes its old end. */
+/** Reads the log of changes, and removes old changes. */
 export function changeStore(database: Database) {
   let isDistributed: Promise<boolean> | undefined;
 
@@ -152,7 +165,7 @@ export function changeStore(database: Database) {
   }
 
   return {
-    /** Returns whether Citus distributes the sessions: such a table has no triggers, so the log is empty. */
+    /** Returns whether Citus distributes the sessions. A distributed table has no triggers, so its log is empty. */
     isDistributed(): Promise<boolean> {
       isDistributed ??= isDistributedTable(database.query, 'checkout_session').catch((error) => {
         isDistributed = undefined;
@@ -164,48 +177,51 @@ export function changeStore(database: Database) {
     /** Returns the number up to which the log is settled. */
     horizon,
 
-    /** Returns the place before the oldest change that is kept. */
+    /** Returns the position before the oldest change in the log. */
     async start(): Promise<Position> {
       const text = 'SELECT seq::float8 AS seq FROM checkout_session_change_floor';
       const [row] = await database.query<{ seq: number }>({ name: 'change-floor', text, values: [] });
       return { seq: row?.seq ?? 0, stamp: 0 };
     },
 
-    /** Returns the place of the last change up to a horizon, or undefined where no change is kept. */
-    async last(settled: number): Promise<Position | undefined> {
-      const text = `SELECT c.seq::float8 AS seq, ${stampSql('c')}::float8 AS stamp FROM checkout_session_change AS c
+    /** Returns the position of the last change up to a horizon, or undefined if the log is empty. */
+    async last(horizon: number): Promise<Position | undefined> {
+      const text = `SELECT c.seq::float8 AS seq, ${changeStampSql('c')}::float8 AS stamp FROM checkout_session_change AS c
         WHERE c.seq <= $1::bigint ORDER BY c.seq DESC LIMIT 1`;
-      const [row] = await database.query<Position>({ name: 'change-last', text, values: [settled] });
+      const [row] = await database.query<Position>({ name: 'change-last', text, values: [horizon] });
       return row;
     },
 
-    /** Reads the changes after a place; undefined where the log does not know it: it is too old, or of another history. */
+    /**
+     * Reads the changes after a position. Returns undefined if the log does not know the position: the retention has removed it,
+     * or a restored backup never had it.
+     */
     async read(after: Position, { horizon, limit, types }: PageOptions): Promise<ChangePage | undefined> {
       const rows = await database.query<PageRow>({
         name: 'changes',
         text: pageSql,
-        values: [after.seq, after.stamp, horizon, types ? scanned : limit + 1, limit + 1, types ?? null],
+        values: [after.seq, after.stamp, horizon, types ? maxScannedRows : limit + 1, limit + 1, types ?? null],
       });
       const [first] = rows;
       if (!first?.isKnown) return undefined;
       const matching = rows.filter((row): row is PageRow & StoredChange => row.seq !== null);
-      const kept = matching.slice(0, limit);
-      const isCut = kept.length < matching.length;
-      const seenLast = { seq: first.lastSeq ?? after.seq, stamp: first.lastStamp ?? after.stamp };
-      const { seq, stamp } = (isCut ? kept.at(-1) : undefined) ?? seenLast;
-      return { changes: kept.map(published), end: { seq, stamp }, hasMore: isCut || first.seen >= scanned };
+      const changes = matching.slice(0, limit);
+      const isCut = changes.length < matching.length;
+      const lastScanned = { seq: first.lastSeq ?? after.seq, stamp: first.lastStamp ?? after.stamp };
+      const { seq, stamp } = (isCut ? changes.at(-1) : undefined) ?? lastScanned;
+      return { changes: changes.map(publish), end: { seq, stamp }, hasMore: isCut || first.seen >= maxScannedRows };
     },
 
-    /** Returns how far readers lag behind the writers. */
+    /** Returns the delay of readers behind writers. */
     async delay(): Promise<ReaderDelay> {
       const [row] = await database.query<ReaderDelay>({ name: 'change-delay', text: delaySql, values: [] });
       return row ?? { lag: 0, oldest: 0 };
     },
 
     /**
-     * Removes the changes that the log has kept for some days, a batch at a time.
+     * Removes the changes that are older than `days` days, in batches. Stops after the current batch when the signal aborts.
      *
-     * @returns how many.
+     * @returns the number of removed changes.
      */
     async removeOld(days: number, signal?: AbortSignal): Promise<number> {
       for (let removed = 0; ; ) {
@@ -217,30 +233,31 @@ export function changeStore(database: Database) {
   };
 }
 
-/** A change as the contract publishes it. The documents are passed through. */
-function published(change: StoredChange): PublishedChange {
+/** Returns a change as the contract publishes it. The documents of PostgreSQL pass through unparsed. */
+function publish(change: StoredChange): PublishedChange {
   const { type, sessionId, version, source, oldStatus, oldPaymentStatus, eventId, eventType } = change;
   const id = encodePosition(change);
   const previous = type === 'created' ? null : { status: oldStatus, payment_status: oldPaymentStatus };
   const event = eventId === null ? null : { id: eventId, type: eventType };
-  const head = { id, type, session_id: sessionId, at: timeOf(change.stamp), version, source, previous, event };
+  const head = { id, type, session_id: sessionId, at: formatStamp(change.stamp), version, source, previous, event };
   const json = `${JSON.stringify(head).slice(0, -1)},"session":${change.session},"payment":${change.payment}}`;
   return { id, type, json };
 }
 
-/** The time of a stamp, as the documents of sessions write times. */
-function timeOf(stamp: number): string {
+/** Returns the time of a stamp in the format of a session's document. */
+function formatStamp(stamp: number): string {
   const micros = String(stamp % 1000).padStart(3, '0');
   return `${new Date(Math.floor(stamp / 1000)).toISOString().slice(0, -1)}${micros}+00:00`;
 }
 
-const importMark = { text: `SELECT set_config('change_feed.source', 'import', true)`, values: [] };
+/** Sets the source for the rest of the transaction. The triggers read this setting. */
+const setImportSource = { text: `SELECT set_config('change_feed.source', 'import', true)`, values: [] };
 
-/** Returns the database, on which the log names an import as the source of each change. */
+/** Returns a database whose changes have the source `import` in the log. Each statement runs in a transaction that sets it. */
 export function asImport(database: Database): Database {
   const transaction: Database['transaction'] = (work) =>
     database.transaction(async (query) => {
-      await query(importMark);
+      await query(setImportSource);
       return work(query);
     });
   return { ...database, transaction, query: (statement) => transaction((query) => query(statement)) };
