@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
-import type { ChangePage, ChangeStore } from '../database/changes.js';
+import type { ChangePage } from '../database/change-page.js';
+import type { ChangeStore } from '../database/changes.js';
 import { Problem } from '../errors.js';
 import { type ChangeQuery, type ChangeType, encodePosition, type Position } from '../model/changes.js';
 import { watchHorizon } from './horizon-watch.js';

@@ -1,4 +1,5 @@
-import type { ChangePage, ChangeStore } from '../database/changes.js';
+import type { ChangePage } from '../database/change-page.js';
+import type { ChangeStore } from '../database/changes.js';
 import type { ChangeType, Position } from '../model/changes.js';
 
 /** Milliseconds that a page is cached for readers at the same position. */

@@ -2,7 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { ChangeFeed } from '../changes/feed.js';
-import type { ChangePage } from '../database/changes.js';
+import type { ChangePage } from '../database/change-page.js';
 import { invalid } from '../errors.js';
 import {
   type ChangeQuery,
