@@ -25,11 +25,12 @@ Examples:
   npm run catch-up -- --account acct_1032D82eZvKYlo2C
 
 Environment:
-  STRIPE_API_KEYS            the keys to read with: one for live mode, one for test mode. A restricted key needs read access
-                             to Events
-  STRIPE_LIVEMODE            the modes to fetch: live, test or both
-  STRIPE_ACCOUNT_ID          the owner of sessions whose event names no account
-  DATABASE_URL or DATA_DIR   the database
+  STRIPE_API_KEYS    the keys to read with: one for live mode, one for test mode. A restricted key needs read access to
+                     Events
+  STRIPE_LIVEMODE    the modes to fetch: live, test or both (default: both)
+  STRIPE_ACCOUNT_ID  the owner of sessions whose event names no account
+  DATABASE_URL       the database, postgresql://… (default: the embedded database in DATA_DIR)
+  DATA_DIR           the directory of the embedded database (default: ./data)
 `;
 
 const options = { account: { type: 'string' } } as const;

@@ -7,7 +7,7 @@ Usage: npm run erase -- [--customer ID] [--email ADDRESS] [--dry-run]
 
 Options:
   --customer ID    the sessions of this Stripe customer, cus_… or acct_…; also finds it in expanded objects
-  --email ADDRESS  the sessions with this address in any text of theirs, in upper or lower case
+  --email ADDRESS  the sessions with this address in any text, ignoring case
   --dry-run        change nothing; print the sessions that would be erased
   -h, --help       print this help
 
@@ -27,7 +27,8 @@ Examples:
   npm run erase -- --customer cus_NffrFeUfNV2Hib --email jenny.rosen@example.com
 
 Environment:
-  DATABASE_URL or DATA_DIR   the database
+  DATABASE_URL       the database, postgresql://… (default: the embedded database in DATA_DIR)
+  DATA_DIR           the directory of the embedded database (default: ./data)
 `;
 
 const options = {

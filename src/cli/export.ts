@@ -4,7 +4,7 @@ import type { Writable } from 'node:stream';
 import { exportLines, type LineKind } from '../transfer/export.js';
 import { runCommand, UsageError } from './command.js';
 
-const help = `Exports all Checkout Sessions as NDJSON, one session a line, from one consistent snapshot.
+const help = `Exports all Checkout Sessions as NDJSON, one session per line, from one consistent snapshot.
 
 Usage: npm run --silent export -- [options]
 
@@ -24,7 +24,8 @@ Examples:
   npm run export -- --full --output everything.ndjson
 
 Environment:
-  DATABASE_URL or DATA_DIR   the database
+  DATABASE_URL       the database, postgresql://… (default: the embedded database in DATA_DIR)
+  DATA_DIR           the directory of the embedded database (default: ./data)
 `;
 
 const options = { full: { type: 'boolean' }, output: { type: 'string' } } as const;

@@ -1,20 +1,13 @@
-import { once } from 'node:events';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { asImport } from '../database/changes.js';
-import type { Database } from '../database/engine/database.js';
-import { openPostgres } from '../database/engine/postgres.js';
-import { databaseProblem } from '../database/engine/sqlstate.js';
 import { mirrorStore } from '../database/sessions/mirror.js';
-import { OperatorError } from '../errors.js';
 import { createIngest } from '../stripe/ingest.js';
-import { type DjstripeCounts, type DjstripeOptions, djstripeEntries, newDjstripeCounts } from '../transfer/djstripe.js';
-import { djstripeRows, NotDjstripe } from '../transfer/djstripe-tables.js';
+import { type DjstripeCounts, type DjstripeOptions, newDjstripeCounts } from '../transfer/djstripe.js';
 import { type ImportTotals, importEntries, newTotals } from '../transfer/import.js';
-import { type ImportEntry, readEntries } from '../transfer/ndjson.js';
+import type { ImportEntry } from '../transfer/ndjson.js';
 import { restoringMirror } from '../transfer/restore.js';
 import { transferStore } from '../transfer/store.js';
 import { type Context, runCommand, UsageError } from './command.js';
+import { djstripeDatabaseEntries, fileEntries } from './import-source.js';
 
 const help = `Imports Checkout Sessions from a file or from a dj-stripe database.
 
@@ -51,9 +44,10 @@ Examples:
   npm run --silent export -- --full | DATABASE_URL=postgresql://… npm run import -- -
 
 Environment:
-  STRIPE_LIVEMODE            the modes to import: live, test or both
-  STRIPE_ACCOUNT_ID          the default of --account
-  DATABASE_URL or DATA_DIR   the database to import into
+  STRIPE_LIVEMODE    the modes to import: live, test or both (default: both)
+  STRIPE_ACCOUNT_ID  the default of --account
+  DATABASE_URL       the database to import into, postgresql://… (default: the embedded database in DATA_DIR)
+  DATA_DIR           the directory of the embedded database (default: ./data)
 `;
 
 const options = {
@@ -74,59 +68,15 @@ await runCommand({ help, options, allowPositionals: true }, async (context) => {
   if (positionals.length !== (url === undefined ? 1 : 0)) {
     throw new UsageError('Name one file, - for standard input, or --from-djstripe.\nSee --help.');
   }
-  return url === undefined
-    ? run(context, (djstripe) => fileEntries(positionals[0] as string, djstripe))
-    : fromDjstripe(context, openDjstripe(context, url));
+  const { DATABASE_STATEMENT_TIMEOUT_MS } = context.config;
+  return run(context, (djstripe) =>
+    url === undefined
+      ? fileEntries(positionals[0] as string, djstripe)
+      : djstripeDatabaseEntries(url, DATABASE_STATEMENT_TIMEOUT_MS, djstripe),
+  );
 });
 
-async function* fileEntries(name: string, djstripe: DjstripeOptions): AsyncGenerator<ImportEntry> {
-  if (name === '-') {
-    yield* readEntries(process.stdin, 'either', djstripe);
-    return;
-  }
-  const file = createReadStream(name);
-  try {
-    await once(file, 'open');
-    if ((await stat(name)).isDirectory()) throw new Error(`${name} is a directory`);
-  } catch (error) {
-    throw new UsageError(`The file cannot be read: ${(error as Error).message}.`);
-  }
-  yield* readEntries(file, /\.json(\.gz)?$/i.test(name) ? 'document' : 'lines', djstripe);
-}
-
-function openDjstripe({ config }: ImportContext, url: string): Database {
-  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) {
-    throw new UsageError('--from-djstripe must be a URL postgresql://….');
-  }
-  return openPostgres({
-    url,
-    poolSize: 1,
-    statementTimeout: config.DATABASE_STATEMENT_TIMEOUT_MS,
-    preparedStatements: false,
-  });
-}
-
-/** Reads the rows of the dj-stripe database. A failure names this source, as it may not be the database of DATABASE_URL. */
-async function* rowsOf(source: Database): ReturnType<typeof djstripeRows> {
-  try {
-    yield* djstripeRows(source);
-  } catch (error) {
-    if (!databaseProblem(error)) throw error;
-    throw new OperatorError(`--from-djstripe: ${source.description} cannot be read: ${(error as Error).message}.`);
-  }
-}
-
-async function fromDjstripe(context: ImportContext, source: Database): Promise<number> {
-  try {
-    return await run(context, (djstripe) => djstripeEntries(rowsOf(source), djstripe));
-  } catch (error) {
-    if (error instanceof NotDjstripe) throw new UsageError(`${source.description}: ${error.message}`);
-    throw error;
-  } finally {
-    await source.close();
-  }
-}
-
+/** Imports the entries, and prints the totals. Returns the exit code. */
 async function run(
   { config, database, log, values, progress }: ImportContext,
   entries: (djstripe: DjstripeOptions) => AsyncIterable<ImportEntry>,
@@ -195,8 +145,7 @@ function countLines({
   return [
     renumbered > 0 && `${rows(renumbered)} got a new djstripe_id, because another session has the old one here.`,
     edited > 0 && `${rows(edited)} had columns that were edited in dj-stripe. The edited values are kept.`,
-    unresolved > 0 &&
-      `${unresolved} ${unresolved === 1 ? 'reference is a number' : 'references are numbers'} of objects that are not in the file. Dump all models of djstripe.`,
+    unresolved > 0 && `References to objects that are not in the file: ${unresolved}. Dump all models of djstripe.`,
     withoutPayment > 0 &&
       `${rows(withoutPayment)} came without Stripe's object and so without the payment. npm run backfill fetches it.`,
   ].filter((line) => line !== false);

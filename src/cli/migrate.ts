@@ -17,8 +17,9 @@ Example:
   DATABASE_URL=postgresql://… npm run migrate
 
 Environment:
-  DATABASE_URL or DATA_DIR   the database
-  DATABASE_DIRECT_URL        the database past a connection pooler
+  DATABASE_URL         the database, postgresql://… (default: the embedded database in DATA_DIR)
+  DATA_DIR             the directory of the embedded database (default: ./data)
+  DATABASE_DIRECT_URL  the database without the connection pooler (default: DATABASE_URL)
 `;
 
 await runCommand({ help, options: {}, migrations: 'ignore' }, async ({ database }) => {

@@ -71,7 +71,7 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
   }
 
   /** Answers from the mirror after a failed refresh. Throws StripeError when the mirror lacks the answer. */
-  function answerDespite(
+  function answerAfterFailure(
     problem: Problem,
     id: string,
     stored: RawSession | undefined,
@@ -107,7 +107,7 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
     const result = await refreshAndRead(id, view.account, withLineItems).catch(problemOf);
     if (result instanceof Problem) {
       if (result.code === 'session-not-found') absent.add(key);
-      return answerDespite(result, id, stored, withLineItems);
+      return answerAfterFailure(result, id, stored, withLineItems);
     }
     if (!result || !reads.isVisible(result, view)) throw missingSession(id);
     if (lacksWantedItems(result, withLineItems)) throw supersededLineItems(id);
@@ -190,6 +190,7 @@ function supersededLineItems(id: string): StripeError {
   return new StripeError(503, `The session ${id} changed while its line items were fetched. Try again.`);
 }
 
+/** Runs `work` for each item, several at a time. */
 async function inParallel<Item>(items: readonly Item[], work: (item: Item) => Promise<unknown>): Promise<void> {
   const rest = items.values();
   const worker = async () => {

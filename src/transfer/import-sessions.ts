@@ -17,7 +17,7 @@ const replaced: readonly (readonly [name: string, value: string])[] = [
   ...Object.keys(writtenTypes)
     .filter((name) => name !== 'id')
     .map((name) => [name, `r."${name}"`] as const),
-  ['djstripe_id', 'coalesce(CASE WHEN f.holder IS NULL THEN r.djstripe_id END, s.djstripe_id)'],
+  ['djstripe_id', 'coalesce(CASE WHEN a.holder IS NULL THEN r.djstripe_id END, s.djstripe_id)'],
   ['djstripe_created', 'coalesce(r.djstripe_created, s.djstripe_created)'],
   ['djstripe_updated', 'r.djstripe_updated'],
   ...rawColumns.map((name) => [name, `CASE WHEN r.stripe_data IS NULL THEN s.${name} ELSE r.${name} END`] as const),
@@ -43,7 +43,7 @@ const replaces = `r.djstripe_updated >= s.djstripe_updated
 
 /** SQL of the columns of a new row that the import may leave out. */
 const inserted: Readonly<Record<string, string>> = {
-  djstripe_id: `coalesce(CASE WHEN f.holder IS NULL THEN r.djstripe_id END, nextval('${djstripeIdSequence}'))`,
+  djstripe_id: `coalesce(CASE WHEN a.holder IS NULL THEN r.djstripe_id END, nextval('${djstripeIdSequence}'))`,
   djstripe_created: 'coalesce(r.djstripe_created, now())',
   djstripe_updated: 'coalesce(r.djstripe_updated, now())',
   // A kept djstripe_id had other states elsewhere, or here before its deletion. A random version keeps their ETags from
@@ -68,7 +68,7 @@ export const importSessionsSql = `WITH input AS MATERIALIZED (
     SELECT ${rows.join(', ')}, r.position
     FROM ${recordset(liveSessionTypes, `unnest(string_to_array($4, E'\\n', ''))`, 'raw')}
   ), stored AS MATERIALIZED (
-    SELECT s.id, s.version = 0 AS is_deleted, (${replaces}) IS TRUE AS is_older
+    SELECT s.id, s.version = 0 AS is_deleted, (${replaces}) IS TRUE AS is_replaceable
     FROM input AS r JOIN checkout_session AS s ON s.id = r.id
   ), holders AS MATERIALIZED (
     SELECT r.id, min(o.id) AS holder FROM input AS r JOIN checkout_session AS o ON o.djstripe_id = r.djstripe_id
@@ -76,7 +76,7 @@ export const importSessionsSql = `WITH input AS MATERIALIZED (
   ), actions AS MATERIALIZED (
     SELECT r.id, r.position, h.holder, s.is_deleted, CASE
       WHEN s.is_deleted AND NOT $2::boolean THEN 'deleted'
-      WHEN NOT s.is_deleted AND NOT s.is_older THEN 'unchanged'
+      WHEN NOT s.is_deleted AND NOT s.is_replaceable THEN 'unchanged'
       WHEN h.holder IS NOT NULL AND (r.version IS NOT NULL OR NOT $3::boolean) THEN 'conflict'
       WHEN s.id IS NULL OR s.is_deleted THEN 'insert'
       ELSE 'update'
@@ -84,21 +84,21 @@ export const importSessionsSql = `WITH input AS MATERIALIZED (
     FROM input AS r LEFT JOIN stored AS s ON s.id = r.id LEFT JOIN holders AS h ON h.id = r.id
   ), updated AS (
     UPDATE checkout_session AS s SET ${assignments(replaced)}, version = greatest(s.version + 1, r.version)
-    FROM input AS r JOIN actions AS f ON f.id = r.id AND f.action = 'update'
+    FROM input AS r JOIN actions AS a ON a.id = r.id AND a.action = 'update'
     WHERE s.id = r.id RETURNING s.id, s.djstripe_id
   ), inserted AS (
     INSERT INTO checkout_session AS s (${quotedNames(liveSessionTypes).join(', ')})
     SELECT ${storedNames.map((name) => inserted[name] ?? `r."${name}"`).join(', ')}
-    FROM input AS r JOIN actions AS f ON f.id = r.id AND f.action = 'insert' ORDER BY r.position
+    FROM input AS r JOIN actions AS a ON a.id = r.id AND a.action = 'insert' ORDER BY r.position
     ON CONFLICT (id) DO UPDATE SET
       ${assignments([...storedNames.filter((name) => name !== 'id').map((name) => [name, `excluded."${name}"`] as const), ['deleted_at', 'NULL']])}
     WHERE s.version = 0 RETURNING s.id, s.djstripe_id
   ), removed_events AS (
-    DELETE FROM stripe_event AS e USING actions AS f
-    WHERE e.session_id = f.id AND f.action = 'insert' AND f.is_deleted
+    DELETE FROM stripe_event AS e USING actions AS a
+    WHERE e.session_id = a.id AND a.action = 'insert' AND a.is_deleted
   ), written AS (
     SELECT id, djstripe_id FROM updated UNION ALL SELECT id, djstripe_id FROM inserted
   )
-  SELECT CASE WHEN f.action IN ('insert', 'update') THEN 'applied' ELSE f.action END AS outcome, f.holder,
-    CASE WHEN f.holder IS NOT NULL THEN w.djstripe_id::text END AS "newDjstripeId"
-  FROM actions AS f LEFT JOIN written AS w ON w.id = f.id ORDER BY f.position`;
+  SELECT CASE WHEN a.action IN ('insert', 'update') THEN 'applied' ELSE a.action END AS outcome, a.holder,
+    CASE WHEN a.holder IS NOT NULL THEN w.djstripe_id::text END AS "newDjstripeId"
+  FROM actions AS a LEFT JOIN written AS w ON w.id = a.id ORDER BY a.position`;

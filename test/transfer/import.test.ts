@@ -277,7 +277,7 @@ test('import resolves references in a Django dumpdata file and ignores other mod
   ];
   const exit = await run('import', ['-'], environment, JSON.stringify(dump));
   expect(totalsOf(exit)).toMatchObject({ read: 4, applied: 2, ignored: 2 });
-  expect(exit.stdout).toContain('1 reference is a number of objects that are not in the file');
+  expect(exit.stdout).toContain('References to objects that are not in the file: 1.');
   expect(await documentsOf('cs_test_dump_1', 'cs_test_dump_2')).toMatchObject([
     {
       djstripe_id: 8001,
