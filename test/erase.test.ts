@@ -1,5 +1,5 @@
 import pino from 'pino';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Database } from '../src/database/engine/database.js';
 import { mirrorStore } from '../src/database/sessions/mirror.js';
 import { createIngest } from '../src/stripe/ingest.js';
@@ -144,33 +144,39 @@ async function eraseAll(database: Database, person: Person): Promise<{ read: num
   return all;
 }
 
-test("an erasure reads every page and reports the database's totals", async () => {
+describe('eraseSessions', async () => {
   const database = await testDatabase();
-  await database.query({
-    text: `INSERT INTO checkout_session
+  beforeEach(() => database.query({ text: 'DELETE FROM checkout_session', values: [] }));
+
+  test("reads every page and reports the database's totals", async () => {
+    await database.query({
+      text: `INSERT INTO checkout_session
         (id, billing_address_collection, mode, submit_type, payment_method_types, customer)
       SELECT 'cs_' || n, 'auto', 'payment', 'auto', '{}', 'cus_' || n % 2 FROM generate_series(1, 1700) AS n`,
-    values: [],
+      values: [],
+    });
+    const { read, ids } = await eraseAll(database, { customer: 'cus_1' });
+    expect(read).toBe(1700);
+    expect(ids).toHaveLength(850);
+    expect(await idsOf(database, 'tombstones')).toEqual([...ids].sort());
+    const left = await database.query({
+      text: 'SELECT DISTINCT customer FROM checkout_session WHERE version <> 0',
+      values: [],
+    });
+    expect(left).toEqual([{ customer: 'cus_0' }]);
   });
-  const { read, ids } = await eraseAll(database, { customer: 'cus_1' });
-  expect(read).toBe(1700);
-  expect(ids).toHaveLength(850);
-  expect(await idsOf(database, 'tombstones')).toEqual([...ids].sort());
-  const left = await database.query({
-    text: 'SELECT DISTINCT customer FROM checkout_session WHERE version <> 0',
-    values: [],
-  });
-  expect(left).toEqual([{ customer: 'cus_0' }]);
-});
 
-test('events delivered during an erasure bring no session back', async () => {
-  const database = await testDatabase();
-  const ingest = ingestOf(database);
-  const ids = Array.from({ length: 200 }, (_, index) => `cs_test_${String(index).padStart(3, '0')}`);
-  const states = ids.map((id) => eventOf(id, { customer }));
-  await Promise.all(states.map((event) => ingest.event(event)));
-  const newer = ids.map((id) => rawEvent(rawSession({ id, customer, status: 'complete' })));
-  const [erased] = await Promise.all([eraseAll(database, { customer }), ...newer.map((event) => ingest.event(event))]);
-  expect(erased.ids).toEqual(ids);
-  expect(await idsOf(database, 'sessions')).toEqual([]);
+  test('brings no session back when events arrive meanwhile', async () => {
+    const ingest = ingestOf(database);
+    const ids = Array.from({ length: 200 }, (_, index) => `cs_test_${String(index).padStart(3, '0')}`);
+    const states = ids.map((id) => eventOf(id, { customer }));
+    await Promise.all(states.map((event) => ingest.event(event)));
+    const newer = ids.map((id) => rawEvent(rawSession({ id, customer, status: 'complete' })));
+    const [erased] = await Promise.all([
+      eraseAll(database, { customer }),
+      ...newer.map((event) => ingest.event(event)),
+    ]);
+    expect(erased.ids).toEqual(ids);
+    expect(await idsOf(database, 'sessions')).toEqual([]);
+  });
 });

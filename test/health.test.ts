@@ -9,10 +9,10 @@ const connection = (url: string) =>
   openPostgres({ url, poolSize: 2, statementTimeout: 5000, preparedStatements: true });
 
 const template = inject('template');
-const { api } = await startService();
+const { api, database: healthy } = await startService();
 const emptied = await startService();
 const behind = await startService();
-const draining = await startService();
+const draining = await startService({ database: healthy });
 const unreachable = connection('postgresql://postgres:hunter2@127.0.0.1:1/nowhere');
 const { api: offline } = await startService({ database: unreachable });
 afterAll(() => unreachable.close());

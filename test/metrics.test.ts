@@ -13,7 +13,7 @@ const keys = { API_KEYS: 'full-key-0000000001', API_READ_KEYS: 'read-key-0000000
 const local = await startService({ database, environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
 const keyed = await startService({ database, environment: keys });
 const open = await startService({ database, environment: { ALLOW_ANONYMOUS: 'true', HOST: '0.0.0.0' } });
-const broken = await startService();
+const broken = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
 
 /** Returns the value of a series as Prometheus reads it, or undefined if there is none. */
 async function reading({ api }: Service, series: string): Promise<number | undefined> {
@@ -159,11 +159,11 @@ test('deliveries are counted by type and outcome, and other types share one labe
 });
 
 test('a delivery that could not be stored is counted as failed', async () => {
-  const lost = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
-  await lost.database.query({ text: 'ALTER TABLE checkout_session RENAME TO lost', values: [] });
+  await broken.database.query({ text: 'ALTER TABLE checkout_session RENAME TO lost', values: [] });
   const event = rawEvent(rawSession({ id: 'cs_test_failed' }));
   const series = 'stripe_webhook_events_total{type="checkout.session.completed",outcome="failed"}';
-  expect(await growth(lost, series, () => deliver(lost.api, event).expect(500))).toBe(1);
+  expect(await growth(broken, series, () => deliver(broken.api, event).expect(500))).toBe(1);
+  await broken.database.query({ text: 'ALTER TABLE lost RENAME TO checkout_session', values: [] });
 });
 
 test('unknown enum values and ignored objects are counted from every source', async () => {

@@ -10,6 +10,7 @@ import { deliver, type RawSession, rawEvent, rawSession, webhookSecret } from '.
 const database = await testDatabase();
 const { api } = await startService({ database, environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
 const keyed = await startService({
+  database,
   environment: { API_KEYS: 'full-key-0000000001', API_READ_KEYS: 'read-key-0000000001' },
 });
 const path = '/api/statistics/daily';

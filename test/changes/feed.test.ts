@@ -6,7 +6,6 @@ import { createChangeFeed } from '../../src/changes/feed.js';
 import { changeStore } from '../../src/database/changes.js';
 import type { Database } from '../../src/database/engine/database.js';
 import { expectComponent } from '../support/contract.js';
-import { testDatabase } from '../support/database.js';
 import { expectProblem, sessionBody, sessionsPath, startService } from '../support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
 import { blocksOf, currentCursor, pollConsumer, streamConsumer } from './consumers.js';
@@ -16,8 +15,10 @@ const { api, url, database } = await startService({ environment: { STRIPE_WEBHOO
 const distributed = await startService();
 const restored = await startService();
 const retained = await startService();
-const own = await testDatabase();
-const secret = await startService({ environment: { API_KEYS: 'full-access-key', API_READ_KEYS: 'key-that-reads' } });
+const secret = await startService({
+  database,
+  environment: { API_KEYS: 'full-access-key', API_READ_KEYS: 'key-that-reads' },
+});
 
 async function create(agent = api): Promise<string> {
   const body = sessionBody();
@@ -376,7 +377,7 @@ test('on Citus the feed is 501 and everything else works', async () => {
 });
 
 test('a process serves 1,000 streams and refuses more until one closes', async () => {
-  const feed = createChangeFeed(changeStore(own));
+  const feed = createChangeFeed(changeStore(database));
   const query = { cursor: 'now', limit: 100, types: undefined, wait: 0 } as const;
   const readers = Array.from({ length: 1000 }, () => feed.enter(() => {}));
   await Promise.all(readers.map((reader) => reader.stream(query)));

@@ -10,6 +10,8 @@ import { startService } from '../support/service.js';
 
 /** Tests the Citus support without a cluster. `npm run citus` runs it on one. */
 
+const database = await testDatabase();
+
 /** Errors of Citus 13.2 while a worker is down or going down. */
 const never =
   'connection to the remote node postgres@10.0.0.2:5432 failed with the following error: Connection refused';
@@ -73,7 +75,7 @@ test('every worker failure is counted, and only the first of a burst is reported
 });
 
 test('worker failures are exported as a metric', async () => {
-  const { api } = await startService({ database: { ...(await testDatabase()), workerFailures: () => 3 } });
+  const { api } = await startService({ database: { ...database, workerFailures: () => 3 } });
   expect((await api.get('/metrics').expect(200)).text).toContain('\ndatabase_worker_failures_total 3\n');
 });
 
@@ -108,7 +110,6 @@ const catalogueOf = (extension: string, group: number) => [
 ];
 
 test('isCitus detects a coordinator and refuses a worker', async () => {
-  const database = await testDatabase();
   expect(await isCitus(database.query)).toBe(false);
   expect(await inCatalogue(database, 'plpgsql', 0)).toBe(false);
   expect(await inCatalogue(database, 'citus', 0)).toBe(true);
@@ -144,7 +145,6 @@ test('a pool detects Citus when it opens', async () => {
 });
 
 test('migrations set citus.multi_shard_modify_mode to sequential', async () => {
-  const database = await testDatabase();
   if (!onPostgres) return;
   const setting = await database.withMigrationAdapter(async (factory) => {
     const adapter = await factory.connect();

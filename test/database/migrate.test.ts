@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
-import { expect, onTestFinished, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import {
   migrate,
   noFilters,
@@ -20,7 +20,6 @@ const names = (await readMigrations()).migrationDirectories.map(({ path }) => pa
 const empty = await testDatabase('empty');
 const failing = await testDatabase('empty');
 const repeated = await testDatabase('empty');
-const connected = await testDatabase('empty');
 const migrated = await testDatabase();
 const rows = <Row>(database: typeof empty, text: string, values: unknown[] = []) =>
   database.query<Row>({ text, values });
@@ -50,22 +49,26 @@ test('_prisma_migrations holds the name and checksum of every migration file', a
   expect(applied).toEqual(await Promise.all(expected));
 });
 
-if (onPostgres)
+if (onPostgres) {
+  const connected = await testDatabase('empty');
+
   test('after migrating no connection of the schema engine stays open', async () => {
-    const database = connected;
-    expect(await migrate(database)).toEqual(names);
+    expect(await migrate(connected)).toEqual(names);
     const others = `SELECT application_name AS name, query FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
       AND application_name <> 'checkout-session-service'`;
-    await expect.poll(() => rows(database, others)).toEqual([]);
+    await expect.poll(() => rows(connected, others)).toEqual([]);
   });
+}
+
+// The schema engine empties this database before each comparison.
+const shadow = await PGlite.create();
+afterAll(() => shadow.close());
 
 /** Returns the migration that the schema engine would add to reach a schema. */
 async function drift(schema: string): Promise<{ exitCode: number; stdout: string | null }> {
-  const pglite = await PGlite.create();
-  onTestFinished(() => pglite.close());
   const migrations = await readMigrations();
-  return withSchemaEngine(new PrismaPGlite(pglite), (engine) =>
+  return withSchemaEngine(new PrismaPGlite(shadow), (engine) =>
     engine.diff({
       from: { tag: 'migrations', ...migrations },
       to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },

@@ -2,7 +2,6 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import Stripe from 'stripe';
 import { describe, expect, test } from 'vitest';
-import { testDatabase } from '../support/database.js';
 import { rawSession } from '../support/stripe.js';
 import { readKey, startMirror, thrownBy } from './support.js';
 
@@ -186,10 +185,9 @@ test('without keys only loopback requests are served', async () => {
 });
 
 test('an unreachable database is a 503 StripeAPIError without internal text', async () => {
-  const database = await testDatabase();
   const broken = await startMirror({
     database: {
-      ...database,
+      ...mirror.database,
       query: () => Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })),
     },
   });
@@ -200,11 +198,10 @@ test('an unreachable database is a 503 StripeAPIError without internal text', as
 });
 
 test('the SDK does not retry a query that timed out', async () => {
-  const database = await testDatabase();
   let queries = 0;
   const slow = await startMirror({
     database: {
-      ...database,
+      ...mirror.database,
       query: () => {
         queries += 1;
         return Promise.reject(Object.assign(new Error('canceling statement'), { code: '57014' }));
@@ -241,9 +238,8 @@ test("a missing or second Host and a second Authorization are 400 in Stripe's sh
 });
 
 test('an internal error is 500 and reveals nothing', async () => {
-  const database = await testDatabase();
   const broken = await startMirror({
-    database: { ...database, query: () => Promise.reject(new Error('an index out of range')) },
+    database: { ...mirror.database, query: () => Promise.reject(new Error('an index out of range')) },
   });
   const error = await thrownBy(broken.sdk().checkout.sessions.list());
   expect(error).toBeInstanceOf(Stripe.errors.StripeAPIError);

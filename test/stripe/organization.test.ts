@@ -69,7 +69,7 @@ describe("with an organization's key", () => {
   });
 
   test('a refresh without an account is 503 and names STRIPE_ACCOUNT_ID', async () => {
-    const unknown = await startService({ environment });
+    const unknown = await startService({ environment, database });
     const answer = await unknown.api.post(`${sessionsPath}/${newId()}/refresh`);
     const problem = expectProblem(answer, 503, 'stripe-not-configured');
     expect(problem.detail).toMatch(/organization.*account.*STRIPE_ACCOUNT_ID/);

@@ -178,7 +178,7 @@ describe('GET /stripe-data', () => {
 
   test('needs a key with full access', async () => {
     const keys = { API_KEYS: 'full', API_READ_KEYS: 'reads', STRIPE_WEBHOOK_SECRETS: webhookSecret };
-    const guarded = await startService({ environment: keys });
+    const guarded = await startService({ environment: keys, database });
     const path = `${sessionsPath}/cs_test_1`;
     await deliver(guarded.api, rawEvent(rawSession({ id: 'cs_test_1' }))).expect(200);
     const get = (part: string, key: string) => guarded.api.get(`${path}${part}`).set('authorization', `Bearer ${key}`);
@@ -314,7 +314,7 @@ describe('POST /refresh', () => {
 
   test("is 503 without a Stripe key for the session's mode, and names the variable", async () => {
     stripe.reset();
-    const keyless = await startService();
+    const keyless = await startService({ database });
     const problem = expectProblem(
       await keyless.api.post(`${sessionsPath}/cs_live_1/refresh`),
       503,

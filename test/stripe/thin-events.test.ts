@@ -175,7 +175,7 @@ describe('a thin event is answered with an error, so that Stripe retries it, whe
   });
 
   test('no Stripe key is configured', async () => {
-    const keyless = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
+    const keyless = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret }, database });
     const problem = expectProblem(await deliver(keyless.api, thinEvent('cs_test_1')), 503, 'stripe-not-configured');
     expect(problem.detail).toContain('STRIPE_API_KEYS');
   });
@@ -190,7 +190,7 @@ describe('a thin event is answered with an error, so that Stripe retries it, whe
 });
 
 test('a thin event of a mode that STRIPE_LIVEMODE excludes is ignored without a call to Stripe', async () => {
-  const live = await startService({ environment: { ...environment, STRIPE_LIVEMODE: 'live' } });
+  const live = await startService({ environment: { ...environment, STRIPE_LIVEMODE: 'live' }, database });
   const { event } = completed();
   await deliver(live.api, event).expect(200, { outcome: 'ignored' });
   expect(stripe.requests).toEqual([]);

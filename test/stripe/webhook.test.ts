@@ -299,7 +299,7 @@ describe('a signed body that is', () => {
   test('a body that is no event is logged without its content, and counted', async () => {
     const lines: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
-    const logged = await startService({ environment, logger });
+    const logged = await startService({ environment, logger, database });
     const secret = 'customer@example.com';
     for (const body of [`no ${secret}`, { email: secret }, { detail: { id: secret }, 'detail-type': secret }]) {
       const text = typeof body === 'string' ? body : JSON.stringify(body);
@@ -351,8 +351,11 @@ describe('a delivery is refused and stores nothing when it has', () => {
 });
 
 describe('with other configurations', async () => {
-  const unset = await startService();
-  const liveOnly = await startService({ environment: { ...environment, STRIPE_LIVEMODE: 'live', API_KEYS: 'key' } });
+  const unset = await startService({ database });
+  const liveOnly = await startService({
+    environment: { ...environment, STRIPE_LIVEMODE: 'live', API_KEYS: 'key' },
+    database,
+  });
 
   test('without a webhook secret a delivery is 503, and the answer names the variable', async () => {
     const problem = expectProblem(

@@ -1,4 +1,4 @@
-import { describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Database } from '../../src/database/engine/database.js';
 import { sessionStore } from '../../src/database/sessions/store.js';
 import { djstripeEntries, newDjstripeCounts } from '../../src/transfer/djstripe.js';
@@ -143,11 +143,22 @@ function expectTakenOver(sessions: Record<string, unknown>[], isNew: boolean): v
 const privateColumns = `SELECT status, payment_status, stripe_progress, stripe_second::integer, stripe_event_id,
   stripe_data ->> 'client_secret' AS secret, stripe_data IS NOT NULL AS raw FROM checkout_session WHERE djstripe_id = 41`;
 
-describe.each(versions)('$name', async (version) => {
+const source = await testDatabase('empty');
+const target = await testDatabase();
+
+/** Removes dj-stripe's tables from the source and every session from the target. */
+async function clear(): Promise<void> {
+  const tables = ['customer', 'paymentintent', 'subscription', 'account', 'session'].map((name) => `djstripe_${name}`);
+  await source.query({ text: `DROP TABLE IF EXISTS ${tables}`, values: [] });
+  await target.query({ text: 'DELETE FROM checkout_session', values: [] });
+}
+
+describe.each(versions)('$name', (version) => {
   const { isNew } = version;
-  const source = await testDatabase('empty');
-  const target = await testDatabase();
-  await build(source, version);
+  beforeAll(async () => {
+    await clear();
+    await build(source, version);
+  });
   const options = { account: undefined, acceptsMode: () => true, onProjection: () => {}, counts: newDjstripeCounts() };
 
   test('dj-stripe rows become sessions that keep their djstripe_updated', async () => {
@@ -176,8 +187,7 @@ describe.each(versions)('$name', async (version) => {
 
 /** Builds a dj-stripe table with one row, imports it, and returns the stored session. */
 async function importOne(columns: string, row: Record<string, unknown>) {
-  const source = await testDatabase('empty');
-  const target = await testDatabase();
+  await clear();
   const times = 'djstripe_created timestamptz DEFAULT now(), djstripe_updated timestamptz DEFAULT now()';
   const references = ['customer', 'payment_intent', 'setup_intent', 'subscription'].map((name) => `${name}_id text`);
   await source.query({
@@ -273,7 +283,7 @@ test('2.10: a row never synced again is read from its remaining columns, and cou
 });
 
 test("a database without dj-stripe's table is refused", async () => {
-  await expect(djstripeRows(await testDatabase()).next()).rejects.toThrow(NotDjstripe);
+  await expect(djstripeRows(target).next()).rejects.toThrow(NotDjstripe);
 });
 
 if (template.kind === 'postgres') {
