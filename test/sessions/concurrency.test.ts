@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { expectSession } from '../support/contract.js';
 import { onPostgres } from '../support/database.js';
+import { proofRuns } from '../support/runs.js';
 import { sessionBody, sessionsPath, startService } from '../support/service.js';
 import { deliver, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
 import { pathOf, sessionSteps } from './support.js';
@@ -182,7 +183,7 @@ test('readers during writes see only complete states', async () => {
 });
 
 test('after concurrent creates and deletes of one id exactly one row remains, live or a tombstone', async () => {
-  for (let round = 0; round < 40; round += 1) {
+  for (let round = 0; round < proofRuns(12); round += 1) {
     const { id } = sessionBody();
     const path = pathOf(id);
     const writes = [
