@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { secondsOf } from '../src/cli/command.js';
 import { onPostgres, processDatabase } from './support/database.js';
-import { type Exit, runCommandLine } from './support/process.js';
+import { type Exit, runWarmCommand as run } from './support/process.js';
 
 /** Behaviour that all commands share. */
 
@@ -34,14 +34,14 @@ function expectUntouched(): Promise<void> {
 }
 
 test.each(readOnly)('%s refuses a database that lacks migrations and does not migrate it', async (command, ...args) => {
-  const exit = await runCommandLine(command, args, { ...empty.environment, STRIPE_API_KEYS });
+  const exit = await run(command, args, { ...empty.environment, STRIPE_API_KEYS });
   expectRefused(exit, 1, 'lacks', 'changes nothing', 'npm run migrate');
   await expectUntouched();
 });
 
 test('with MIGRATE_ON_START=false a writing command does not migrate', async () => {
   const environment = { ...empty.environment, STRIPE_API_KEYS, MIGRATE_ON_START: 'false' };
-  expectRefused(await runCommandLine('backfill', [], environment), 1, 'lacks', 'MIGRATE_ON_START', 'npm run migrate');
+  expectRefused(await run('backfill', [], environment), 1, 'lacks', 'MIGRATE_ON_START', 'npm run migrate');
   await expectUntouched();
 });
 
@@ -49,7 +49,7 @@ test.each([
   ['--since', '5'],
   ['--until', '2026-02-30'],
 ])('%s %s is refused with one line that names the expected format', async (option, time) => {
-  const exit = await runCommandLine('backfill', [option, time], { ...empty.environment, STRIPE_API_KEYS });
+  const exit = await run('backfill', [option, time], { ...empty.environment, STRIPE_API_KEYS });
   expectRefused(exit, 2, option, JSON.stringify(time), 'date', 'RFC 3339');
   await expectUntouched();
 });
@@ -69,7 +69,7 @@ test.each([
   ['erase', '--dry-run'],
   ['erase', '--email', ''],
 ])('%s %s is refused before the database is touched', async (command, ...args) => {
-  const exit = await runCommandLine(command, args, { ...empty.environment, STRIPE_API_KEYS });
+  const exit = await run(command, args, { ...empty.environment, STRIPE_API_KEYS });
   expectRefused(exit, 2, '--');
   await expectUntouched();
 });
@@ -77,7 +77,7 @@ test.each([
 if (!onPostgres) {
   test.each(readOnly)('%s does not create a missing DATA_DIR', async (command, ...args) => {
     const DATA_DIR = join(tmpdir(), 'checkout-session-absent', command);
-    expectRefused(await runCommandLine(command, args, { DATA_DIR, STRIPE_API_KEYS }), 1, DATA_DIR, 'no database');
+    expectRefused(await run(command, args, { DATA_DIR, STRIPE_API_KEYS }), 1, DATA_DIR, 'no database');
     expect(existsSync(DATA_DIR)).toBe(false);
   });
 }

@@ -25,7 +25,7 @@ async function emptyDatabase(): Promise<Record<string, string>> {
 
 // Databases are created here because their removal is a hook of the file. A new one takes seconds, so every test that
 // starts from a migrated database shares this one; no test leaves a process on it.
-const { environment: migrated } = await processDatabase();
+const { environment: migrated, use } = await processDatabase();
 const empty = await emptyDatabase();
 const behind = await emptyDatabase();
 
@@ -86,7 +86,8 @@ test('every log line is one JSON object with time, level and message', async () 
   expect(lines.map(({ msg }) => msg)).toEqual(
     expect.arrayContaining(['migrated', 'listening', 'request', 'stopping', 'stopped']),
   );
-  expect(stdout).not.toContain('cus_secret');
+  // Only npm start prints the addresses and the curl commands.
+  expect(stdout).not.toMatch(/cus_secret|curl/);
 });
 
 /** Sends the headers of a POST. Resolves when the service asks for the body. */
@@ -118,8 +119,8 @@ test('a request in flight at SIGTERM is finished and stored', async () => {
   expect(received.text).toMatch(/\r\n\r\nHTTP\/1\.1 201 /);
   expect(await service.exited).toMatchObject({ code: 0 });
 
-  const { url } = await startProcess(migrated);
-  await supertest(url).get(`${sessionsPath}/${body.id}`).expect(200);
+  const text = 'SELECT id FROM checkout_session WHERE id = $1';
+  expect(await use((database) => database.query({ text, values: [body.id] }))).toHaveLength(1);
 });
 
 test('a keep-alive connection does not delay shutdown after its answer', async () => {
@@ -133,21 +134,15 @@ test('a keep-alive connection does not delay shutdown after its answer', async (
   expect(received.text).toMatch(/\r\n\r\nHTTP\/1\.1 201 /);
 });
 
-test('an idle connection does not delay shutdown', async () => {
+test('an idle connection and one that never sent a byte do not delay shutdown', async () => {
   const service = await startProcess(migrated);
-  const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
-  socket.write(`GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  await once(socket, 'data');
-  service.kill('SIGTERM');
-  expect(await service.exited).toMatchObject({ code: 0 });
-});
-
-test('a connection that never sent a byte does not delay shutdown', async () => {
-  const service = await startProcess(migrated);
-  const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
-  await once(socket, 'connect');
-  // Once a later connection is answered, the service has accepted this one.
-  await supertest(service.url).get('/health/live').expect(200);
+  const port = Number(new URL(service.url).port);
+  const silent = connect(port, '127.0.0.1');
+  await once(silent, 'connect');
+  // Once this later connection is answered, the service has accepted the silent one.
+  const idle = connect(port, '127.0.0.1');
+  idle.write(`GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  await once(idle, 'data');
   service.kill('SIGTERM');
   expect(await service.exited).toMatchObject({ code: 0 });
 });
@@ -239,13 +234,6 @@ test('npm start prints the addresses and two curl commands, which work', async (
   const address = get.trim().split(' ').at(-1) as string;
   expect(address).toContain(service.url);
   await supertest(address).get('').expect(200);
-});
-
-test('without npm start the output is only the log', async () => {
-  const service = await startProcess(migrated);
-  service.kill('SIGTERM');
-  expect(() => parseLog(service.output())).not.toThrow();
-  expect((await service.exited).stdout).not.toContain('curl');
 });
 
 if (template.kind === 'embedded') {
