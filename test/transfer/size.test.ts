@@ -1,10 +1,10 @@
-import { expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { processDatabase } from '../support/database.js';
 import { runCommandLine as run } from '../support/process.js';
 import { rawSession } from '../support/stripe.js';
 import { ndjson, temporaryFile, totalsOf } from './support.js';
 
-const size = inject('template').kind === 'postgres' ? 25_000 : 5000;
+const size = 5000;
 const { environment, use } = await processDatabase();
 
 function row(number: number): object {
