@@ -1,23 +1,15 @@
-import pino from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.js';
-import { mirrorStore } from '../../src/database/sessions/mirror.js';
 import { type BackfillTotals, backfill, compare, type Difference } from '../../src/stripe/backfill.js';
-import { type StripeClient, stripeClients } from '../../src/stripe/client.js';
-import { createIngest } from '../../src/stripe/ingest.js';
 import { expectSession } from '../support/contract.js';
 import { processDatabase } from '../support/database.js';
 import { runCommandLine, runWarmCommand } from '../support/process.js';
-import { sessionsPath, startService } from '../support/service.js';
-import { deliver, type RawSession, rawEvent, rawSession, webhookSecret } from '../support/stripe.js';
-import { manySessions, startStripeApi, stripeKeys } from '../support/stripe-api.js';
+import { sessionsPath } from '../support/service.js';
+import { deliver, type RawSession, rawEvent, rawSession } from '../support/stripe.js';
+import { manySessions, stripeKeys } from '../support/stripe-api.js';
+import { startStripeMirror } from './support.js';
 
-const stripe = await startStripeApi();
-const { api, database } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
+const { stripe, api, database, client, ingest } = await startStripeMirror();
 const commands = await processDatabase();
-const config = parseConfig(stripe.environment);
-const [client] = stripeClients(config) as [StripeClient];
-const ingest = createIngest(mirrorStore(database), config, pino({ level: 'silent' }));
 
 beforeEach(() => stripe.reset());
 
