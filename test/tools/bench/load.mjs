@@ -40,7 +40,8 @@ function bytesOf({ method, path, body, payload, headers }, common) {
   const content = payload ?? (body && JSON.stringify(body));
   const start = `${method} ${path} HTTP/1.1\r\n${common}${headerLines(headers)}`;
   if (content === undefined) return `${start}\r\n`;
-  return `${start}content-type: application/json\r\ncontent-length: ${Buffer.byteLength(content)}\r\n\r\n${content}`;
+  const type = headers?.['content-type'] ? '' : 'content-type: application/json\r\n';
+  return `${start}${type}content-length: ${Buffer.byteLength(content)}\r\n\r\n${content}`;
 }
 
 /** Returns a function that gives one request after the other, and undefined once they are used up. @param {Job} job @param {import('./material.mjs').Material} material @returns {() => string | undefined} */
