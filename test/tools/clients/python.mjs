@@ -1,7 +1,7 @@
 /** The client of openapi-python-client. */
 import { writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { readmeSnippet, showsSession } from '../../support/snippets.mjs';
+import { clientExample, expectSession } from '../../support/examples.mjs';
 import { emptyFolder, python, pythonEnvironment, run } from '../lib/program.mjs';
 import { clientFile, contract } from './files.mjs';
 
@@ -22,8 +22,8 @@ export const pythonClient = {
       env: { PATH: `${program('.')}${delimiter}${process.env.PATH}` },
     });
     await run(program('python'), [clientFile('python/main.py')], { env: { ...service, PYTHONPATH: packages } });
-    const { code } = await readmeSnippet('python', service);
+    const { code } = await clientExample('python', service);
     await writeFile(join(packages, 'readme.py'), code);
-    showsSession(await run(program('python'), ['readme.py'], { cwd: packages }));
+    expectSession(await run(program('python'), ['readme.py'], { cwd: packages }));
   },
 };

@@ -1,7 +1,7 @@
 /** The Rust clients of OpenAPI Generator, compiled with cargo. */
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readmeSnippet, showsSession } from '../../support/snippets.mjs';
+import { clientExample, expectSession } from '../../support/examples.mjs';
 import { cachedFolder, emptyFolder, python, run } from '../lib/program.mjs';
 import { clientFile, contract } from './files.mjs';
 import { generateClient } from './openapi-generator.mjs';
@@ -30,10 +30,10 @@ async function test(version, service) {
   const target = await cachedFolder('rust-target', async () => {});
   const env = { ...service, CARGO_TARGET_DIR: target, RUSTFLAGS: '--cap-lints allow' };
   await run('cargo', ['run', '--quiet', '--bin', 'checkout-sessions-client-test'], { cwd: crate, env });
-  const { code } = await readmeSnippet('rust', service);
+  const { code } = await clientExample('rust', service);
   await mkdir(join(crate, 'src', 'bin'));
   await writeFile(join(crate, 'src', 'bin', 'readme.rs'), program(code));
-  showsSession(await run('cargo', ['run', '--quiet', '--bin', 'readme'], { cwd: crate, env }));
+  expectSession(await run('cargo', ['run', '--quiet', '--bin', 'readme'], { cwd: crate, env }));
 }
 
 /** Puts the example of the documentation into a program. @param {string} code */

@@ -2,7 +2,7 @@
 import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Stripe from 'stripe';
-import { pointed, showsSession, stripeSnippets } from '../../support/snippets.mjs';
+import { adapted, expectSession, stripeExamples } from '../../support/examples.mjs';
 import { deliver, eventOf } from '../lib/delivery.mjs';
 import { cachedFolder, emptyFolder, python, pythonEnvironment, run } from '../lib/program.mjs';
 import { startService } from '../lib/service.mjs';
@@ -98,8 +98,8 @@ export const stripeSdks = [
     test: async (environment) => {
       const program = await pythonEnvironment(`stripe-${pythonVersion}`, [`stripe==${pythonVersion}`]);
       await readsAndFailures(environment, (env) => run(program('python'), [clientFile('stripe/python.py')], { env }));
-      const example = pointed(stripeSnippets.python ?? '', environment);
-      showsSession(await run(program('python'), ['-c', `${example}\nprint(session.id)`]));
+      const example = adapted(stripeExamples.python ?? '', environment);
+      expectSession(await run(program('python'), ['-c', `${example}\nprint(session.id)`]));
     },
   },
   {
@@ -109,7 +109,7 @@ export const stripeSdks = [
       await seed(environment);
       const crate = await emptyFolder('stripe-rust');
       await cp(clientFile('stripe/rust'), crate, { recursive: true });
-      const example = pointed(stripeSnippets.rust ?? '', environment);
+      const example = adapted(stripeExamples.rust ?? '', environment);
       await writeFile(
         join(crate, 'src', 'example.rs'),
         `use stripe_checkout::checkout_session::RetrieveCheckoutSession;

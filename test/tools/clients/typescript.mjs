@@ -1,7 +1,7 @@
 /** The types of openapi-typescript with the client openapi-fetch, checked by the compiler. */
 import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readmeSnippet, showsSession } from '../../support/snippets.mjs';
+import { clientExample, expectSession } from '../../support/examples.mjs';
 import { emptyFolder, run } from '../lib/program.mjs';
 import { clientFile, contract } from './files.mjs';
 
@@ -25,9 +25,9 @@ export const typescriptClient = {
 /** Runs the commands of the documentation in a new folder, as printed. @param {{ BASE_URL: string, API_KEY: string }} service */
 async function followDocumentation(service) {
   const folder = await emptyFolder('documentation-typescript');
-  const { code, setup } = await readmeSnippet('typescript', service);
+  const { code, setup } = await clientExample('typescript', service);
   await writeFile(join(folder, 'main.ts'), code);
   let output = '';
   for (const command of setup) output = await run(command, [], { cwd: folder, shell: true });
-  showsSession(output);
+  expectSession(output);
 }

@@ -2,54 +2,47 @@
 import { ok } from 'node:assert';
 import { codeBlocks, commands } from './markdown.mjs';
 
+/** The page with the examples of generated clients. */
+const page = 'docs/clients.md';
 const languages = ['rust', 'python', 'typescript'];
 
-/** Each example with the commands of the console block before it, which install and generate what it uses. */
-export const readmeSnippets = codeBlocks('docs/clients.md').flatMap(({ language, text }, index, all) => {
+/** The examples, each with the commands that install and generate its client: the console block before it. */
+export const clientExamples = codeBlocks(page).flatMap(({ language, text }, index, all) => {
   const before = all[index - 1];
   return before && languages.includes(language) ? [{ language, code: text, setup: commands(before) }] : [];
 });
 
 /**
- * Returns the example of a language, with this service and its key in place of the page's, and stores the session
- * that it reads.
+ * Returns the example of a language, with the URL and the key of a service. Stores the session that the example reads.
  *
  * @param {string} language @param {{ BASE_URL: string, API_KEY: string }} service
  */
-export async function readmeSnippet(language, { BASE_URL, API_KEY }) {
-  const snippet = readmeSnippets.find((one) => one.language === language);
-  ok(snippet, `docs/clients.md has no example for ${language}`);
+export async function clientExample(language, { BASE_URL, API_KEY }) {
+  const example = clientExamples.find((one) => one.language === language);
+  ok(example, `${page} has no example for ${language}`);
   const response = await fetch(`${BASE_URL}/api/checkout-sessions/cs_test_1`, {
     method: 'PUT',
     headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
     body: '{"mode":"payment","submit_type":"pay","billing_address_collection":"auto","payment_method_types":["card"]}',
   });
   ok(response.ok, `the session of the example is not stored: ${response.status}`);
-  const here = (/** @type {string} */ text) => pointed(text, { BASE_URL, API_KEY });
-  return { code: here(snippet.code), setup: snippet.setup.map(here) };
+  const adapt = (/** @type {string} */ text) => adapted(text, { BASE_URL, API_KEY });
+  return { code: adapt(example.code), setup: example.setup.map(adapt) };
 }
 
-/**
- * Puts the URL and the key of a service into an example.
- *
- * @param {string} text @param {{ BASE_URL: string, API_KEY: string }} service
- */
-export function pointed(text, { BASE_URL, API_KEY }) {
+/** Puts the URL and the key of a service into an example. @param {string} text @param {{ BASE_URL: string, API_KEY: string }} service */
+export function adapted(text, { BASE_URL, API_KEY }) {
   return text.replaceAll('http://127.0.0.1:3000', BASE_URL).replaceAll('KEY', API_KEY);
 }
 
-/**
- * The examples of Stripe's SDKs, by language.
- *
- * @type {Record<string, string>}
- */
-export const stripeSnippets = Object.fromEntries(
+/** The examples of Stripe's SDKs, by language. @type {Record<string, string>} */
+export const stripeExamples = Object.fromEntries(
   codeBlocks('docs/stripe-sdks.md').flatMap(({ language, text }) =>
     ['python', 'rust'].includes(language) ? [[language, text]] : [],
   ),
 );
 
 /** Checks that an example printed the session that it read. @param {string} output */
-export function showsSession(output) {
+export function expectSession(output) {
   ok(output.includes('cs_test_1'), `the example printed: ${output}`);
 }
