@@ -35,20 +35,22 @@ export async function startStripeApi({ find, brokenId, keys = 'sk_test_of_the_to
   /** @type {object[]} */
   const events = [];
 
-  /** @param {string} path @returns {object | undefined} */
-  function answerTo(path) {
+  /** @param {URL} url @returns {object | undefined} */
+  function answerTo({ pathname: path, search }) {
     const [, name, id, part] = /^\/v1\/(events|checkout\/sessions)(?:\/([^/]+))?(?:\/(\w+))?$/.exec(path) ?? [];
     if (name === 'events') return listOf(path, events);
     if (name === undefined) return undefined;
     if (id === undefined) return listOf(path, [...sessions.values()]);
     const session = /** @type {any} */ ((find ?? ((key) => sessions.get(key)))(decodeURIComponent(id)));
-    return session && part === 'line_items' ? (session.line_items ?? listOf(path, [])) : session;
+    if (!session) return undefined;
+    const lineItems = session.line_items ?? listOf(`/v1/checkout/sessions/${id}/line_items`, []);
+    if (part === 'line_items') return lineItems;
+    return search.includes('line_items') ? { ...session, line_items: lineItems } : session;
   }
 
   const server = createServer(({ url = '' }, response) => {
-    const path = new URL(url, 'http://stripe').pathname;
-    const isBroken = brokenId !== undefined && path.includes(brokenId);
-    const found = isBroken ? failure : answerTo(path);
+    const isBroken = brokenId !== undefined && url.includes(brokenId);
+    const found = isBroken ? failure : answerTo(new URL(url, 'http://stripe'));
     response.writeHead(isBroken ? 500 : found ? 200 : 404, { 'content-type': 'application/json' });
     response.end(JSON.stringify(found ?? missing));
   });
