@@ -7,9 +7,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import supertest from 'supertest';
 import { afterAll, expect, inject, onTestFinished, test } from 'vitest';
-import { logLines } from './support/process.js';
+import { processDatabase } from './support/database.js';
+import { parseLog } from './support/process.js';
 import { sessionBody, sessionsPath } from './support/service.js';
-import { commandDatabase } from './support/stripe-api.js';
 
 /** Makes the folder of the image without Docker, with the commands of the Dockerfile, and starts the service in it. */
 
@@ -128,12 +128,12 @@ test('a stack trace in the log names the lines of src/', async () => {
     DATABASE_START_TIMEOUT_MS: '500',
   });
   const { stdout } = await exited;
-  const [{ err }] = logLines(stdout) as [{ level: string; msg: string; err?: { stack: string } }];
+  const [{ err }] = parseLog(stdout) as [{ level: string; msg: string; err?: { stack: string } }];
   expect(err?.stack).toMatch(/ at async start \(.*\/src\/server\.ts:\d+:\d+\)/);
 });
 
 test.runIf(inject('template').kind === 'postgres')('the command migrate makes the tables in PostgreSQL', async () => {
-  const { environment, use } = await commandDatabase('empty');
+  const { environment, use } = await processDatabase('empty');
   const { code, stderr } = await startNode(['dist/cli/migrate.js'], environment).exited;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   await use(async ({ query }) => {
