@@ -6,7 +6,7 @@ import { databaseProblem } from '../database/engine/sqlstate.js';
 import { OperatorError } from '../errors.js';
 import { type DjstripeOptions, djstripeEntries } from '../transfer/djstripe.js';
 import { djstripeRows, NotDjstripe } from '../transfer/djstripe-tables.js';
-import { type ImportEntry, readEntries } from '../transfer/ndjson.js';
+import { type ImportEntry, readEntries } from '../transfer/import-file.js';
 import { UsageError } from './command.js';
 
 /** The sources of an import: a file, standard input or a dj-stripe database. */

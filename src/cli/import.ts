@@ -3,7 +3,7 @@ import { mirrorStore } from '../database/sessions/mirror.js';
 import { createIngest } from '../stripe/ingest.js';
 import { type DjstripeCounts, type DjstripeOptions, newDjstripeCounts } from '../transfer/djstripe.js';
 import { type ImportTotals, importEntries, newTotals } from '../transfer/import.js';
-import type { ImportEntry } from '../transfer/ndjson.js';
+import type { ImportEntry } from '../transfer/import-file.js';
 import { restoringMirror } from '../transfer/restore.js';
 import { transferStore } from '../transfer/store.js';
 import { type Context, runCommand, UsageError } from './command.js';

@@ -19,11 +19,11 @@ import type { Refresh } from './refresh.js';
 /**
  * The source of an answer. `stored`: the mirror. `stripe`: fetched just now. `stale`: the mirror, as Stripe did not answer.
  */
-export type Source = 'stored' | 'stripe' | 'stale';
+export type AnswerSource = 'stored' | 'stripe' | 'stale';
 
 export interface ReadSession {
   readonly session: RawSession;
-  readonly source: Source;
+  readonly source: AnswerSource;
 }
 
 interface ReadThroughOptions {

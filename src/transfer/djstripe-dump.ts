@@ -1,6 +1,6 @@
 import { type DjstripeOptions, djstripeItem } from './djstripe.js';
 import type { DjstripeRow } from './djstripe-tables.js';
-import type { ImportEntry } from './ndjson.js';
+import type { ImportEntry } from './import-file.js';
 
 /** Parses dj-stripe's objects from the output of Django's `manage.py dumpdata`. Pure. */
 

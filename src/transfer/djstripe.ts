@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { SessionWrite } from '../model/session.js';
 import { type Origin, type Translation, translate } from '../stripe/translate.js';
 import type { DjstripeRow } from './djstripe-tables.js';
+import type { ImportEntry } from './import-file.js';
 import type { JsonObject, ParsedItem } from './import-item.js';
-import type { ImportEntry } from './ndjson.js';
 import { sessionItem } from './parse-item.js';
 
 /** Converts dj-stripe's rows to import items. Pure. */

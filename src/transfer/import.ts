@@ -1,8 +1,8 @@
 import { databaseProblem } from '../database/engine/sqlstate.js';
 import type { Ingest, IngestResult } from '../stripe/ingest.js';
+import type { ImportEntry } from './import-file.js';
 import { groupedWriter, type PlacedItem } from './import-groups.js';
 import type { ImportItem, JsonObject } from './import-item.js';
-import type { ImportEntry } from './ndjson.js';
 import type { RowResult, TransferStore } from './store.js';
 
 /** Counts of imported entries. The others add up to `read`. */

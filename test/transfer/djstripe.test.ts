@@ -3,7 +3,7 @@ import type { Database } from '../../src/database/engine/database.js';
 import { sessionStore } from '../../src/database/sessions/store.js';
 import { djstripeEntries, newDjstripeCounts } from '../../src/transfer/djstripe.js';
 import { djstripeRows, NotDjstripe } from '../../src/transfer/djstripe-tables.js';
-import type { ImportEntry } from '../../src/transfer/ndjson.js';
+import type { ImportEntry } from '../../src/transfer/import-file.js';
 import { type ImportedRow, transferStore } from '../../src/transfer/store.js';
 import { expectSession } from '../support/contract.js';
 import { postgresDatabase, processDatabase, testDatabase } from '../support/database.js';

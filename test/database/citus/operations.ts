@@ -12,7 +12,7 @@ import { createIngest } from '../../../src/stripe/ingest.js';
 import { eraseSessions } from '../../../src/transfer/erase.js';
 import { exportLines } from '../../../src/transfer/export.js';
 import { importEntries, newTotals } from '../../../src/transfer/import.js';
-import { readEntries } from '../../../src/transfer/ndjson.js';
+import { readEntries } from '../../../src/transfer/import-file.js';
 import { restoringMirror } from '../../../src/transfer/restore.js';
 import { transferStore } from '../../../src/transfer/store.js';
 import { type Service, sessionBody, sessionsPath } from '../../support/service.js';
