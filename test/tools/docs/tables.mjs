@@ -31,11 +31,18 @@ export async function tables() {
   };
 }
 
-/** @param {string[]} heads @param {string[][]} rows */
+/**
+ * Returns a table as Biome formats it: each column is as wide as its widest cell.
+ *
+ * @param {string[]} heads @param {string[][]} rows
+ */
 function table(heads, rows) {
+  const lines = [heads, ...rows].map((cells) => cells.map((cell) => cell.replaceAll('|', '\\|')));
+  const widths = heads.map((_, column) => Math.max(3, ...lines.map((cells) => cells[column]?.length ?? 0)));
   const line = (/** @type {string[]} */ cells) =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
-  return line(heads) + line(heads.map(() => '---')) + rows.map(line).join('');
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |\n`;
+  const [head = [], ...body] = lines;
+  return line(head) + line(widths.map((width) => '-'.repeat(width))) + body.map(line).join('');
 }
 
 const code = (/** @type {unknown} */ text) => `\`${text}\``;
