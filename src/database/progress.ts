@@ -4,7 +4,7 @@ const saveSql = `INSERT INTO stripe_progress (task, state, updated_at) VALUES ($
   ON CONFLICT (task) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at`;
 
 /** Loads and saves the progress of a task, so that its next run continues where this one stops. */
-export function progressOf<State extends object>({ query }: Pick<Database, 'query'>, task: string) {
+export function taskProgress<State extends object>({ query }: Pick<Database, 'query'>, task: string) {
   return {
     /** Returns the saved state, or undefined if there is none. */
     async load(): Promise<State | undefined> {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import Stripe from 'stripe';
 import type { Database } from '../database/engine/database.js';
-import { progressOf } from '../database/progress.js';
+import { taskProgress } from '../database/progress.js';
 import { storedStates } from '../database/sessions/read.js';
 import { type ColumnName, columns } from '../model/session.js';
 import { accountOfPath, type SessionState } from '../model/stripe.js';
@@ -106,7 +106,7 @@ interface Backfill extends CallContext, CreatedRange {
  */
 export async function backfill(run: Backfill): Promise<BackfillTotals> {
   const { client, account, since, until, ingest, database, onResume, onPage } = run;
-  const progress = progressOf<Position>(database, ['backfill', client.mode, account, since, until].join(':'));
+  const progress = taskProgress<Position>(database, ['backfill', client.mode, account, since, until].join(':'));
   const apiVersion = client.stripe.getApiField('version');
   const totals: BackfillTotals = { pages: 0, seen: 0, applied: 0, stale: 0, deleted: 0, ignored: 0 };
   const from = await progress.load();

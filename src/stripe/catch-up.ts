@@ -1,6 +1,6 @@
 import type Stripe from 'stripe';
 import type { Database } from '../database/engine/database.js';
-import { progressOf } from '../database/progress.js';
+import { taskProgress } from '../database/progress.js';
 import { accountOfPath } from '../model/stripe.js';
 import { type CallContext, callWithRetries, pageSize, requestOptions } from './calls.js';
 import { secondBeforeNow } from './client.js';
@@ -37,7 +37,7 @@ interface CatchUp extends CallContext {
  */
 export async function catchUp(run: CatchUp): Promise<CatchUpTotals> {
   const { client, account, ingest, database, signal, onGap, onPage } = run;
-  const watermark = progressOf<{ start: number }>(database, ['catch-up', client.mode, account].join(':'));
+  const watermark = taskProgress<{ start: number }>(database, ['catch-up', client.mode, account].join(':'));
   const start = secondBeforeNow();
   const last = (await watermark.load())?.start;
   if (last !== undefined && last < start - retention) onGap?.(new Date(last * 1000));
