@@ -1,7 +1,7 @@
 import { defineConfig } from 'prisma/config';
 
-// The native schema engine is a download and is never needed: migrations run on the WebAssembly one
-// (src/database/engine/migrate.ts). Naming any executable keeps the CLI from fetching it.
+// Prisma's CLI downloads its native schema engine unless this variable names an executable. The service never needs that
+// engine: migrations run on the WebAssembly engine (src/database/engine/migrate.ts).
 process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= process.execPath;
 
 export default defineConfig({

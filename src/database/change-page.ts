@@ -86,7 +86,7 @@ export interface ChangePage {
   readonly changes: readonly PublishedChange[];
   /** The position after the page. */
   readonly end: Position;
-  /** Whether the log up to the horizon continues after the page. */
+  /** Whether the log up to the horizon may continue after the page. */
   readonly hasMore: boolean;
 }
 

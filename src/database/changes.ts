@@ -12,8 +12,8 @@ import { removeOldChanges } from './retention.js';
  *
  * Transactions draw numbers from a sequence in one order and commit in another. A reader that asks for `seq > $1` would miss a
  * lower number that commits later. So each writer takes an advisory lock before it draws its first number, and holds it until
- * its commit is visible. The key of the lock is the last number drawn before. The horizon is the last number before those of
- * all open writers: up to it the log is settled.
+ * its commit is visible. The key of the lock is the last number drawn before. The horizon is the number before the first that
+ * an open writer may use: up to it the log is settled.
  *
  * Read the rows in a *later* statement. The snapshot of this statement may be older than the horizon that it returns.
  */

@@ -1,4 +1,4 @@
--- The enum tables: the closed sets of the contract, with dj-stripe's labels.
+-- The enum tables: the closed value sets of the contract, with dj-stripe's labels.
 
 CREATE TABLE "stripe_session_billing_address_collection" (
     "value" TEXT NOT NULL,
@@ -36,9 +36,9 @@ INSERT INTO "stripe_submit_type_status" ("value", "label") VALUES
     ('donate', 'donate'),
     ('pay', 'pay');
 
--- The published properties of a session as JSON text, in the contract's order: what a read answers with. One expression:
--- PL/pgSQL evaluates it without running a query for each row. The function converts times to UTC itself, because a
--- `SET timezone` of the function costs as much as all conversions.
+-- Returns the published properties of a session as JSON text, in the contract's order: the response body of a read. The body is
+-- one expression, which PL/pgSQL evaluates without running a query. The function converts each time to UTC: a `SET timezone`
+-- on the function costs as much as all conversions.
 CREATE FUNCTION "checkout_session_document"(
     "djstripe_id" BIGINT,
     "billing_address_collection" TEXT,
@@ -92,20 +92,21 @@ BEGIN
 END
 $$;
 
--- What follows from the raw object. Functions, because PostgreSQL reads the expressions of generated columns from its catalogue
--- for each statement: with the expressions in place an INSERT took 30 microseconds more. STRICT: no raw object, no value.
+-- The functions of the generated columns. PostgreSQL reads the expressions of generated columns from its catalogue for each
+-- statement. With the expressions in place of these calls an INSERT took 30 microseconds more. STRICT functions return null
+-- without a raw object.
 
--- The raw object as Stripe's API answers it, kept as text: turning 3 KB of jsonb into text takes 20 to 30 microseconds, four times
--- as long as everything else that such a read asks of the database.
+-- Returns the raw object in the shape of Stripe's API, as text. To turn 3 KB of jsonb into text at each read would take 20 to 30
+-- microseconds, four times as long as the rest of such a read in the database.
 CREATE FUNCTION "checkout_session_stripe_document"("stripe_data" JSONB) RETURNS TEXT
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
-    -- Line items are an expansion in Stripe's API. client_secret is not stored, and strict SDKs want the property.
+    -- Stripe's API sends line items only as an expansion. client_secret is not stored, but strict SDKs require the property.
     RETURN left(("stripe_data" - 'line_items')::TEXT, -1) || ', "client_secret": null}';
 END
 $$;
 
--- Stripe's own mode: a client may have changed the published column.
+-- Returns Stripe's value of livemode. A client may have changed the published column.
 CREATE FUNCTION "checkout_session_stripe_livemode"("stripe_data" JSONB) RETURNS BOOLEAN
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
@@ -113,7 +114,7 @@ BEGIN
 END
 $$;
 
--- The address that the customer typed, folded.
+-- Returns the address that the customer typed at the checkout, in lower case.
 CREATE FUNCTION "checkout_session_email"("stripe_data" JSONB) RETURNS TEXT
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
@@ -121,7 +122,7 @@ BEGIN
 END
 $$;
 
--- An id, or the id of the expanded object.
+-- Returns the id of a reference. Stripe sends a reference as an id, or as an expanded object that has the id.
 CREATE FUNCTION "checkout_session_reference"("stripe_data" JSONB, "name" TEXT) RETURNS TEXT
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
@@ -130,7 +131,7 @@ BEGIN
 END
 $$;
 
--- The day of "created" in UTC. A tombstone has none.
+-- Returns the day of "created" in UTC. A tombstone has no day: its "created" is -infinity.
 CREATE FUNCTION "checkout_session_day"("created" TIMESTAMPTZ) RETURNS DATE
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
@@ -138,7 +139,7 @@ BEGIN
 END
 $$;
 
--- Exactly one state for each session. Older API versions have no status.
+-- Returns exactly one state for each session. Older API versions of Stripe send no status.
 CREATE FUNCTION "checkout_session_payment_state"("status" TEXT, "payment_status" TEXT) RETURNS TEXT
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
@@ -150,7 +151,8 @@ BEGIN
 END
 $$;
 
--- In the smallest unit of the currency. Fifteen digits are more than any payment has, and fit a JSON number.
+-- Returns the amount in the smallest unit of the currency. No payment has more than fifteen digits, and fifteen digits fit a JSON
+-- number.
 CREATE FUNCTION "checkout_session_amount_total"("stripe_data" JSONB) RETURNS BIGINT
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
@@ -171,7 +173,8 @@ BEGIN
 END
 $$;
 
--- Is it paid, and how much? From the raw object, whose shape is Stripe's: what is of another type is null.
+-- Returns the payment of a session as JSON. Stripe defines the raw object, so the function writes null for a property of an
+-- unexpected type.
 CREATE FUNCTION "checkout_session_payment"("id" TEXT, "livemode" BOOLEAN, "stripe_data" JSONB) RETURNS TEXT
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN "stripe_data" IS NOT NULL THEN json_build_object(
@@ -188,8 +191,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     )::TEXT END
 $$;
 
--- RFC 7396, so that a merge patch is one statement and two of them at once both survive. plpgsql, because
--- a function in SQL cannot name itself.
+-- Applies a merge patch (RFC 7396). PostgreSQL merges under the row's lock, so two concurrent patches both survive. The language
+-- is plpgsql, because a function in SQL cannot call itself.
 CREATE FUNCTION "json_merge_patch"("target" JSONB, "patch" JSONB) RETURNS JSONB LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     IF "patch" IS NULL OR jsonb_typeof("patch") <> 'object' THEN
@@ -209,11 +212,11 @@ BEGIN
 END
 $$;
 
--- "stripe_gaps" has the columns that the newest state of Stripe does not carry, each with the stamp of the state that filled
--- it: [progress, second, event id, API version], or null where no state has carried it. So each column has the value of the
--- newest state that carries it, whatever the order of arrival.
+-- "stripe_gaps" holds the gaps of a session: the columns that the newest state of Stripe does not carry. Each has the stamp of the
+-- state that filled it, [progress, second, event id, API version], or null if no state has carried it. So each column has the
+-- value of the newest state that carries it, in whatever order the states arrive.
 
--- The gaps after a newer state, which lacks the columns "missing". The stamp is that of the newest state until then.
+-- Returns the gaps after a newer state, which lacks the columns "missing". The stamp belongs to the newest state before it.
 CREATE FUNCTION "stripe_gaps_after_newer"(
     "gaps" JSONB, "missing" JSONB, "progress" SMALLINT, "second" BIGINT, "event_id" TEXT, "api_version" TEXT
 ) RETURNS JSONB LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -228,7 +231,7 @@ BEGIN
 END
 $$;
 
--- The gaps that an older state fills, which carries the columns "carried" and has the stamp; NULL where it fills none.
+-- Returns the gaps that an older state fills, or NULL if it fills none. The state carries the columns "carried" and has the stamp.
 CREATE FUNCTION "stripe_gaps_filled"(
     "gaps" JSONB, "carried" JSONB, "progress" SMALLINT, "second" BIGINT, "event_id" TEXT, "api_version" TEXT
 ) RETURNS JSONB LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -244,8 +247,8 @@ BEGIN
 END
 $$;
 
--- A deleted session stays as its row, emptied of everything but the id: "version" 0 and "deleted_at". So the primary key
--- serialises creating and deleting an id.
+-- The row of a deleted session stays as a tombstone: "version" is 0, "deleted_at" is set, and all other columns but the id are
+-- empty. So the primary key serialises the create and the delete of an id.
 CREATE TABLE "checkout_session" (
     "djstripe_id" BIGSERIAL NOT NULL,
     "billing_address_collection" TEXT NOT NULL,
@@ -253,7 +256,7 @@ CREATE TABLE "checkout_session" (
     "submit_type" TEXT NOT NULL,
     "djstripe_created" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "djstripe_updated" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    -- Ids are ASCII: the "C" collation compares them faster and no library upgrade reorders an index.
+    -- Ids are ASCII. The "C" collation compares them faster, and no upgrade of a locale library reorders its indexes.
     "id" TEXT COLLATE "C" NOT NULL,
     "livemode" BOOLEAN,
     "created" TIMESTAMPTZ(6),
@@ -287,16 +290,16 @@ CREATE TABLE "checkout_session" (
     "stripe_api_version" TEXT,
     "stripe_gaps" JSONB,
 
-    -- What follows from the raw object, for filters and for reads in Stripe's shape. PostgreSQL derives it, so every writer
-    -- keeps it true. It depends on "stripe_data" alone: a PUT or PATCH does not decompress that.
+    -- Columns for filters and for reads in Stripe's shape. PostgreSQL generates them, so they are right whoever writes. They
+    -- depend only on "stripe_data", so a PUT or PATCH does not decompress it.
     "checkout_email" TEXT GENERATED ALWAYS AS (checkout_session_email("stripe_data")) STORED,
     "customer_account" TEXT GENERATED ALWAYS AS (checkout_session_reference("stripe_data", 'customer_account')) STORED,
     "payment_link" TEXT GENERATED ALWAYS AS (checkout_session_reference("stripe_data", 'payment_link')) STORED,
     "invoice" TEXT GENERATED ALWAYS AS (checkout_session_reference("stripe_data", 'invoice')) STORED,
     "stripe_document" TEXT GENERATED ALWAYS AS (checkout_session_stripe_document("stripe_data")) STORED,
     "stripe_livemode" BOOLEAN GENERATED ALWAYS AS (checkout_session_stripe_livemode("stripe_data")) STORED,
-    -- What the statistics of a day count. The values are short by construction, whatever Stripe or an import sent: an index entry
-    -- has at most 2,704 bytes.
+    -- Columns for the daily statistics. Their functions return only short values, whatever Stripe or an import sent: an index
+    -- entry has at most 2,704 bytes.
     "created_day" DATE GENERATED ALWAYS AS (checkout_session_day("created")) STORED,
     "payment_state" TEXT GENERATED ALWAYS AS (checkout_session_payment_state("status", "payment_status")) STORED,
     "amount_total" BIGINT GENERATED ALWAYS AS (checkout_session_amount_total("stripe_data")) STORED,
@@ -311,7 +314,7 @@ CREATE TABLE "checkout_session" (
         REFERENCES "stripe_submit_type_status" ("value") ON DELETE NO ACTION ON UPDATE NO ACTION
 );
 
--- lz4 where the server has it: pglz takes a fifth of the time of an event.
+-- Uses lz4 if the server supports it. The default, pglz, takes a fifth of the time of an event.
 DO $$
 BEGIN
     IF 'lz4' = ANY ((SELECT "enumvals" FROM "pg_settings" WHERE "name" = 'default_toast_compression')::TEXT[]) THEN
@@ -322,18 +325,19 @@ BEGIN
 END
 $$;
 
--- One index for each order of the list. Only that of "created" ends with the id: any number of rows may have no "created",
--- while few rows tie in the other orders, and a page sorts those by id. Indexes without the ids, of 66 characters, are half
--- as large, and what does not fit PostgreSQL's buffers is what a write waits for. The nulls of "created" come last in the
--- default order, so that one scan of an index reads the values and then the nulls.
+-- One index for each order of the list. Only the index on "created" ends with the id, because any number of rows may have no
+-- "created". Few rows tie in the other orders, and a page sorts those by id. An id has 66 characters, so the indexes without it
+-- are half as large. That matters for writes, which wait for the index pages outside PostgreSQL's buffers. The nulls of "created"
+-- come last in the default order, so one index scan reads the values and then the nulls.
 CREATE INDEX "checkout_session_created_id_idx" ON "checkout_session" ("created" DESC NULLS LAST, "id" DESC);
 CREATE INDEX "checkout_session_djstripe_created_idx" ON "checkout_session" ("djstripe_created");
 CREATE INDEX "checkout_session_djstripe_updated_idx" ON "checkout_session" ("djstripe_updated");
 CREATE INDEX "checkout_session_djstripe_id_idx" ON "checkout_session" ("djstripe_id");
 CREATE INDEX "checkout_session_metadata_idx" ON "checkout_session" USING GIN ("metadata" jsonb_path_ops);
 
--- The filters people live by. Those by which one value may have many rows are in the default order too. Partial: rows
--- without a value cost nothing, and a value too long for a B-tree entry (2,704 bytes) is left out rather than refused.
+-- Indexes for the most used filters. If many rows may share a value, the index also has the default order of the list. The
+-- indexes are partial: a row without a value costs nothing, and a value too long for a B-tree entry (2,704 bytes) is left out
+-- instead of refused.
 CREATE INDEX "checkout_session_customer_idx" ON "checkout_session" ("customer", "created" DESC NULLS LAST, "id" DESC)
     WHERE octet_length("customer") BETWEEN 1 AND 1024;
 CREATE INDEX "checkout_session_payment_intent_idx" ON "checkout_session" ("payment_intent")
@@ -350,20 +354,20 @@ CREATE INDEX "checkout_session_payment_link_idx" ON "checkout_session" ("payment
     WHERE octet_length("payment_link") BETWEEN 1 AND 1024;
 CREATE INDEX "checkout_session_invoice_idx" ON "checkout_session" ("invoice")
     WHERE octet_length("invoice") BETWEEN 1 AND 1024;
--- An address, in whatever case. Two B-trees rather than one GIN index of both addresses: the planner knows how many rows one
--- address has, and takes any address for 0.5 % of the rows of a GIN index.
+-- Two B-tree indexes for the filter "email", which ignores case. One GIN index of both addresses was rejected: the planner assumes
+-- 0.5 % of the rows for any address in a GIN index, but it knows the number of rows of an address in a B-tree.
 CREATE INDEX "checkout_session_customer_email_folded_idx" ON "checkout_session" (lower("customer_email"))
     WHERE octet_length("customer_email") BETWEEN 1 AND 1024;
 CREATE INDEX "checkout_session_checkout_email_idx" ON "checkout_session" ("checkout_email")
     WHERE octet_length("checkout_email") BETWEEN 1 AND 1024;
 
--- The statistics of a day are counted from an index alone: rows of 4 KB would otherwise be read, and their raw objects
--- decompressed. Equal keys share an entry: most sessions of a shop have one of few amounts. "livemode" is last, so that the rows of
--- a group follow each other whether one mode is asked for or both.
+-- The daily statistics are counted by an index-only scan. Otherwise PostgreSQL would read rows of 4 KB and decompress their raw
+-- objects. A B-tree stores equal keys once, and most sessions of a shop have one of a few amounts. "livemode" comes last, so the
+-- entries of a group are adjacent for a query of one mode and of both.
 CREATE INDEX "checkout_session_statistics_idx" ON "checkout_session"
     ("created_day", "payment_state", "currency", "amount_total", "livemode") WHERE "created_day" IS NOT NULL;
 
--- The ledger of Stripe's events: what arrived and what it did.
+-- The ledger of Stripe's events, with the outcome of each.
 CREATE TABLE "stripe_event" (
     "id" TEXT COLLATE "C" NOT NULL,
     "type" TEXT NOT NULL,
@@ -378,10 +382,10 @@ CREATE TABLE "stripe_event" (
     CONSTRAINT "stripe_event_pkey" PRIMARY KEY ("session_id", "id")
 );
 
--- Serves the list and the retention.
+-- Serves the list of events and the retention.
 CREATE INDEX "stripe_event_received_at_id_idx" ON "stripe_event" ("received_at", "id");
 
--- Where the command line left off.
+-- The progress of backfill and catch-up.
 CREATE TABLE "stripe_progress" (
     "task" TEXT NOT NULL,
     "state" JSONB NOT NULL,

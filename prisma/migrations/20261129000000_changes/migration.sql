@@ -1,4 +1,4 @@
--- The change feed: a log of what happened to the sessions. Triggers fill it, so no writer can forget it.
+-- The log of the change feed. Triggers fill it, so no writer can forget it.
 CREATE TABLE "checkout_session_change" (
     "seq" BIGSERIAL NOT NULL,
     "session_id" TEXT COLLATE "C" NOT NULL,
@@ -6,16 +6,16 @@ CREATE TABLE "checkout_session_change" (
     "version" INTEGER NOT NULL,
     "type" TEXT NOT NULL,
     "source" TEXT NOT NULL,
-    -- What Stripe said of the session before.
+    -- Stripe's status and payment_status before the change.
     "old_status" TEXT,
     "old_payment_status" TEXT,
-    -- The event of Stripe that changed the session.
+    -- The Stripe event that changed the session.
     "event_id" TEXT COLLATE "C",
 
     CONSTRAINT "checkout_session_change_pkey" PRIMARY KEY ("seq")
 );
 
--- The greatest number that the retention removed, in one row.
+-- The greatest number that the retention removed. The table has one row.
 CREATE TABLE "checkout_session_change_floor" (
     "only" BOOLEAN NOT NULL DEFAULT true,
     "seq" BIGINT NOT NULL,
@@ -24,9 +24,12 @@ CREATE TABLE "checkout_session_change_floor" (
 );
 INSERT INTO "checkout_session_change_floor" ("seq") VALUES (0);
 
--- Announces, before a transaction draws its first number, from where on its numbers are; true. The lock is free once the
--- commit is visible. A mark in the transaction's settings spares the later statements: each would take another lock, and
--- the server has room for a few thousand. Rolling back to a savepoint takes back the mark and the lock alike.
+-- Announces that the transaction is about to draw numbers, and returns true. It takes an advisory lock whose key is the last
+-- number drawn before: the transaction draws greater numbers only. PostgreSQL releases the lock once the commit is visible.
+--
+-- The first statement of a transaction also sets a mark in the transaction's settings, and later statements skip the lock. Each
+-- would take a lock with another key, and the server has room for a few thousand. A rollback to a savepoint undoes both the
+-- mark and the lock.
 CREATE FUNCTION "checkout_session_change_announce"() RETURNS BOOLEAN LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF coalesce(current_setting('change_feed.announced', true), '') = '' THEN
@@ -39,8 +42,8 @@ BEGIN
 END
 $$;
 
--- The number up to which no transaction can still add a change. In this order: a writer that comes between the two
--- statements draws numbers above "last". The locks hold 31 bits of a number.
+-- Returns the horizon: the number up to which no transaction can still add a change. It reads the sequence before the locks. A
+-- writer that comes between the two statements draws numbers above "last". The key of a lock holds 31 bits of a number.
 CREATE FUNCTION "checkout_session_change_horizon"() RETURNS BIGINT LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     "last" BIGINT;
@@ -56,7 +59,7 @@ $$;
 
 CREATE FUNCTION "checkout_session_is_paid"("status" TEXT, "payment_status" TEXT) RETURNS BOOLEAN
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    -- Stripe's API versions before 2021 have no status.
+    -- API versions of Stripe before 2021 have no status.
     SELECT ("status" = 'complete' OR "status" IS NULL) AND "payment_status" <> 'unpaid'
 $$;
 
@@ -65,8 +68,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT "status" = 'complete' OR "status" IS NULL AND "stripe_progress" = 1
 $$;
 
--- What brought a change about: an import says so in its transaction's settings. The event is null where no state of
--- Stripe's was stored, and '' where the state was asked for.
+-- Returns the source of a change. An import sets its source in the transaction's settings. The event is null if the change
+-- stores no state of Stripe, and '' if the state is a snapshot.
 CREATE FUNCTION "checkout_session_change_source"("event_id" TEXT) RETURNS TEXT LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT CASE
         WHEN current_setting('change_feed.source', true) = 'import' THEN 'import'
@@ -76,12 +79,12 @@ CREATE FUNCTION "checkout_session_change_source"("event_id" TEXT) RETURNS TEXT L
     END
 $$;
 
--- One trigger for each statement logs all its rows: cheaper than one for each row. It draws the numbers while the rows are
--- locked, so the numbers of one session are in the order of its commits. The condition that announces comes last: a
--- statement that waits for a row, or changes nothing, holds up nobody's reading. The functions keep the search path of this
--- migration: a restore may write sessions with an empty one.
+-- The triggers fire once for each statement and log all its rows, which is cheaper than once for each row. They draw the numbers
+-- while the rows are locked, so the numbers of one session are in the order of its commits. The condition that announces comes
+-- last: a statement that waits for a row, or changes nothing, does not hold up the readers. The functions keep the search path of
+-- this migration, because a restore may write sessions with an empty one.
 --
--- A row with the version 0 is what is left of a session that was deleted.
+-- A row with version 0 is a tombstone.
 
 CREATE FUNCTION "checkout_session_log_inserted"() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
@@ -97,7 +100,7 @@ BEGIN
 END
 $$;
 
--- The event whose state filled gaps. In plpgsql: a subquery in its place would cost each statement.
+-- Returns the event whose state filled gaps. It is a plpgsql function, because a subquery in its place would cost every statement.
 CREATE FUNCTION "stripe_gaps_event"("gaps" JSONB, "before" JSONB) RETURNS TEXT LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     RETURN (
@@ -107,8 +110,8 @@ BEGIN
 END
 $$;
 
--- A state of Stripe's moves the stamp, or fills gaps with an older stamp. No nested loop: the plan is made for the first
--- statement of a connection and kept, which may be of one row, and a later one of a million.
+-- A newer state of Stripe moves the stamp. An older state fills gaps and leaves the stamp. PostgreSQL plans this statement once for
+-- a connection and keeps the plan. The first statement may change one row and a later one a million, so nested loops are off.
 CREATE FUNCTION "checkout_session_log_updated"() RETURNS TRIGGER LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_hashjoin TO on SET enable_nestloop TO off AS $$
 BEGIN
@@ -136,14 +139,14 @@ BEGIN
                     THEN n."stripe_event_id"
                 WHEN n."stripe_gaps" IS DISTINCT FROM o."stripe_gaps"
                     THEN stripe_gaps_event(n."stripe_gaps", o."stripe_gaps")
-                -- Two snapshots of one second have one stamp. Raw objects are large: compared only where it may be so.
+                -- Two snapshots of one second have the same stamp. Raw objects are large, so they are compared only in this case.
                 WHEN n."stripe_event_id" = '' AND n."stripe_second" > extract(epoch FROM now()) - 300
                     AND n."stripe_data" IS DISTINCT FROM o."stripe_data" THEN ''
             END AS "event_id", o."status" AS "old_status", o."payment_status" AS "old_payment_status"
         FROM "after" AS n JOIN "before" AS o ON o."id" = n."id"
         WHERE n."version" <> o."version"
             OR n."stripe_event_id" IS DISTINCT FROM o."stripe_event_id" AND n."stripe_event_id" <> ''
-        -- Else the function of the source is not inlined, and planned anew by each statement.
+        -- OFFSET 0 lets PostgreSQL inline checkout_session_change_source. Otherwise each statement plans that function again.
         OFFSET 0
     ) AS c
     WHERE checkout_session_change_announce();
@@ -162,8 +165,8 @@ BEGIN
 END
 $$;
 
--- A delayed payment that failed changes no row where a refresh has been faster. The lock on the session gives the change
--- its place among the others of that session.
+-- The event of a failed delayed payment changes no session if a refresh has stored its state before. So this trigger logs the
+-- event itself. The lock on the session puts the change in order with the other changes of that session.
 CREATE FUNCTION "checkout_session_log_failure"() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     "session" RECORD;
