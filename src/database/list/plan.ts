@@ -41,9 +41,9 @@ export function countedRows(table: ListTable, { conditions }: ListQuery): Prisma
 /**
  * Returns the statements of a page, to be run one after the other until the page is full.
  *
- * A page continues after the last row of the one before: `(created, id) < ($1, $2)`. Nulls come last in both directions, and a
- * row comparison is never true for them. With `OR created IS NULL` PostgreSQL reads the whole index. So the rows with a value
- * and the rows without one are two ranges, each with a statement of its own.
+ * A page continues after the last row of the page before: `(created, id) < ($1, $2)`. Nulls come last, ascending or descending,
+ * and a row comparison is never true for them. With `OR created IS NULL` PostgreSQL reads the whole index. So rows with a value
+ * and rows without one are two ranges, each with a statement of its own.
  *
  * Each statement reads one row more than the page holds. The extra row shows that another page follows.
  *
