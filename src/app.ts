@@ -55,31 +55,31 @@ import { createRefresh } from './stripe/refresh.js';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The one way in for what comes from Stripe, for what the process does by itself: all of it is counted there. */
+    /** Stores states from Stripe. Scheduled work uses it too, so that the metrics count its sessions. */
     ingest: Ingest;
-    /** Counts a run of what the process does by itself. */
+    /** Counts a run of scheduled work. */
     countRun: Metrics['countRun'];
-    /** The background fetcher of line items; undefined where STRIPE_FETCH_LINE_ITEMS is false. */
+    /** Fetches line items in the background. Undefined when STRIPE_FETCH_LINE_ITEMS is false. */
     lineItems: LineItems | undefined;
   }
 }
 
 export interface Dependencies {
   database: Database;
-  /** Silent when absent. */
+  /** Defaults to no log. */
   logger?: FastifyBaseLogger;
-  /** What follows each request for OpenTelemetry. */
+  /** The plugin that records a span for each request. */
   tracing?: FastifyPluginCallback;
 }
 
-/** An id of 255 characters, each of up to four bytes, percent-encoded. */
+/** The longest id: 255 characters of up to four bytes, each byte percent-encoded. */
 const maxParamLength = 255 * 4 * 3;
 
-/** Builds the service: all of Fastify's options, plugins and scopes, in the order in which a request meets them. */
+/** Builds the service: Fastify's options, plugins and scopes, in the order in which a request passes them. */
 export async function buildApp(config: Config, { database, logger, tracing }: Dependencies): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify(serverOptions(config, logger));
   app.server.maxConnections = config.MAX_CONNECTIONS;
-  // Answers are JSON already, or small: compiled serializers would only cost start-up.
+  // Responses are stored JSON, or small. Compiled serializers would only slow the start.
   app.setSerializerCompiler(() => JSON.stringify);
   app.setValidatorCompiler(validatePath);
   takeJsonOnly(app);
@@ -127,10 +127,10 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   if (config.CONSOLE) await app.register(servePageForPeople, { config });
   await app.register(healthRoutes, { database, lifecycle });
   await app.register(metricsRoute, { metrics, config });
-  // In ASCII, whatever its host and path are written in: Location is a header.
+  // URL encodes the host and the path as ASCII, which the Location header needs.
   const publicUrl = config.PUBLIC_URL && new URL(config.PUBLIC_URL).href;
   await app.register(async (working) => {
-    // Statements of the embedded database hold the event loop themselves: a lag is no sign of too many requests there.
+    // Statements of the embedded database block the event loop, so there a lag does not mean too many requests.
     if (database.pool) await shedLoad(working, config, metrics.countRefusal);
     await working.register(
       async (api) => {
@@ -181,16 +181,16 @@ function serverOptions(config: Config, logger: FastifyBaseLogger | undefined): F
     ...(logger && { loggerInstance: logger }),
     ...timeouts,
     http: { ...timeouts.http, ...httpOptions },
-    // What still comes by a connection that was open is served: who sent it could not know.
+    // Serve requests on open connections during shutdown: their clients cannot know that the process is stopping.
     return503OnClosing: false,
     bodyLimit: config.BODY_LIMIT,
     trustProxy: config.TRUST_PROXY.length > 0 ? [...config.TRUST_PROXY] : false,
     genReqId: requestIds(config.TRUST_PROXY),
     logController: new LogController({ disableRequestLogging: true }),
-    // Who logs about a request names it: a logger for each would cost more than most requests log.
+    // No child logger for each request: most requests log one line, and creating a logger costs more.
     childLoggerFactory: (parent) => parent,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength },
-    // Errors of the router, which belong to no scope.
+    // Errors of the router belong to no scope, so the path selects the handler.
     frameworkErrors: (error, request, reply) =>
       (stripePath.test(request.url) ? handleAsStripe : handleError)(error, request, reply),
     clientErrorHandler: refuseUnreadable,

@@ -3,14 +3,14 @@ import { compile } from '@fastify/proxy-addr';
 import { closest, distance } from 'fastest-levenshtein';
 import type { Config } from './config.js';
 
-/** Checks of the names and values of variables. */
+/** Checks of the names and values of environment variables. */
 
-/** Returns whether an entry is an origin as browsers send it, and no pattern of several. */
+/** Returns whether an entry is one origin as browsers send it, without a wildcard. */
 export function isOrigin(entry: string): boolean {
   return !entry.includes('*') && URL.canParse(entry) && new URL(entry).origin === entry;
 }
 
-/** Returns whether proxy-addr, which Fastify uses, takes an entry: an address, a network, or a name such as `loopback`. */
+/** Returns whether proxy-addr, which Fastify uses, accepts an entry: an address, a network or a name such as `loopback`. */
 export function isNetwork(entry: string): boolean {
   try {
     compile(entry);
@@ -22,7 +22,7 @@ export function isNetwork(entry: string): boolean {
   return isIP(address) !== 0 || !/\d/.test(entry);
 }
 
-/** Returns what is wrong with the keys of Stripe's API, and with what needs one. */
+/** Returns the faults of STRIPE_API_KEYS and of the variables that need a Stripe key. */
 export function stripeFaults(config: Config): string[] {
   const faults: string[] = [];
   const keys = config.STRIPE_API_KEYS;
@@ -32,7 +32,7 @@ export function stripeFaults(config: Config): string[] {
     if (count > 1) faults.push(`STRIPE_API_KEYS holds more than one ${mode} key: keep one`);
   }
   if (modes.includes(undefined)) {
-    faults.push('STRIPE_API_KEYS takes keys that begin with sk_, rk_ or sk_org_ and then live_ or test_');
+    faults.push('STRIPE_API_KEYS must hold keys that begin with sk_, rk_ or sk_org_, followed by live_ or test_');
   }
   const isOrganization = keys.some((key) => key.startsWith('sk_org_'));
   if (isOrganization && config.CATCH_UP_INTERVAL_MINUTES > 0 && config.STRIPE_ACCOUNT_ID === undefined) {
@@ -51,12 +51,12 @@ export function stripeFaults(config: Config): string[] {
   return faults;
 }
 
-/** Names shorter than this are near too many others: REPORT is two edits from PORT. */
+/** Shorter names resemble too many others: REPORT is two edits from PORT. */
 const shortestName = 8;
-/** Shorter names are one edit from a misspelling: APP_KEY, Laravel's, is two from API_KEYS. */
+/** Names shorter than this match within one edit, others within two: Laravel's APP_KEY is two edits from API_KEYS. */
 const longName = 10;
 
-/** Returns a warning for each variable whose name is one or two edits from a known one that is not set itself. */
+/** Returns a warning for each variable whose name is one or two edits from a known variable that is not set. */
 export function misspeltVariables(
   variables: Readonly<Record<string, string | undefined>>,
   known: readonly string[],
@@ -80,12 +80,12 @@ interface EnvironmentFault {
   readonly params: { readonly allowedValues?: string[]; readonly type?: string };
 }
 
-/** Says what is wrong with the value of a variable. */
+/** Returns the fault of a variable's value, in words. */
 export function faultOf(error: unknown, { description }: { description?: string }): string {
   const [first] = (error as { errors?: EnvironmentFault[] }).errors ?? [];
   if (!first) throw error;
   const { keyword, message, params } = first;
-  if (keyword === 'pattern') return `does not have the form it takes: ${description}`;
+  if (keyword === 'pattern') return `has the wrong form. ${description}`;
   if (params.type === 'boolean') return 'must be true or false';
   return `${message}${params.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''}`;
 }

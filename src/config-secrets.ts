@@ -1,25 +1,25 @@
 import { readFileSync } from 'node:fs';
 import type { Config } from './config.js';
 
-/** The secrets of the configuration: files that hold them, keys with names, and those that can be guessed. */
+/** Secrets of the configuration: files that hold them, names of keys, and secrets that are easy to guess. */
 
-/** Puts a secret into the variables whose file they name. */
+/** Reads the file that `NAME_FILE` names and sets the variable NAME to its content. */
 export function readSecretFile(name: string, set: Record<string, string | undefined>, faults: string[]): void {
   const path = set[`${name}_FILE`];
   if (path === undefined) return;
   if (set[name] !== undefined) faults.push(`${name} and ${name}_FILE are both set: keep one`);
   try {
     const secret = readFileSync(path, 'utf8').trim();
-    if (secret === '') faults.push(`${name}_FILE holds nothing`);
+    if (secret === '') faults.push(`${name}_FILE is an empty file`);
     set[name] = secret;
   } catch (error) {
     faults.push(`${name}_FILE cannot be read: ${(error as Error).message}`);
   }
 }
 
-/** One of the configured keys of the API. */
+/** A configured key of the API. */
 export interface ApiKey {
-  /** What the log calls it: the name that stands before it, else `#1`, `#2` or `read#1` by its place. */
+  /** The name in the log: the one before the key, or its position as `#1`, `#2` or `read#1`. */
   readonly name: string;
   readonly key: string;
   readonly hasFullAccess: boolean;
@@ -28,8 +28,8 @@ export interface ApiKey {
 type ApiKeyLists = Pick<Config, 'API_KEYS' | 'API_READ_KEYS'>;
 
 /**
- * A key, and before it a name and spaces. No key can hold a space, so a name changes the meaning of no key. A name is
- * shorter than the shortest key, so that two keys without a comma between them are refused and not logged as a name.
+ * A key, optionally after a name and spaces. A key cannot hold a space, so the two are never confused. A name is shorter
+ * than the shortest key: of two keys with a space in place of the comma, the first would otherwise be logged as a name.
  */
 const keyEntry = /^(?:([a-z][\w-]{0,14}) +)?([\x21-\x7e]+)$/i;
 
@@ -38,7 +38,7 @@ export function isKeyEntry(entry: string): boolean {
   return keyEntry.test(entry);
 }
 
-/** Returns the keys of the API, those that only read first. */
+/** Returns the keys of the API, keys with read access first. */
 export function apiKeys({ API_KEYS, API_READ_KEYS }: ApiKeyLists): ApiKey[] {
   const parse = (entries: readonly string[], place: string, hasFullAccess: boolean) =>
     entries.map((entry, index): ApiKey => {
@@ -50,7 +50,7 @@ export function apiKeys({ API_KEYS, API_READ_KEYS }: ApiKeyLists): ApiKey[] {
 
 const shortestKey = 16;
 
-/** Returns what is said of secrets that can be guessed: a fault where others can reach the service, else a warning. */
+/** Returns a finding for each kind of weak secret. It is a fault where others can reach the service, else a warning. */
 export function weakSecrets(config: ApiKeyLists & Pick<Config, 'STRIPE_WEBHOOK_SECRETS'>): string[] {
   const short = apiKeys(config).filter(({ key }) => key.length < shortestKey);
   const findings: string[] = [];
@@ -62,7 +62,7 @@ export function weakSecrets(config: ApiKeyLists & Pick<Config, 'STRIPE_WEBHOOK_S
   }
   if (config.STRIPE_WEBHOOK_SECRETS.some((secret) => !secret.startsWith('whsec_'))) {
     findings.push(
-      'STRIPE_WEBHOOK_SECRETS takes signing secrets that begin with whsec_: copy that of the endpoint from the Stripe dashboard, or from `stripe listen`',
+      'STRIPE_WEBHOOK_SECRETS must hold signing secrets that begin with whsec_: copy the secret of the endpoint from the Stripe dashboard, or from the output of `stripe listen`',
     );
   }
   return findings;

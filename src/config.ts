@@ -5,14 +5,14 @@ import { faultOf, isNetwork, isOrigin, misspeltVariables, stripeFaults } from '.
 import { isKeyEntry, readSecretFile, weakSecrets } from './config-secrets.js';
 import { OperatorError } from './errors.js';
 
-/** The environment is the only configuration: one schema, parsed once, passed on as a frozen value. */
+/** The configuration: one schema for the environment, parsed once into a frozen value. */
 
-/** A comma-separated list, without empty entries. */
+/** Declares a comma-separated list. Empty entries are dropped. */
 function list(description: string) {
   return Type.Unsafe<string[]>({ type: 'string', default: '', separator: ',', description });
 }
 
-/** Milliseconds of a day: less than Node's timers hold, beyond which they fire at once. */
+/** Milliseconds of a day. Node's timers fire at once after more than 24.8 days. */
 const day = 24 * 3_600_000;
 
 export const environment = Type.Object({
@@ -216,7 +216,7 @@ type Environment = Static<typeof environment>;
 
 export type Config = Readonly<Environment>;
 
-/** The variables that may also be named with `_FILE`, for secrets mounted as files. */
+/** Variables that can also come from a file, named by the variable with `_FILE` after its name. */
 const secrets = [
   'DATABASE_URL',
   'DATABASE_DIRECT_URL',
@@ -226,7 +226,7 @@ const secrets = [
   'STRIPE_API_KEYS',
 ] as const;
 
-/** Every fault of the environment in one message. */
+/** Lists every fault of the environment in one message. */
 export class ConfigError extends OperatorError {
   constructor(readonly faults: readonly string[]) {
     super(`The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
@@ -241,18 +241,18 @@ export class ConfigError extends OperatorError {
  */
 export function parseConfig(variables: Readonly<Record<string, string | undefined>>): Config {
   const faults: string[] = [];
-  // Compose files pass a variable that is not set as an empty one.
+  // Compose files pass an unset variable as an empty one.
   const set = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''));
   for (const name of secrets) readSecretFile(name, set, faults);
   const config = Object.freeze(parseEach(set, faults));
   faults.push(...contradictions(config));
   if (!isLoopback(config.HOST)) faults.push(...weakSecrets(config));
-  // A misspelt name may be the reason that something is missing.
+  // A misspelt name may be the reason for a missing value.
   if (faults.length > 0) throw new ConfigError([...faults, ...nameWarnings(variables)]);
   return config;
 }
 
-/** Each variable by itself, so that a fault in one does not hide what contradicts another. */
+/** Parses each variable separately, so that a fault in one does not hide the faults of others. */
 function parseEach(data: Readonly<Record<string, string | undefined>>, faults: string[]): Environment {
   const entries = Object.entries(environment.properties).map(([name, schema]) => {
     try {
@@ -267,26 +267,27 @@ function parseEach(data: Readonly<Record<string, string | undefined>>, faults: s
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
-/** What each variable alone allows and all together do not. */
+/** Returns the faults that the schema of a single variable cannot express. */
 function contradictions(config: Environment): string[] {
   const faults: string[] = [];
   for (const name of ['DATABASE_URL', 'DATABASE_DIRECT_URL', 'PUBLIC_URL', 'STRIPE_API_BASE'] as const) {
     const url = config[name];
-    // Not the value: it may hold a password.
+    // The message leaves out the value, which may hold a password.
     if (url !== undefined && !URL.canParse(url)) faults.push(`${name} is not a URL`);
   }
   for (const pair of config.OTEL_RESOURCE_ATTRIBUTES) {
-    if (!/^[^=%]+=([^%]|%[0-9a-f]{2})*$/i.test(pair)) faults.push('OTEL_RESOURCE_ATTRIBUTES takes pairs: name=value,…');
+    if (!/^[^=%]+=([^%]|%[0-9a-f]{2})*$/i.test(pair))
+      faults.push('OTEL_RESOURCE_ATTRIBUTES must hold pairs: name=value,…');
   }
   for (const entry of config.CORS_ORIGINS) {
     if (entry !== '*' && !isOrigin(entry)) {
       faults.push(
-        `CORS_ORIGINS takes origins as https://shop.example.com, without a path, or *, and ${entry} is neither`,
+        `CORS_ORIGINS must hold origins without a path, such as https://shop.example.com, or *: ${entry} is neither`,
       );
     }
   }
   for (const entry of config.TRUST_PROXY) {
-    if (!isNetwork(entry)) faults.push(`TRUST_PROXY takes addresses and networks, and ${entry} is neither`);
+    if (!isNetwork(entry)) faults.push(`TRUST_PROXY must hold addresses and networks: ${entry} is neither`);
   }
   const keys = [...config.API_KEYS, ...config.API_READ_KEYS];
   if (keys.length > 0 && config.ALLOW_ANONYMOUS) {
@@ -294,47 +295,47 @@ function contradictions(config: Environment): string[] {
   }
   if (keys.length === 0 && !config.ALLOW_ANONYMOUS && !isLoopback(config.HOST)) {
     faults.push(
-      `HOST is ${config.HOST}, which others can reach, and there is no key: set API_KEYS, or ALLOW_ANONYMOUS=true where something in front authenticates`,
+      `HOST is ${config.HOST}, which others can reach, and there is no key: set API_KEYS, or ALLOW_ANONYMOUS=true if a proxy in front authenticates`,
     );
   }
   if (keys.length === 0 && !config.ALLOW_ANONYMOUS && config.CORS_ORIGINS.includes('*')) {
     faults.push(
-      'CORS_ORIGINS is * and there is no key, so any web page could use it: list the origins, or set API_KEYS',
+      'CORS_ORIGINS is * and there is no key, so any web page could use the API: list the origins, or set API_KEYS',
     );
   }
   if (!keys.every(isKeyEntry)) {
     faults.push(
-      'API_KEYS and API_READ_KEYS take keys of visible ASCII characters, each alone or after a space and a name of up to 15 letters, digits, - and _',
+      'API_KEYS and API_READ_KEYS take keys of visible ASCII characters. A name of up to 15 letters, digits, - and _ and a space may come before each key',
     );
   }
   faults.push(...stripeFaults(config));
   return faults;
 }
 
-/** Whether an address to listen on is reached from this machine alone. */
+/** Returns whether only this machine can reach an address to listen on. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
-/** Whether there is a collector to send traces to. */
+/** Returns whether the configuration names a collector for traces. */
 export function isTraced(config: Config): boolean {
   const endpoint = config.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? config.OTEL_EXPORTER_OTLP_ENDPOINT;
-  // Its letters have no case, as OpenTelemetry has it.
+  // OpenTelemetry's specification ignores the case of booleans.
   return endpoint !== undefined && config.OTEL_SDK_DISABLED.toLowerCase() !== 'true';
 }
 
-/** The names of all variables, for those who document them. */
+/** The names of all variables, for the documentation and its tests. */
 export const environmentVariables = Object.keys(environment.properties);
 
-/** The names of the variables that hold the path of a file with a secret. */
+/** The names of the variables that hold the path of a secret's file. */
 export const secretFileVariables = secrets.map((name) => `${name}_FILE`);
 
-/** Returns a warning for each variable that looks like a misspelt one of ours. */
+/** Returns a warning for each variable whose name looks like a misspelt name of ours. */
 export function nameWarnings(variables: Readonly<Record<string, string | undefined>>): string[] {
   return misspeltVariables(variables, [...environmentVariables, ...secretFileVariables]);
 }
 
-/** Returns a warning for each secret that can be guessed. Where others can reach the service it is a fault. */
+/** Returns a warning for each kind of weak secret on loopback. On other addresses `parseConfig` refuses them. */
 export function secretWarnings(config: Config): string[] {
   return isLoopback(config.HOST) ? weakSecrets(config) : [];
 }

@@ -1,16 +1,16 @@
 /**
- * The catalogue of errors: every problem the service answers with, once. RFC 9457 documents,
- * `application/problem+json`; the OpenAPI document and the README are made from the same entries.
+ * The catalogue of errors: every problem that the service answers with, as `application/problem+json` (RFC 9457). The
+ * OpenAPI document and the table in `docs/` come from the same entries.
  */
 
 export interface ProblemKind {
   /** HTTP status code. */
   readonly status: number;
-  /** The same for every occurrence, as RFC 9457 asks. */
+  /** The same text each time (RFC 9457, section 3.1.3). */
   readonly title: string;
-  /** What brings it about and what to do, for the reader of the contract. */
+  /** The cause and the remedy, for readers of the contract. */
   readonly description: string;
-  /** Seconds after which to try again, where that may help. */
+  /** Seconds to wait before a retry, for problems that a retry may solve. */
   readonly retryAfter?: number;
 }
 
@@ -23,12 +23,12 @@ export const catalogue = {
   'invalid-request': {
     status: 400,
     title: 'The request is not valid',
-    description: 'A body, parameter or header breaks a rule; `errors` names each place. Nothing was changed.',
+    description: 'The body, a parameter or a header breaks a rule. `errors` names each place. Nothing was changed.',
   },
   'invalid-signature': {
     status: 400,
     title: "The signature is not Stripe's",
-    description: 'The body was not signed with one of STRIPE_WEBHOOK_SECRETS, or too long ago.',
+    description: 'None of STRIPE_WEBHOOK_SECRETS signed this body, or the signature is too old.',
   },
   unauthorized: {
     status: 401,
@@ -39,7 +39,7 @@ export const catalogue = {
     status: 403,
     title: 'Not allowed',
     description:
-      'The key only reads, or the request came from another site or through a proxy to a service without keys.',
+      'The key has read access only. Or the service has no keys, and the request came from another site or through a proxy.',
   },
   'not-found': {
     status: 404,
@@ -55,12 +55,12 @@ export const catalogue = {
     status: 404,
     title: 'Nothing came from Stripe for this session',
     description:
-      'The session was written through this API, or imported without its Stripe object. Refresh it to fetch the object from Stripe.',
+      'The session was written through this API or imported without its Stripe object. Refresh the session to fetch the object from Stripe.',
   },
   'method-not-allowed': {
     status: 405,
-    title: 'This path does not take the method',
-    description: 'The `Allow` header lists the methods it takes.',
+    title: 'This path does not support the method',
+    description: 'The `Allow` header lists the methods that the path supports.',
   },
   'session-exists': {
     status: 409,
@@ -69,30 +69,31 @@ export const catalogue = {
   },
   'cursor-expired': {
     status: 410,
-    title: 'The log of changes does not have this place',
+    title: 'The cursor is not in the change log',
     description:
-      'The changes after the cursor were removed after CHANGE_RETENTION_DAYS, or the database was restored from a backup. List the sessions, then follow from a new cursor, `now`.',
+      'The changes after the cursor are older than CHANGE_RETENTION_DAYS, or the database was restored from a backup. Take a new cursor with `cursor=now`, list the sessions, then follow the changes from that cursor.',
   },
   'precondition-failed': {
     status: 412,
     title: 'A precondition of the request does not hold',
-    description: 'If-Match or If-None-Match does not agree with the stored session. Read it again and decide anew.',
+    description:
+      'If-Match or If-None-Match does not match the stored session. Read the session again before you retry.',
   },
   'payload-too-large': {
     status: 413,
     title: 'The request is too large',
-    description: 'The body is over BODY_LIMIT, or more than the database can hold in one value.',
+    description: 'The body is larger than BODY_LIMIT, or a value is larger than the database can store.',
   },
   'unsupported-media-type': {
     status: 415,
     title: 'The media type is not supported',
     description:
-      'Send `application/json`, without a Content-Encoding; PATCH also takes `application/merge-patch+json`.',
+      'Send `application/json` without a Content-Encoding. PATCH also accepts `application/merge-patch+json`.',
   },
   'expectation-failed': {
     status: 417,
     title: 'The expectation cannot be met',
-    description: 'Of the header `Expect` the service knows `100-continue` only.',
+    description: 'The service supports only `Expect: 100-continue`.',
   },
   'misdirected-request': {
     status: 421,
@@ -102,7 +103,7 @@ export const catalogue = {
   'too-many-requests': {
     status: 429,
     title: 'Too many requests',
-    description: 'More than RATE_LIMIT_PER_MINUTE with this key, or without one from this address.',
+    description: 'This key, or this address without a key, sent more than RATE_LIMIT_PER_MINUTE requests in a minute.',
     retryAfter: 60,
   },
   'headers-too-large': {
@@ -113,58 +114,58 @@ export const catalogue = {
   'request-timeout': {
     status: 408,
     title: 'The request took too long to arrive',
-    description: 'Send the whole request without pausing.',
+    description: 'The headers must arrive within 10 seconds, and the whole request within REQUEST_TIMEOUT_MS.',
   },
   internal: {
     status: 500,
     title: 'The service failed',
-    description: 'A fault of ours; the log has the details under the same `request_id`.',
+    description: 'This is a bug in the service. The log has the details under the same `request_id`.',
   },
   'changes-not-supported': {
     status: 501,
     title: 'There is no change feed on this database',
-    description: 'Citus distributes the tables, and distributed tables have no triggers, which log the changes.',
+    description: 'Triggers log the changes, and the distributed tables of Citus have no triggers.',
   },
   'stripe-unavailable': {
     status: 502,
     title: 'Stripe did not answer',
     description:
-      "Stripe's API failed or refused the key, or what answered was not the session that was asked for. What is stored stands; try again later.",
+      "Stripe's API failed, refused the key, or returned another session than the requested one. The stored session is unchanged. Try again later.",
   },
   'stripe-not-configured': {
     status: 503,
     title: 'Stripe is not configured',
-    description: 'The service lacks the secret or key that this needs; the detail names the variable.',
+    description: 'This operation needs a secret or a key that is not set. `detail` names the variable.',
   },
   'database-unavailable': {
     status: 503,
     title: 'The database is not available',
-    description: 'Nothing was acknowledged; try again later.',
+    description: 'The database cannot be reached, or cannot do this now. No write was acknowledged. Try again later.',
     retryAfter: 5,
   },
   overloaded: {
     status: 503,
     title: 'The service has too much to do',
-    description: 'The request was turned away before anything was done; try again later.',
+    description: 'The service refused the request before it did any work. Try again later.',
     retryAfter: 2,
   },
   'too-many-streams': {
     status: 503,
     title: 'Too many streams are open',
-    description: 'This process serves as many streams of changes as it may; try again later, or poll.',
+    description: 'This process has reached its limit of change streams. Try again later, or poll.',
     retryAfter: 5,
   },
   draining: {
     status: 503,
     title: 'This process is stopping',
-    description: 'It finishes what it has begun; send requests to another one.',
+    description: 'It finishes the requests in flight. Send new requests to another process.',
     retryAfter: 5,
   },
   'query-timeout': {
     status: 503,
     title: 'The query took too long',
     description:
-      'No index serves this filter on so many rows: add one that is indexed, or narrow it. Or another transaction has locked the session for too long: nothing was changed, try again later.',
+      'Either no index serves this filter on so many rows: narrow it, or add a filter that has an index. Or another transaction held a lock on the session for too long: nothing was changed, try again later.',
   },
 } as const satisfies Record<string, ProblemKind>;
 
@@ -174,13 +175,13 @@ export type ProblemCode = keyof typeof catalogue;
 export interface Fault {
   /** The part of the request. */
   in: 'body' | 'query' | 'path' | 'header';
-  /** RFC 6901 pointer into that part, `/customer_email`; empty for the whole of it. */
+  /** RFC 6901 pointer into that part, such as `/customer_email`. Empty for the whole part. */
   pointer: string;
-  /** What is wrong there. */
+  /** The rule that the value breaks. */
   detail: string;
 }
 
-/** The document that a client receives: RFC 9457, with `request_id` and `errors` added. */
+/** The body of an error: RFC 9457's members, `request_id` and `errors`. */
 export interface ProblemDocument {
   type: string;
   title: string;
@@ -192,16 +193,16 @@ export interface ProblemDocument {
 }
 
 interface ProblemOptions {
-  /** What happened this time; the description of the catalogue when absent. */
+  /** The cause of this occurrence. Defaults to the description in the catalogue. */
   detail?: string;
   errors?: readonly Fault[];
-  /** Response headers that go with it, such as Allow. */
+  /** Response headers, such as Allow. */
   headers?: Readonly<Record<string, string>>;
-  /** The failure behind it, for the log alone. */
+  /** The failure behind the problem. It is logged and not sent. */
   cause?: unknown;
 }
 
-/** An answer other than success. Thrown anywhere, written by the one error handler. */
+/** An error response. Any code may throw it; the error handler sends it. */
 export class Problem extends Error {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -219,7 +220,11 @@ export class Problem extends Error {
     this.#options = options;
   }
 
-  /** The document to send. `instance` is the request's path without its query. */
+  /**
+   * Returns the document to send.
+   *
+   * @param instance path of the request, without its query.
+   */
   document(instance: string, requestId: string): ProblemDocument {
     const { errors } = this.#options;
     return {
@@ -234,22 +239,22 @@ export class Problem extends Error {
   }
 }
 
-/** A 400 that names each place. */
+/** Returns the 400 problem that names each fault. */
 export function invalid(errors: readonly Fault[]): Problem {
   const [first] = errors;
   const detail =
     errors.length === 1 && first
       ? `${first.pointer ? `${first.pointer.slice(1)}: ` : ''}${first.detail}`
-      : `${errors.length} places are not valid; see errors.`;
+      : `${errors.length} values are not valid. See errors.`;
   return new Problem('invalid-request', { detail, errors });
 }
 
-/** A fault that the person who starts the service can mend: its message is all there is to say. */
+/** An error that the operator can fix. The service prints its message without a stack trace. */
 export class OperatorError extends Error {}
 
 /**
- * A failure as the log may have it: the fields of database errors that hold rows, parameters or statements, and the
- * messages that quote values (SQLSTATE classes 22 and 23), are customers' data.
+ * Returns the parts of an error that may be logged. Fields of database errors hold rows, parameters and statements, and
+ * messages of SQLSTATE classes 22 and 23 quote values: all of them are customer data.
  */
 export function loggable(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error };
@@ -257,7 +262,7 @@ export function loggable(error: unknown): Record<string, unknown> {
   const quotesValues = typeof code === 'string' && /^2[23]/.test(code);
   return {
     type: error.name,
-    message: quotesValues ? 'left out: it quotes values' : error.message,
+    message: quotesValues ? 'removed: it quotes values' : error.message,
     code,
     table,
     constraint,
@@ -266,5 +271,5 @@ export function loggable(error: unknown): Record<string, unknown> {
   };
 }
 
-/** How a logger of pino's writes `err`: never the error itself, which holds more than {@link loggable} lets through. */
+/** Serializers for pino. They reduce `err` to the parts that {@link loggable} returns. */
 export const logSerializers = { err: (error: unknown) => (error instanceof Error ? loggable(error) : error) };

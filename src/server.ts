@@ -15,7 +15,7 @@ import { type StripeClient, stripeClients } from './stripe/client.js';
 import { startSchedule } from './stripe/schedule.js';
 import { version } from './version.js';
 
-/** The process: configuration → database → migrations → app → listen, and back again on a signal. */
+/** The process: configuration → database → migrations → app → listen. A signal stops them in reverse order. */
 
 async function createLogger(level: string): Promise<pino.Logger> {
   const options: pino.LoggerOptions = {
@@ -30,7 +30,7 @@ async function createLogger(level: string): Promise<pino.Logger> {
   return pino(options, pretty(terminalFormat));
 }
 
-/** Ends what waits, when the process is told to stop. */
+/** Aborts waits of the start when the process must stop. */
 const stopping = new AbortController();
 
 async function prepareDatabase(config: Config, database: Database, log: pino.Logger): Promise<void> {
@@ -44,36 +44,36 @@ async function prepareDatabase(config: Config, database: Database, log: pino.Log
   if (config.MIGRATE_ON_START) {
     const applied = await migrate(database);
     if (applied.length > 0) log.info({ applied }, 'migrated');
-    // Another role may have made the tables, by DATABASE_DIRECT_URL.
+    // With DATABASE_DIRECT_URL another role may own the new tables.
     if (applied.length > 0) await assertMayRun(database.query);
     return;
   }
   await requireMigrations(database, 'MIGRATE_ON_START is false');
 }
 
-/** `isHasty` where something failed. */
-type Shutdown = (isHasty: boolean) => Promise<unknown>;
+/** Stops one part of the service. After a failure it does not wait for load balancers. */
+type StopPart = (afterFailure: boolean) => Promise<unknown>;
 
-/** Ends what was begun, the last first. */
-async function endAll(begun: Shutdown[], isHasty: boolean): Promise<void> {
-  for (let end = begun.pop(); end; end = begun.pop()) await end(isHasty);
+/** Stops the parts that have started, the last one first. */
+async function stopParts(parts: StopPart[], afterFailure: boolean): Promise<void> {
+  for (let stop = parts.pop(); stop; stop = parts.pop()) await stop(afterFailure);
 }
 
 async function start(config: Config, log: pino.Logger): Promise<void> {
-  const begun: Shutdown[] = [];
-  stopWithGrace(config, log, begun);
+  const parts: StopPart[] = [];
+  stopWithGrace(config, log, parts);
   try {
     const database = await openDatabase(config, {
       onIdleError: (error) => log.warn({ err: loggable(error) }, 'a database connection failed'),
       onWorkerFailure: (error) =>
         log.error({ err: loggable(error) }, 'a worker of Citus fails: the sessions on it are not served'),
     });
-    begun.push(() => database.close());
+    parts.push(() => database.close());
     await prepareDatabase(config, database, log);
     const tracing = isTraced(config) && (await import('./plugins/tracing.js')).startTracing(config, log);
-    if (tracing) begun.push(() => tracing.stop());
+    if (tracing) parts.push(() => tracing.stop());
     const app = await buildApp(config, { database, logger: log, ...(tracing && { tracing: tracing.plugin }) });
-    begun.push(() => app.close());
+    parts.push(() => app.close());
     const address = await app.listen({ host: config.HOST, port: config.PORT });
     const clients = stripeClients(config);
     const schedule = startSchedule({
@@ -88,23 +88,23 @@ async function start(config: Config, log: pino.Logger): Promise<void> {
       changeRetentionDays: config.CHANGE_RETENTION_DAYS,
       onRun: app.countRun,
     });
-    begun.push(() => schedule.stop());
-    begun.push((isHasty) => {
+    parts.push(() => schedule.stop());
+    parts.push((afterFailure) => {
       app.drain();
-      return setTimeout(isHasty ? 0 : config.SHUTDOWN_DRAIN_MS);
+      return setTimeout(afterFailure ? 0 : config.SHUTDOWN_DRAIN_MS);
     });
-    // Garbage that has grown old goes once the heap has doubled: by itself V8 waits until it has grown fourfold, where the
-    // machine has memory enough. Not before: with other flags V8 compiles again what Node has compiled of itself.
+    // Collect old garbage once the heap has doubled. By default V8 waits until it has grown fourfold, if the machine has the
+    // memory. Set the flag after the start: with changed flags V8 rejects the code cache of Node's own modules.
     setFlagsFromString('--heap-growing-percent=100');
     log.info({ version, address, database: database.description, ...featuresOf(config, clients) }, 'listening');
     if (process.stdout.isTTY || process.env.npm_lifecycle_event === 'start') welcome(address, database, config);
   } catch (error) {
-    await endAll(begun, true);
+    await stopParts(parts, true);
     throw error;
   }
 }
 
-/** What the configuration turns on, for the line of the start. No value of a secret is in it. */
+/** Returns the features that the configuration turns on, for the log. It holds no secrets. */
 function featuresOf(config: Config, clients: readonly StripeClient[]) {
   return {
     api_keys: `${config.API_KEYS.length} full, ${config.API_READ_KEYS.length} read`,
@@ -123,19 +123,19 @@ function openTo(config: Config): string {
 }
 
 /**
- * Signals by which the system ends a process that is broken. With a listener of ours such a process goes on, and meets its
- * fault again at once: Node aborts when its terminal is gone, and then took a core for ever.
+ * Signals that end a broken process. With a listener the process would continue and repeat the fault at once: when its
+ * terminal is gone, Node aborts in a loop that occupies a core.
  */
 const faultSignals = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'] as const;
 
-/** On a signal, or a failure that nothing caught, ends what was begun and then the process, in time. */
-function stopWithGrace(config: Config, log: pino.Logger, begun: Shutdown[]): void {
+/** Stops all parts and then the process on a signal or an uncaught error, within the configured time. */
+function stopWithGrace(config: Config, log: pino.Logger, parts: StopPart[]): void {
   const delay = config.SHUTDOWN_DRAIN_MS + config.SHUTDOWN_TIMEOUT_MS;
   closeWithGrace({ delay, logger: log, skip: [...faultSignals] }, async ({ signal, err }) => {
     stopping.abort();
     if (err) log.fatal({ err: loggable(err) }, 'the process failed');
     else log.info({ signal }, 'stopping');
-    await endAll(begun, err !== undefined);
+    await stopParts(parts, err !== undefined);
     log.info('stopped');
   });
 }
@@ -169,10 +169,10 @@ try {
   for (const warning of [...nameWarnings(process.env), ...secretWarnings(config)]) log.warn(warning);
   await start(config, log);
 } catch (error) {
-  // Told to stop while it started: what was begun is being ended, and then the process.
+  // After a signal during the start, stopWithGrace stops the parts and ends the process.
   if (!stopping.signal.aborted) {
     process.stderr.write(`${operatorMessage(error) ?? (error as Error).stack ?? error}\n`);
-    // Not by the exit code alone: what a library left behind may keep the process for seconds.
+    // Setting process.exitCode is not enough: timers and sockets of libraries may keep the process alive for seconds.
     process.exit(1);
   }
 }

@@ -6,38 +6,33 @@ import { Problem } from '../errors.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Not for keys that only read. */
+    /** Refuses keys with read access only. */
     needsFullAccess?: boolean;
   }
   interface FastifyRequest {
-    /** Whose key the request carries, once that was asked. */
+    /** The holder of the request's key, once it was looked up. */
     keyHolder?: KeyHolder | undefined;
   }
 }
 
 /**
- * Who may use the API: holders of a key; without keys, programs on this machine; anyone only when
- * ALLOW_ANONYMOUS says so.
- *
- * @returns the check, to be an `onRequest` hook of the scope it guards. It throws the problem.
+ * Returns the access check of the API, for an `onRequest` hook. The check throws the problem. It accepts holders of a key;
+ * without keys, programs on this machine; everyone only with ALLOW_ANONYMOUS.
  */
 export function accessCheck(config: Config): (request: FastifyRequest) => void {
   if (config.ALLOW_ANONYMOUS) return () => {};
   if (config.API_KEYS.length + config.API_READ_KEYS.length > 0) return keyCheck(config);
-  if (!isLoopback(config.HOST)) throw new Error('no keys, and an address that others can reach');
+  if (!isLoopback(config.HOST)) throw new Error('there are no keys, and other machines can reach the address');
   return localCheck(config.CORS_ORIGINS);
 }
 
-/**
- * Who may read the metrics: who may use the API, except that ALLOW_ANONYMOUS opens the API and not these to whoever can
- * reach the service.
- *
- * @returns the check, as `accessCheck` does.
- */
+/** Returns the access check of the metrics: that of the API, but ALLOW_ANONYMOUS does not open them to other machines. */
 export function metricsCheck(config: Config): (request: FastifyRequest) => void {
   if (!config.ALLOW_ANONYMOUS || isLoopback(config.HOST)) return accessCheck(config);
   return () => {
-    throw unauthorized('The metrics need a key, and there is none: set API_READ_KEYS in place of ALLOW_ANONYMOUS.');
+    throw unauthorized(
+      'The metrics need a key, and no key is configured: set API_READ_KEYS in place of ALLOW_ANONYMOUS.',
+    );
   };
 }
 
@@ -54,27 +49,29 @@ function keyCheck(config: Config): (request: FastifyRequest) => void {
     if (!holder) throw unauthorized();
     if (holder.hasFullAccess) return;
     if (!readMethods.includes(request.method) || request.routeOptions.config.needsFullAccess)
-      throw new Problem('forbidden', { detail: 'This key reads sessions and nothing else.' });
+      throw new Problem('forbidden', { detail: 'This key has read access to sessions only.' });
   };
 }
 
-/** One of the configured keys, without the key. */
+/** The name and the access of a configured key, without the key itself. */
 export type KeyHolder = Omit<ApiKey, 'key'>;
 
-/** The schemes that a key is taken with: Token is what clients of Django REST Framework send. */
+/** Clients of Django REST Framework send the scheme Token. */
 const credentials = /^(?:Bearer|Token) +(\S+) *$/i;
 
 const keyOf = ({ headers }: FastifyRequest) => credentials.exec(headers.authorization ?? '')?.[1];
 
 /**
+ * Returns a function that looks up the holder of a request's key and keeps it in the request. It returns undefined for a
+ * missing or unknown key.
+ *
  * @param read reads the key of a request.
- * @returns what tells whose key a request carries, and notes it there; undefined without a configured key.
  */
 export function keyHolder(
   config: Pick<Config, 'API_KEYS' | 'API_READ_KEYS'>,
   read: (request: FastifyRequest) => string | undefined = keyOf,
 ): (request: FastifyRequest) => KeyHolder | undefined {
-  // Full keys come last: a key that stands in both lists has full access.
+  // Keys with full access come last: a key in both lists has full access.
   const holders = new Map(apiKeys(config).map(({ key, ...holder }) => [digest(key), holder]));
   return (request) => {
     const key = read(request);
@@ -84,14 +81,14 @@ export function keyHolder(
 }
 
 /**
- * Keys are compared by digest: how long a lookup takes says nothing of a key, and of a digest no more than its hash in
- * the map, which V8 seeds anew for each process. Comparing buffers would cost each request 4 µs more (Node 20).
+ * Keys are looked up by digest, so that the time of a lookup reveals nothing about a key. It reveals no more of the digest
+ * than its hash in the map, and V8 seeds that hash for each process. Comparing buffers would add 4 µs to each request (Node 20).
  */
 function digest(key: string): string {
   return hash('sha256', key);
 }
 
-/** Returns how often a request sends a header. Node keeps the first of several that may stand only once. */
+/** Returns how often a request sends a header. For headers such as Host, Node's `headers` holds the first one only. */
 export function timesSent({ raw: { rawHeaders } }: FastifyRequest, name: string): number {
   let times = 0;
   for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -101,29 +98,30 @@ export function timesSent({ raw: { rawHeaders } }: FastifyRequest, name: string)
 }
 
 /**
- * Refuses a request that names two hosts (RFC 9112, section 3.2): Node takes the first, a proxy before it may have taken
- * the other.
+ * Refuses a request with two Host headers (RFC 9112, section 3.2). Node reads the first one, and a proxy in front may have
+ * read the other.
  */
 export function refuseTwoHosts(request: FastifyRequest): void {
   if (timesSent(request, 'host') > 1) throw new Problem('malformed-request', { detail: 'There are two Host headers.' });
 }
 
-/** Refuses a Host that is none, as servers must (RFC 9112, section 3.2): the URLs in answers are made of it. */
+/** Refuses an invalid Host header, as servers must (RFC 9112, section 3.2). URLs in responses contain the host. */
 export function refuseNoHost({ host }: FastifyRequest): void {
-  // A request of HTTP/1.0 may have none.
+  // A request of HTTP/1.0 may lack the header.
   if (host === '') return;
   const isHost = !/[/\\?#@]/.test(host) && URL.canParse(`http://${host}`);
-  if (!isHost) throw new Problem('malformed-request', { detail: 'The Host header names no host.' });
+  if (!isHost) throw new Problem('malformed-request', { detail: 'The Host header is not a valid host.' });
 }
 
 const localHost = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
 const forwardedHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'];
 
 /**
- * Loopback keeps other machines out, not the web pages in a browser on this one, nor a proxy here that
- * serves others. A page's own request says so in Origin or Sec-Fetch-Site; after DNS rebinding, in Host.
+ * Returns the check for a service without keys on loopback. Loopback keeps other machines out. It does not keep out web
+ * pages in a browser on this machine, nor a local proxy that serves other machines. A page's request shows in Origin or
+ * Sec-Fetch-Site, and after DNS rebinding in Host.
  *
- * @param origins whose pages are let in nevertheless.
+ * @param origins origins whose pages are allowed.
  */
 function localCheck(origins: readonly string[]): (request: FastifyRequest) => void {
   return ({ headers }) => {
@@ -131,7 +129,7 @@ function localCheck(origins: readonly string[]): (request: FastifyRequest) => vo
     const proxied = forwardedHeaders.find((name) => headers[name] !== undefined);
     if (proxied) {
       throw new Problem('forbidden', {
-        detail: `The request came through a proxy (${proxied}), and without API_KEYS the service is for this machine alone.`,
+        detail: `The request came through a proxy (${proxied}). Without API_KEYS the service accepts requests from this machine only.`,
       });
     }
     const { origin } = headers;
@@ -140,7 +138,7 @@ function localCheck(origins: readonly string[]): (request: FastifyRequest) => vo
     const sameOrigin = origin === undefined || origin.toLowerCase() === `http://${headers.host}`.toLowerCase();
     if (!sameOrigin || site === 'cross-site' || site === 'same-site') {
       throw new Problem('forbidden', {
-        detail: 'The request came from a web page of another site, and without API_KEYS those are refused.',
+        detail: 'The request came from a web page of another site. Without API_KEYS the service refuses such requests.',
       });
     }
   };

@@ -5,7 +5,7 @@ import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
-/** A file of the console, in memory: a path of a request is looked up here and never on the disk. */
+/** A file of the console, in memory: requests never read the disk. */
 export interface ConsoleFile {
   readonly type: string;
   readonly body: Buffer;
@@ -20,7 +20,7 @@ const types: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-/** The modules of the libraries, by the name that the page imports them by: what is served of each, and where it is installed. */
+/** The libraries of the page by the name that its modules import: the served file, and the installed one. */
 const libraries: Readonly<Record<string, { served: string; package: string; file: string }>> = {
   preact: { served: 'preact.js', package: 'preact', file: 'dist/preact.mjs' },
   'preact/hooks': { served: 'preact-hooks.js', package: 'preact', file: 'hooks/dist/hooks.mjs' },
@@ -31,10 +31,11 @@ const folder = fileURLToPath(new URL('../console/', import.meta.url));
 const { resolve } = createRequire(import.meta.url);
 
 /**
- * Reads the files of the console, by the name that each is served as. They are served as they are written, except that
- * modules import a library by its URL: the names of packages would need an import map, which is an inline script.
+ * Reads the files of the console by their served names. The only change to a module is that it imports a library by its
+ * URL: package names would need an import map, which is an inline script.
  *
- * @param settings what the page has to know of this service before it asks for anything: attributes of its root element.
+ * @param settings facts about this service that the page needs before its first request. They become attributes of its
+ * root element.
  */
 export function readConsoleFiles(settings: Readonly<Record<string, boolean>>): ReadonlyMap<string, ConsoleFile> {
   const attributes = Object.entries(settings).map(([name, value]) => `data-${name}="${value}"`);
@@ -51,9 +52,9 @@ export function readConsoleFiles(settings: Readonly<Record<string, boolean>>): R
   );
 }
 
-/** Reads a module of a package, without the comment that names its source map, which is not served. */
+/** Reads a module of a package. Removes the comment that names its source map, which is not served. */
 function readLibrary({ package: name, file }: { package: string; file: string }): string {
-  // Not every package exports its package.json: the entry stands in a folder of the package.
+  // Not every package exports its package.json, so the path of the entry gives the folder of the package.
   const entry = resolve(name);
   const root = entry.slice(0, entry.lastIndexOf(join('node_modules', name)) + join('node_modules', name).length);
   return readFileSync(join(root, file), 'utf8').replace(/^\/\/# sourceMappingURL=.*$/m, '');

@@ -8,8 +8,8 @@ import { type ConsoleFile, readConsoleFiles } from './console-files.js';
 const hidden = { hide: true };
 
 /**
- * Serves the page for people at `/console/`, and leads browsers there from `/`. The page holds nothing of the data: it asks
- * the API, with the key that the reader gives it.
+ * Serves the console at `/console/` and redirects browsers there from `/`. The page holds no data: it calls the API with
+ * the key that its user enters.
  */
 export async function servePageForPeople(app: FastifyInstance, { config }: { config: Config }): Promise<void> {
   let files: ReadonlyMap<string, ConsoleFile> | undefined;
@@ -26,7 +26,7 @@ export async function servePageForPeople(app: FastifyInstance, { config }: { con
     await page.register(helmet, pageHeaders);
 
     page.get('/console', { schema: hidden }, (request, reply) => {
-      // The page names its files relative to this slash, so that it works behind a proxy that adds a path.
+      // The page's URLs are relative to this slash, so that it works behind a proxy that adds a path.
       const isFolder = pathOf(request).endsWith('/');
       return isFolder ? sendFile(request, reply, fileOf('index.html')) : reply.redirect('console/', 308);
     });
@@ -37,7 +37,7 @@ export async function servePageForPeople(app: FastifyInstance, { config }: { con
     });
   });
 
-  // Any other method of `/` is 404 as before: nothing is there.
+  // Other methods of `/` answer 404 and not 405: without the redirect the path does not exist.
   app.get('/', { schema: hidden, config: { answersOtherMethods: true } }, (request, reply) => {
     reply.header('vary', 'accept');
     if (!/\btext\/html\b/i.test(request.headers.accept ?? '')) throw new Problem('not-found');
@@ -50,7 +50,7 @@ const pathOf = ({ url }: FastifyRequest) => url.split('?', 1)[0] as string;
 function sendFile(request: FastifyRequest, reply: FastifyReply, file: ConsoleFile | undefined): FastifyReply {
   if (!file) throw new Problem('not-found');
   const { type, body, gzipped, etag } = file;
-  // Asked for again each time: another version of the service has other files under the same names.
+  // Browsers revalidate each time: another version of the service has other files under the same names.
   reply.headers({ 'cache-control': 'no-cache', etag, vary: 'accept-encoding' });
   if (isNotModified(parsePrecondition(request.headers), etag)) return reply.code(304).send();
   const isGzipped = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/i.test(String(request.headers['accept-encoding'] ?? ''));
@@ -59,8 +59,8 @@ function sendFile(request: FastifyRequest, reply: FastifyReply, file: ConsoleFil
 }
 
 /**
- * The page runs its own scripts and styles, talks to this service, and never takes a text for HTML: with Trusted Types and
- * no policy, the browser refuses that wherever it is tried.
+ * Headers of the page. It loads scripts and styles from this service only and calls this service only. With Trusted Types
+ * and no policy, the browser refuses every attempt to parse text as HTML.
  */
 const pageHeaders: FastifyHelmetOptions = {
   contentSecurityPolicy: {
@@ -75,7 +75,7 @@ const pageHeaders: FastifyHelmetOptions = {
       trustedTypes: ["'none'"],
     },
   },
-  // Whether a whole host is https for years is for who terminates TLS to say.
+  // The proxy that terminates TLS decides whether the whole host is https for years.
   strictTransportSecurity: false,
   xFrameOptions: { action: 'deny' },
 };

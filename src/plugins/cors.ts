@@ -4,15 +4,15 @@ import type { FastifyInstance } from 'fastify';
 const options = {
   methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
   exposedHeaders: ['ETag', 'Location', 'Retry-After', 'X-Request-Id'],
-  /** Seconds for which a browser need not ask again. */
+  /** Seconds that a browser may cache a preflight's response. */
   maxAge: 600,
 };
 
 /**
- * Lets web pages of the listed origins use the API; of all with `*`. Their preflights are answered before a key is
- * asked for, which a browser does not send with them. What is no preflight of theirs goes on as if this were not here.
+ * Lets web pages of the listed origins use the API; of every origin with `*`. It answers preflights before the access
+ * check, because a browser sends them without a key. It passes all other requests on.
  *
- * Call it before the methods are collected: it adds a route of its own.
+ * Call it before `collectMethods`: it adds a route.
  */
 export async function allowOrigins(app: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return;

@@ -13,18 +13,19 @@ const problemByFastifyCode: Readonly<Record<string, ProblemCode>> = {
   FST_ERR_NOT_FOUND: 'not-found',
 };
 
+/** Returns the problem for an error that a request caused or met. */
 export function asProblem(error: FastifyError): Problem {
   if (error instanceof Problem) return error;
   const code = problemByFastifyCode[error.code];
   if (code) return new Problem(code, { cause: error });
-  // What is left of Fastify's own are faults of the request: JSON, headers, lengths. Their words are for clients.
+  // Fastify's remaining errors below 500 are faults of the request: JSON, headers, lengths. Their messages suit clients.
   if (error.statusCode !== undefined && error.statusCode < 500) {
     return new Problem('malformed-request', { detail: error.message, cause: error });
   }
   return databaseProblem(error) ?? new Problem('internal', { cause: error });
 }
 
-/** Answers with the problem document of whatever was thrown; what is ours to mend goes to the log. */
+/** Sends the problem document of an error. Logs it if its status is 500 or more. */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const problem = asProblem(error);
   if (problem.statusCode >= 500) {
@@ -46,7 +47,7 @@ function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyRe
     .send(JSON.stringify(problem.document(path, request.id)));
 }
 
-/** The one error handler, and the answer for paths that are none. */
+/** Sets the error handler, and the 404 for unknown paths. */
 export default fastifyPlugin((app: FastifyInstance, _options, done) => {
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => sendProblem(new Problem('not-found'), request, reply));

@@ -5,25 +5,25 @@ import fastifyPlugin from 'fastify-plugin';
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * Begins to leave: the service is unready, and serves what still comes, closing each connection after its answer.
-     * Closing the service does this too.
+     * Starts to drain: the service reports unready, still serves requests, and closes each connection after its response.
+     * Closing the service drains it too.
      */
     drain(): void;
   }
 }
 
-/** Whether the service is about to stop. */
+/** The state of the service that health checks report. */
 export interface Lifecycle {
   isDraining: boolean;
 }
 
 /**
- * Closes the connections that clients keep, as soon as what was in flight on them is answered: the server waits for
- * every connection to end, and a client may keep one for minutes.
+ * Closes keep-alive connections once their requests in flight are answered. The server waits for every connection to end,
+ * and a client may keep one open for minutes.
  */
 export default fastifyPlugin((app: FastifyInstance, { lifecycle }: { lifecycle: Lifecycle }, done) => {
   let isClosing = false;
-  /** Connections without a request so far, as browsers open ahead. The server does not take them for idle. */
+  /** Connections without a request so far. Browsers open them ahead of use, and the server does not count them as idle. */
   const unused = new Set<Socket>();
   app.server.on('connection', (socket) => {
     unused.add(socket);

@@ -1,9 +1,9 @@
 import type { Metric, Registry } from 'prom-client';
 
-/** What was observed under one set of labels. */
+/** The observations under one set of labels. */
 export class Series {
   readonly #bounds: readonly number[];
-  /** Of each bound alone; the last is of what is over all of them. */
+  /** Observations in each bucket alone. The last bucket holds values above all bounds. */
   readonly #counts: number[];
   #sum = 0;
 
@@ -22,7 +22,7 @@ export class Series {
     this.#sum += value;
   }
 
-  /** As Prometheus counts: each bucket holds those below it too. */
+  /** Returns cumulative buckets, as Prometheus counts: each includes the buckets below it. */
   values(name: string): { metricName: string; labels: object; value: number }[] {
     let count = 0;
     const buckets = this.#counts.map((own, index) => {
@@ -49,10 +49,10 @@ interface HistogramOptions {
 }
 
 /**
- * A histogram for the hot path. prom-client's own looks up and checks the labels again at every observation (15.1), which
- * takes longer than all else that is measured of a request together.
+ * Registers a histogram for the hot path. prom-client's own (15.1) looks up and checks the labels at every observation,
+ * which takes longer than all other measurements of a request together.
  *
- * @returns what makes a series, once for each set of labels.
+ * @returns a function that makes the series of a set of labels. Call it once for each set.
  */
 export function registerHistogram(
   registry: Registry,
@@ -60,7 +60,7 @@ export function registerHistogram(
 ): (labels: Readonly<Record<string, string>>) => Series {
   const all: Series[] = [];
   const get = async () => ({ name, help, type: 'histogram', values: all.flatMap((series) => series.values(name)) });
-  // What a registry asks of a metric is its name and this.
+  // A registry uses only the name and `get` of a metric.
   registry.registerMetric({ name, get } as unknown as Metric);
   return (labels) => {
     const series = new Series(labels, buckets);

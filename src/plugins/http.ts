@@ -5,20 +5,20 @@ import type { FastifyInstance } from 'fastify';
 import { Problem, type ProblemCode } from '../errors.js';
 import { problemType } from './error-handler.js';
 
-/** Answers with a problem document where Node would answer without one, or close the connection. */
+/** Problem documents for requests that Node would answer without a body, or by closing the connection. */
 
-/** Node answers these by itself, without a body, unless the server option and the listeners below say otherwise. */
+/** Leaves requests without a Host header to `refuseByHttp`: Node itself would answer them without a body. */
 export const httpOptions = { requireHostHeader: false } as const;
 
-/** Closes the connection too, as Node does: who sends no Host may not speak HTTP. */
+/** Returns the problem of a missing Host. It closes the connection, as Node does: the client may not speak HTTP. */
 function noHost(): Problem {
   return new Problem('malformed-request', { detail: 'There is no Host header.', headers: { connection: 'close' } });
 }
 
-/** The newest answer on each connection. */
+/** The newest response on each connection. */
 const answers = new WeakMap<Duplex, ServerResponse>();
 
-/** Refuses the requests that HTTP says a server must refuse, and tunnels. */
+/** Refuses the requests that a server must refuse under HTTP, and CONNECT. */
 export function refuseByHttp(app: FastifyInstance): void {
   app.server.on('request', ({ socket }, response) => {
     answers.set(socket, response);
@@ -27,7 +27,7 @@ export function refuseByHttp(app: FastifyInstance): void {
     app.server.emit('request', request, response);
   });
   app.addHook('onRequest', ({ raw: { headers, httpVersion } }, _reply, next) => {
-    // Before HTTP/1.1 there was neither.
+    // HTTP/1.0 defines neither Host nor Expect.
     if (httpVersion !== '1.0') {
       if (headers.host === undefined) throw noHost();
       if (headers.expect !== undefined && !/(?:^|\W)100-continue(?:$|\W)/i.test(headers.expect)) {
@@ -37,9 +37,12 @@ export function refuseByHttp(app: FastifyInstance): void {
     next();
   });
   app.server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    // Node has taken its own listener away: without one a reset would end the process.
+    // Node has removed its error listener. Without one a reset would end the process.
     socket.on('error', () => {});
-    endWith(socket, new Problem('method-not-allowed', { detail: 'This server is no proxy.', headers: { allow: '' } }));
+    endWith(
+      socket,
+      new Problem('method-not-allowed', { detail: 'This server is not a proxy.', headers: { allow: '' } }),
+    );
   });
 }
 
@@ -49,8 +52,8 @@ const problemBySocketError: Readonly<Record<string, ProblemCode>> = {
 };
 
 /**
- * Answers what Node cannot parse as HTTP, on the bare socket, and closes it. The answer to the request before goes first:
- * a client would take this one for it.
+ * Answers a request that Node cannot parse, on the socket itself, and closes it. The response to the previous request goes
+ * first: a client would take this one for it.
  */
 export function refuseUnreadable(error: Error & { code?: string }, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return;

@@ -3,13 +3,13 @@ import type { FastifyBodyParser, FastifyInstance } from 'fastify';
 import { Problem } from '../errors.js';
 
 /**
- * Parses a JSON body strictly: bytes that are not UTF-8 would otherwise be replaced in silence, and keys
- * that reach for a prototype are refused by Fastify's own parser.
+ * Returns a strict parser of JSON bodies. It refuses bytes that are not UTF-8, which decoding would replace silently.
+ * Fastify's own parser, which it calls, refuses keys that would change a prototype.
  */
 export function parseJson(app: FastifyInstance): FastifyBodyParser<Buffer> {
   const parse = app.getDefaultJsonParser('error', 'error');
   return (request, body, done) => {
-    // Many clients send the type where there is no body to send, on DELETE above all.
+    // Many clients send a Content-Type without a body, mostly with DELETE.
     if (body.length === 0 && !request.routeOptions.schema?.body) return done(null, undefined);
     const encoding = request.headers['content-encoding'];
     if (encoding !== undefined && !/^ *identity *$/i.test(encoding)) return done(unsupported(encoding));
@@ -18,13 +18,13 @@ export function parseJson(app: FastifyInstance): FastifyBodyParser<Buffer> {
   };
 }
 
-/** The problem of a body that is compressed, with what to send instead (RFC 9110, section 15.5.16). */
+/** Returns the problem of a compressed body. Its header says which encoding to send (RFC 9110, section 15.5.16). */
 function unsupported(encoding: string): Problem {
-  const detail = `Content-Encoding: ${encoding} is not supported; send the JSON as it is.`;
+  const detail = `Content-Encoding: ${encoding} is not supported. Send the JSON uncompressed.`;
   return new Problem('unsupported-media-type', { detail, headers: { 'accept-encoding': 'identity' } });
 }
 
-/** Takes JSON and nothing else: Fastify's own `text/plain` is a 415 here. */
+/** Accepts JSON bodies only. Without this, Fastify accepts `text/plain` too. */
 export function takeJsonOnly(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, parseJson(app));

@@ -7,20 +7,21 @@ import { Problem } from '../errors.js';
 import { keyHolder } from './access.js';
 import type { Refusal } from './metrics.js';
 
-/** What one client, or all together, may ask of the service. */
+/** Limits on a single client, and on all clients together. */
 
-/** Milliseconds: for the headers alone, and for a connection on which nothing moves in either direction. */
+/** Milliseconds for the headers of a request to arrive. */
 const headersTimeout = 10_000;
-const silence = 60_000;
-/** Longer than the idle timeout of the usual load balancers, so that theirs ends a connection first. */
+/** Milliseconds without a byte in either direction before a connection is closed. */
+const inactivityTimeout = 60_000;
+/** Milliseconds. Longer than the usual idle timeout of load balancers, so that the balancer closes a connection first. */
 const keepAliveTimeout = 72_000;
 
-/** Fastify's options against clients that are slow on purpose. Node answers a request that is late with 408. */
+/** Returns Fastify's timeouts against clients that are slow on purpose. Node answers a late request with 408. */
 export function clientTimeouts({ REQUEST_TIMEOUT_MS, DATABASE_STATEMENT_TIMEOUT_MS }: Config) {
   return {
     requestTimeout: REQUEST_TIMEOUT_MS,
-    // While an answer is made nothing moves either, and it may wait for a connection and then for its statement.
-    connectionTimeout: Math.max(silence, REQUEST_TIMEOUT_MS, 3 * DATABASE_STATEMENT_TIMEOUT_MS),
+    // No byte moves while a response is made either. It may wait for a database connection and then for its statement.
+    connectionTimeout: Math.max(inactivityTimeout, REQUEST_TIMEOUT_MS, 3 * DATABASE_STATEMENT_TIMEOUT_MS),
     keepAliveTimeout,
     http: {
       headersTimeout: Math.min(headersTimeout, REQUEST_TIMEOUT_MS),
@@ -29,12 +30,12 @@ export function clientTimeouts({ REQUEST_TIMEOUT_MS, DATABASE_STATEMENT_TIMEOUT_
   } satisfies FastifyHttpOptions<Server>;
 }
 
-/** Milliseconds between two looks at the event loop. A stall of the machine that is shorter is over before it is seen. */
+/** Milliseconds between two samples of the event loop. A shorter stall of the machine ends before a sample. */
 const sampleInterval = 2000;
 
 type RefusalListener = (reason: Refusal) => void;
 
-/** Turns requests of a scope away while the event loop lags, so that those under way are finished. */
+/** Refuses requests of a scope while the event loop lags, so that requests in flight can finish. */
 export async function shedLoad(scope: FastifyInstance, config: Config, onRefusal: RefusalListener): Promise<void> {
   if (config.MAX_EVENT_LOOP_DELAY_MS === 0) return;
   await scope.register(underPressure, {
@@ -50,8 +51,8 @@ export async function shedLoad(scope: FastifyInstance, config: Config, onRefusal
 const minute = 60_000;
 
 /**
- * Limits the requests to a scope, by key; those without a key that is known by address, so that keys cannot be guessed
- * faster. Each process counts by itself. Call it before access is checked.
+ * Limits the rate of requests to a scope by key. Requests without a valid key are limited by address, which also limits
+ * the guessing of keys. Each process counts separately. Call it before the access check.
  */
 export async function limitRate(
   scope: FastifyInstance,

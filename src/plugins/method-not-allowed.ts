@@ -3,10 +3,10 @@ import type { FastifyInstance, HTTPMethods } from 'fastify';
 import { Problem } from '../errors.js';
 
 /**
- * Answers 405 with Allow where a path exists and the method does not. The answer is given before anything
- * else is asked of the request, a key included.
+ * Answers 405 with Allow for a path that does not support the method. The response precedes every other check, that of
+ * the key included.
  *
- * Call it before the routes are registered, and what it returns after the last of them.
+ * Call it before the first route is registered, and call the returned function after the last one.
  */
 export function collectMethods(app: FastifyInstance): () => void {
   const methodsByUrl = new Map<string, Set<string>>();
@@ -19,7 +19,7 @@ export function collectMethods(app: FastifyInstance): () => void {
 
   return () => {
     for (const method of METHODS) {
-      // CONNECT never reaches a handler; the rest must be known to the router to be refused by it.
+      // The router can refuse only methods that it knows. CONNECT never reaches a handler.
       if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method);
     }
     for (const [url, methods] of methodsByUrl) {

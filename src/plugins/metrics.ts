@@ -11,11 +11,11 @@ import { version } from '../version.js';
 import { registerHistogram } from './histogram.js';
 import { onRequestEnd } from './request-end.js';
 
-/** Seconds. From a read that comes out of a batch to the statement timeout. */
+/** Seconds, from a read in a batch up to beyond the default statement timeout. */
 const durations = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const batchSizes = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
-/** Why a request was turned away before its handler. */
+/** The reason to refuse a request before its handler. */
 export type Refusal = 'overloaded' | 'rate-limited';
 
 type Reading = number | undefined | Promise<number | undefined>;
@@ -23,8 +23,8 @@ type Reading = number | undefined | Promise<number | undefined>;
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /**
- * What an operator sees of one service, for Prometheus. Labels take few values: route templates, statuses, types of
- * events; never an id.
+ * Creates the metrics of one service, for Prometheus. Labels have few values: route templates, statuses, event types, and
+ * never an id.
  */
 export function createMetrics() {
   const registers = [new Registry()];
@@ -32,7 +32,7 @@ export function createMetrics() {
   collectDefaultMetrics({ register: registry });
   const requests = registerHistogram(registry, {
     name: 'http_request_duration_seconds',
-    help: 'Requests answered, by the template of their route.',
+    help: 'Duration of requests, by the template of their route.',
     buckets: durations,
   });
   const batches = registerHistogram(registry, {
@@ -42,33 +42,33 @@ export function createMetrics() {
   });
   const deliveries = new Counter({
     name: 'stripe_webhook_events_total',
-    help: "Deliveries of Stripe's, by type of event and by what was done.",
+    help: 'Deliveries from Stripe, by event type and outcome.',
     labelNames: ['type', 'outcome'],
     registers,
   });
   const lineItems = new Counter({
     name: 'stripe_line_items_fetches_total',
-    help: 'Sessions asked for their line items in the background, by what was done.',
+    help: 'Background fetches of line items, by outcome.',
     labelNames: ['outcome'],
     registers,
   });
   const refusals = new Counter({
     name: 'http_requests_refused_total',
-    help: 'Requests turned away to protect the service.',
+    help: 'Requests refused to protect the service, by reason.',
     labelNames: ['reason'],
     registers,
   });
   const runs = new Counter({
     name: 'scheduled_runs_total',
-    help: 'Runs of what the process does by itself, by work and by outcome.',
+    help: 'Runs of scheduled work, by work and outcome.',
     labelNames: ['work', 'outcome'],
     registers,
   });
-  // From 0 on, as an increase from nothing is none.
+  // Start each series at 0: Prometheus sees no increase in a series that starts at 1.
   for (const work of scheduledWork) for (const outcome of ['done', 'failed']) runs.inc({ work, outcome }, 0);
   new Gauge({
     name: 'checkout_session_build_info',
-    help: 'The version that runs: always 1.',
+    help: 'The running version, as a label. The value is always 1.',
     labelNames: ['version'],
     registers,
   }).set({ version }, 1);
@@ -82,27 +82,27 @@ export function createMetrics() {
   return {
     registry,
 
-    /** A request that was answered. `route` is its template; `seconds` how long it took. */
+    /** Records an answered request. `route` is the template of its path. */
     observeRequest(method: string, route: string, status: number, seconds: number): void {
       seriesOf(route)(method)(status).observe(seconds);
     },
 
-    /** How many requests one statement of a kind served. */
+    /** Records how many requests one statement served. */
     observeBatch(kind: string, size: number): void {
       batchesOf(kind).observe(size);
     },
 
-    /** A delivery of Stripe's. `type` is one of few. */
+    /** Counts a delivery from Stripe. `type` has few values. */
     countDelivery(type: string, outcome: string): void {
       deliveries.inc({ type, outcome });
     },
 
-    /** A run of what the process does by itself. */
+    /** Counts a run of scheduled work. */
     countRun(work: ScheduledWork, outcome: 'done' | 'failed'): void {
       runs.inc({ work, outcome });
     },
 
-    /** A session that was asked for its line items. */
+    /** Counts a background fetch of a session's line items. */
     countLineItems(outcome: string): void {
       lineItems.inc({ outcome });
     },
@@ -111,7 +111,7 @@ export function createMetrics() {
       refusals.inc({ reason });
     },
 
-    /** A value that is read when the metrics are asked for; NaN where it is not known. */
+    /** Registers a gauge that is read at each scrape. It is NaN where the value is unknown. */
     gauge(name: string, help: string, read: () => Reading): void {
       new Gauge({
         name,
@@ -123,14 +123,14 @@ export function createMetrics() {
       });
     },
 
-    /** Makes a counter with one label, of which each value counts from 0 on. */
-    labelled<Value extends string>(name: string, help: string, label: string, values: readonly Value[]) {
+    /** Registers a counter with one label and starts each of its values at 0. Returns the increment. */
+    labelledCounter<Value extends string>(name: string, help: string, label: string, values: readonly Value[]) {
       const counter = new Counter({ name, help, labelNames: [label], registers });
       for (const value of values) counter.inc({ [label]: value }, 0);
       return (value: Value, count: number): void => counter.inc({ [label]: value }, count);
     },
 
-    /** A count that is kept elsewhere, and read when the metrics are asked for. */
+    /** Registers a counter whose value is read at each scrape. */
     counter(name: string, help: string, read: () => number): void {
       new Counter({
         name,
@@ -165,7 +165,7 @@ export interface MetricsOptions {
   ingest: Ingest;
 }
 
-/** Measures every request; the rest is read when the metrics are asked for. */
+/** Measures every request. Other metrics are read at each scrape. */
 export default fastifyPlugin((app: FastifyInstance, options: MetricsOptions, done) => {
   measureRequests(app, options.metrics);
   measureConnections(app, options.metrics);
@@ -184,12 +184,12 @@ function measureRequests(app: FastifyInstance, metrics: Metrics): void {
   });
   onRequestEnd(app, (request, reply, status) => {
     inFlight -= 1;
-    // What is no route has no template, and its methods and paths are the client's to invent.
+    // Unknown paths and methods share one label each: clients could invent any number of them.
     const route = request.routeOptions.url ?? 'none';
     const method = methods.includes(request.method) ? request.method : 'other';
     metrics.observeRequest(method, route, status, (request.answeredAfter ?? reply.elapsedTime) / 1000);
   });
-  metrics.gauge('http_requests_in_flight', 'Requests that are not answered yet.', () => inFlight);
+  metrics.gauge('http_requests_in_flight', 'Requests without a response so far.', () => inFlight);
 }
 
 function measureConnections({ server }: FastifyInstance, metrics: Metrics): void {
@@ -197,44 +197,52 @@ function measureConnections({ server }: FastifyInstance, metrics: Metrics): void
     new Promise<number | undefined>((resolve) => {
       server.getConnections((error, count) => resolve(error ? undefined : count));
     });
-  metrics.gauge('http_connections', 'Connections of clients.', open);
+  metrics.gauge('http_connections', 'Open connections of clients.', open);
   let dropped = 0;
   server.on('drop', () => {
     dropped += 1;
   });
-  metrics.counter('http_connections_dropped_total', 'Connections refused, as there were too many.', () => dropped);
+  metrics.counter('http_connections_dropped_total', 'Connections refused because of MAX_CONNECTIONS.', () => dropped);
 }
 
 function measureDatabase({ metrics, database }: MetricsOptions): void {
   const writable = () => inTime(ping(database).then((condition) => Number(condition.writable)));
-  metrics.gauge('database_writable', 'Whether the database takes writes: 1, or 0 where it only reads.', writable);
+  metrics.gauge('database_writable', '1 when the database accepts writes, 0 when it is read-only.', writable);
   if (database.workerFailures) {
-    const help = 'Statements that failed because a worker of Citus did.';
+    const help = 'Statements that failed because a worker of Citus failed.';
     metrics.counter('database_worker_failures_total', help, database.workerFailures);
   }
-  // The embedded database has no connections.
+  // The embedded database has no pool.
   if (!database.pool) return;
   const { pool } = database;
-  metrics.gauge('database_pool_limit', 'Connections to the database at most.', () => pool().limit);
-  metrics.gauge('database_pool_connections', 'Connections to the database.', () => pool().size);
-  metrics.gauge('database_pool_idle', 'Connections to the database that nothing uses.', () => pool().idle);
-  metrics.gauge('database_pool_waiting', 'Statements that wait for a connection.', () => pool().waiting);
+  metrics.gauge('database_pool_limit', 'Limit of connections to the database.', () => pool().limit);
+  metrics.gauge('database_pool_connections', 'Open connections to the database.', () => pool().size);
+  metrics.gauge('database_pool_idle', 'Idle connections to the database.', () => pool().idle);
+  metrics.gauge(
+    'database_pool_waiting',
+    'Statements that wait for a connection to the database.',
+    () => pool().waiting,
+  );
 }
 
-/** Milliseconds that the metrics wait for the database: without it they are wanted all the more. */
+/** Milliseconds that a scrape waits for the database. Operators need the other metrics most when the database is down. */
 const databaseTimeout = 1000;
 
-/** Resolves to a reading of the database, undefined where it fails or is late. */
+/** Resolves to a value from the database. Resolves to undefined if the query fails or takes over a second. */
 export function inTime(reading: Promise<number | undefined>): Promise<number | undefined> {
   return Promise.race([reading.catch(() => undefined), setTimeout(databaseTimeout, undefined, { ref: false })]);
 }
 
 function measureStripe({ metrics, config, events, ingest }: MetricsOptions): void {
   const endpoints = () => config.STRIPE_WEBHOOK_SECRETS.length;
-  metrics.gauge('stripe_webhook_endpoints', 'Webhook endpoints whose deliveries are taken.', endpoints);
+  metrics.gauge('stripe_webhook_endpoints', 'Configured webhook secrets, one for each endpoint.', endpoints);
   const age = () => inTime(events.newestAge());
-  metrics.gauge('stripe_last_event_age_seconds', 'Since the newest event in the ledger was received.', age);
-  const projected = 'States from Stripe with something that the contract cannot hold, such as a new value of an enum.';
+  metrics.gauge('stripe_last_event_age_seconds', 'Seconds since the newest event in the ledger was received.', age);
+  const projected = 'States from Stripe with a value that the contract cannot hold, such as a new enum value.';
   metrics.counter('stripe_projected_total', projected, () => ingest.counts.projected);
-  metrics.counter('stripe_ignored_total', 'What came from Stripe and is not mirrored.', () => ingest.counts.ignored);
+  metrics.counter(
+    'stripe_ignored_total',
+    'Deliveries and sessions from Stripe that are not mirrored.',
+    () => ingest.counts.ignored,
+  );
 }

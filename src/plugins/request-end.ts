@@ -1,38 +1,38 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
-/** nginx's own, for what nobody waited for. */
+/** nginx's status for a request whose client closed the connection. */
 const clientLeft = 499;
 
-type Work = (request: FastifyRequest, reply: FastifyReply, status: number) => void;
+type Listener = (request: FastifyRequest, reply: FastifyReply, status: number) => void;
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What is done after each request. */
-    requestEnd?: Work[];
+    /** Listeners that run after each request. */
+    requestEnd?: Listener[];
   }
   interface FastifyRequest {
-    /** Milliseconds to the answer's first byte, without the time that the client asked to wait; of an answer that streams. */
+    /** Milliseconds to the first byte of a stream or a long poll, without the time that the client asked to wait. */
     answeredAfter?: number;
   }
 }
 
 /**
- * Does some work after each request: once it is answered, or its client has left before that, which is the status 499.
- * Fastify's onResponse does not run for the latter (5.12).
+ * Calls a listener after each request: once the response is sent, or with the status 499 once the client has left.
+ * Fastify's onResponse hook does not run for a client that has left (5.12).
  */
-export function onRequestEnd(app: FastifyInstance, work: Work): void {
+export function onRequestEnd(app: FastifyInstance, listener: Listener): void {
   if (app.requestEnd) {
-    app.requestEnd.push(work);
+    app.requestEnd.push(listener);
     return;
   }
-  const all = [work];
-  app.decorate('requestEnd', all);
-  // One listener for all: requests are many.
+  const listeners = [listener];
+  app.decorate('requestEnd', listeners);
+  // One hook for all listeners: it runs for each request.
   app.addHook('onRequest', (request, reply, next) => {
     const { raw } = reply;
     raw.on('close', () => {
       const status = raw.writableFinished ? raw.statusCode : clientLeft;
-      for (const one of all) one(request, reply, status);
+      for (const listen of listeners) listen(request, reply, status);
     });
     next();
   });

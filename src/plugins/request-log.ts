@@ -4,15 +4,15 @@ import type { Logger } from 'pino';
 import type { PrettyOptions } from 'pino-pretty';
 import { onRequestEnd } from './request-end.js';
 
-/** As Stripe's ids look. What is sent in the place of one may be anything. */
-const likeAnId = /^\w{1,255}$/;
+/** The form of Stripe's ids. A client may send any text in place of an id. */
+const idPattern = /^\w{1,255}$/;
 
 function sessionOf(params: unknown): string | undefined {
   const id = (params as { id?: string } | null)?.id;
-  return id !== undefined && likeAnId.test(id) ? id : undefined;
+  return id !== undefined && idPattern.test(id) ? id : undefined;
 }
 
-/** How a terminal shows the log: each entry on one line, that of a request with what matters first. */
+/** The format of the log on a terminal: one line for each entry, with the outcome of a request first. */
 export const terminalFormat: PrettyOptions = {
   singleLine: true,
   messageFormat: '{msg}{if method} {method} {route} {status} {duration_ms} ms{end}',
@@ -21,19 +21,19 @@ export const terminalFormat: PrettyOptions = {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Where the request came from, where the log is to say so. */
+    /** The client's address. Set when LOG_CLIENT_ADDRESS is true. */
     clientAddress?: string;
   }
 }
 
 /**
- * One line per request: the template of its route, the session's id, the name of the key; never its query string,
- * headers or body. Those hold customer data.
+ * Logs one line for each request: the template of its route, the session's id and the name of the key. It never logs the
+ * query string, headers or body, which hold customer data.
  */
 export default fastifyPlugin((app: FastifyInstance, { logsAddress }: { logsAddress: boolean }, done) => {
   if (!(app.log as Partial<Logger>).isLevelEnabled?.('info')) return done();
   if (logsAddress) {
-    // At the beginning: a client that has left has no address any more.
+    // Read the address at the start: a closed connection has none.
     app.addHook('onRequest', (request, _reply, next) => {
       request.clientAddress = request.ip;
       next();

@@ -6,12 +6,12 @@ import { StripeError } from '../model/stripe-errors.js';
 import type { StripeView } from '../model/stripe-reads.js';
 import { accessCheck, type KeyHolder, keyHolder, timesSent } from './access.js';
 
-/** Who may read Stripe's objects, and which of them: as with Stripe, the key and `Stripe-Account` say so. */
+/** Access to Stripe's objects under `/v1`. As at Stripe, the key and `Stripe-Account` decide. */
 
 /**
- * Returns the key of a request: of `Authorization: Bearer`, or the user name of Basic, as curl's `-u key:` sends it.
+ * Returns the key of a request, from `Authorization: Bearer` or the user name of Basic, which curl's `-u key:` sends.
  *
- * @throws StripeError for two credentials at once.
+ * @throws StripeError for two credentials.
  */
 function credentialOf(request: FastifyRequest): string | undefined {
   if (timesSent(request, 'authorization') > 1) {
@@ -25,7 +25,7 @@ function credentialOf(request: FastifyRequest): string | undefined {
   return name || undefined;
 }
 
-/** Returns the check of a request to Stripe's paths; it throws the problem. Loopback rules are those of the API. */
+/** Returns the access check of Stripe's paths. The check throws the problem. On loopback the rules of the API apply. */
 export function stripeAccessCheck(config: Config): (request: FastifyRequest) => void {
   const isKeyed = config.API_KEYS.length + config.API_READ_KEYS.length > 0;
   const checkLocal = config.ALLOW_ANONYMOUS || isKeyed ? undefined : accessCheck(config);
@@ -47,22 +47,26 @@ export function stripeAccessCheck(config: Config): (request: FastifyRequest) => 
     if (!holder.hasFullAccess) {
       throw new Problem('forbidden', {
         detail:
-          "This key reads sessions in the contract's shape. Stripe's objects hold customer data: use a key of API_KEYS.",
+          "This key has read access to sessions in the contract's shape. Stripe's objects hold customer data: use a key of API_KEYS.",
       });
     }
   };
 }
 
 /**
- * Returns whose key a request carries. The keys of STRIPE_API_KEYS are among them, so that a back end that moves here
- * changes its host and keeps its key.
+ * Returns a function that looks up the holder of a request's key. Keys of STRIPE_API_KEYS are valid too, so that a back
+ * end that moves here changes the host and keeps its key.
  */
 export function stripeKeyHolder(config: Config): (request: FastifyRequest) => KeyHolder | undefined {
   const API_KEYS = [...config.API_KEYS, ...config.STRIPE_API_KEYS.map((key) => `stripe ${key}`)];
   return keyHolder({ ...config, API_KEYS }, credentialOf);
 }
 
-/** Returns which sessions a request may see. */
+/**
+ * Returns the part of the sessions that a request may see.
+ *
+ * @throws StripeError for an invalid `Stripe-Account`, and for `Stripe-Context`.
+ */
 export function stripeViewOf(request: FastifyRequest): StripeView {
   const { headers } = request;
   const mode = /^(?:sk|rk|sk_org)_(live|test)_/.exec(credentialOf(request) ?? '')?.[1];
@@ -71,7 +75,7 @@ export function stripeViewOf(request: FastifyRequest): StripeView {
     throw new StripeError(400, "Stripe-Account must be one account's id, acct_…");
   }
   if (headers['stripe-context'] !== undefined) {
-    throw new StripeError(400, 'Stripe-Context is not served here. Name the account in Stripe-Account.');
+    throw new StripeError(400, 'Stripe-Context is not supported here. Name the account in Stripe-Account.');
   }
   return { livemode: mode === undefined ? undefined : mode === 'live', account };
 }

@@ -6,12 +6,12 @@ import { asProblem } from './error-handler.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The scope of the route answers the methods that its path does not take. */
+    /** Leaves the path's other methods to the scope of the route, without the 405 of `collectMethods`. */
     answersOtherMethods?: boolean;
   }
 }
 
-/** Answers with Stripe's error for whatever was thrown; failures of ours go to the log. */
+/** Sends an error in Stripe's shape. Logs it if its status is 500 or more. */
 export function handleAsStripe(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const answer = error instanceof StripeError ? error : asStripeError(asProblem(error));
   if (answer.statusCode >= 500) {
@@ -32,13 +32,13 @@ export function handleAsStripe(error: FastifyError, request: FastifyRequest, rep
 const mirrorsReads =
   'This is a read mirror of Checkout Sessions: it serves GET /v1/checkout/sessions, /v1/checkout/sessions/{id} and /v1/checkout/sessions/{id}/line_items. Send everything else to Stripe, with a client that keeps its host.';
 
-/** A path that is served, also in a target that is a whole URL, which servers must accept (RFC 9112, section 3.2.2). */
+/** A path that is served. The target may be a whole URL, which servers must accept (RFC 9112, section 3.2.2). */
 const servedPath = /^(https?:\/\/[^/]*)?\/v1\/checkout\/sessions(\/[^/]+(\/line_items)?)?\/?$/;
 
-/** Gives a scope Stripe's errors, also for paths and methods that it does not have. Routes go into a scope within it. */
+/** Makes a scope answer in Stripe's shape, also for unknown paths and methods. Register routes in a scope within it. */
 export function answerAsStripe(scope: FastifyInstance): void {
   scope.setErrorHandler(handleAsStripe);
-  // A body is not read: nothing here takes one.
+  // Skip bodies: no route here reads one.
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser('*', (_request, _body, done) => done(null));
   scope.addHook('onRequest', (request, reply, next) => {
@@ -49,7 +49,7 @@ export function answerAsStripe(scope: FastifyInstance): void {
     });
     const key = request.headers['idempotency-key'];
     if (typeof key === 'string') reply.header('idempotency-key', key);
-    // Before anything else is asked of the request, as for every path.
+    // Answer 404 and 405 before every other check, as on all paths.
     if (request.is404) throw notServed(request);
     next();
   });
@@ -71,17 +71,19 @@ const response = (description: string) => ({
   content: { 'application/json': { schema: Type.Ref('StripeError#') } },
 });
 
-/** The error responses of every operation in Stripe's shape. */
+/** Describes the error responses of each operation in Stripe's shape. */
 export function stripeErrors() {
   return {
-    400: response('A parameter is unknown, out of range, or asks for what the mirror does not serve.'),
-    401: response('No key, or a wrong one.'),
-    403: response('The key only reads, or the request came from another site or through a proxy.'),
-    404: response('No such session for this key and account.'),
+    400: response('A parameter is unknown, out of range, or not supported by the mirror.'),
+    401: response('The key is missing or wrong.'),
+    403: response(
+      'The key has read access only. Or the service has no keys, and the request came from another site or through a proxy.',
+    ),
+    404: response('This key and account have no such session.'),
     421: response('Without keys the service answers to localhost, 127.0.0.1 and [::1] only.'),
     429: response('Too many requests with this key.'),
     500: response('The service failed.'),
     502: response('Stripe did not answer, and the session is not stored.'),
-    503: response('The database is not available, the query took too long, or the service has too much to do.'),
+    503: response('The database is not available, the query took too long, or the service is overloaded.'),
   };
 }

@@ -3,8 +3,8 @@ import { invalid } from '../errors.js';
 import { validator } from '../model/validator.js';
 
 /**
- * Validates path parameters against their schema before a handler runs. The handlers read the query, the preconditions
- * and the body, each with one parser of the model that returns it typed.
+ * Validates path parameters against their schema before a handler runs. Handlers parse the query, the preconditions and
+ * the body with the parsers of the model, which return typed values.
  */
 export const validatePath: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
   if (httpPart !== 'params') return () => true;

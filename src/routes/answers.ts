@@ -6,7 +6,7 @@ import { invalid } from '../errors.js';
 import { encodeCursor } from '../model/cursor.js';
 import type { Parsed } from '../model/session-request.js';
 
-/** What the routes have in common: the problems that belong to all, and the forms of their answers. */
+/** Shared parts of the routes: the problems that all of them list, and the forms of their responses. */
 
 export const sessionsPath = '/checkout-sessions';
 
@@ -16,7 +16,7 @@ export const requestProblems = [
   ...(['too-many-requests', 'overloaded'] as const),
 ] as const;
 
-/** Problems of every route that asks the database. */
+/** Problems of every route that uses the database. */
 export const serverProblems = ['internal', 'database-unavailable', 'query-timeout'] as const;
 
 /** Problems of every route that takes a body. */
@@ -28,51 +28,55 @@ export const bodyProblems = [
 ] as const;
 
 export const etagHeader = {
-  ETag: Type.String({ description: 'The tag of this state, for If-Match and If-None-Match.' }),
+  ETag: Type.String({ description: 'The tag of this version, for If-Match and If-None-Match.' }),
 };
 
-/** The tag of an answer with the last event of a session, which changes without a new state of the session. */
+/** The tag of a response that holds the last event of a session. The event may change without a new tag. */
 export const paymentTagHeader = {
   ETag: Type.String({
-    description: 'The tag of the session, for If-Match. It does not cover the last event, which may change without it.',
+    description: 'The tag of the session, for If-Match. The last event may change without a new tag.',
   }),
 };
 
-/** What a body was read as; its faults are the answer otherwise. */
+/**
+ * Returns a parsed value.
+ *
+ * @throws Problem `invalid-request` that names the faults of an invalid one.
+ */
 export function accepted<Value>(parsed: Parsed<Value>): Value {
   if (parsed.faults) throw invalid(parsed.faults);
   return parsed.value;
 }
 
-/** The base of URLs in answers: the configured one, or as the request came. */
+/** Returns the base of URLs in responses: PUBLIC_URL, or the scheme and host of the request. */
 export function baseUrl(request: FastifyRequest, publicUrl: string | undefined): string {
   return publicUrl?.replace(/\/$/, '') ?? `${request.protocol}://${request.host || addressOf(request.socket)}`;
 }
 
-/** Returns the address at which a request arrived that names no host, as one of HTTP/1.0 need not. */
+/** Returns the local address of a request without a Host header, which HTTP/1.0 allows. */
 function addressOf({ localAddress = '', localPort }: FastifyRequest['socket']): string {
-  // An IPv4 address on a socket of IPv6, the zone of a link-local address.
+  // Remove the prefix of an IPv4 address on an IPv6 socket, and the zone of a link-local address.
   const address = localAddress.replace(/^::ffff:|%.*$/g, '');
   return `${address.includes(':') ? `[${address}]` : address}:${localPort}`;
 }
 
-/** Answers with a session as it is stored. */
+/** Sends a stored session. */
 export function sendSession(reply: FastifyReply, { document, etag }: StoredSession): FastifyReply {
   return reply.header('etag', etag).type('application/json').send(document);
 }
 
-/** The URL of a request, as its client may ask for it again. */
+/** Returns the URL that a client may use to repeat a request. */
 export function requestUrl(request: FastifyRequest, publicUrl: string | undefined): URL {
   return new URL(`${baseUrl(request, publicUrl)}${request.url.replace(origin, '')}`);
 }
 
-/** What a target has before its path where it is a whole URL, which servers must accept (RFC 9112, section 3.2.2). */
+/** The origin in a request target that is a whole URL, which servers must accept (RFC 9112, section 3.2.2). */
 const origin = /^https?:\/\/[^/]*/i;
 
 /**
- * Answers with a page.
+ * Sends a page.
  *
- * @param base of the URLs in the answer.
+ * @param base base of the URLs in the response.
  */
 export function sendPage(reply: FastifyReply, page: StoredPage, base: string): FastifyReply {
   const url = `${base}${reply.request.url.replace(origin, '')}`;
@@ -80,8 +84,8 @@ export function sendPage(reply: FastifyReply, page: StoredPage, base: string): F
 }
 
 /**
- * Answers with an object whose last property is the results. Sends bytes: Fastify would measure a text before it is
- * encoded, and a text is slower to write. The results are encoded straight to their place, without a copy as text.
+ * Sends an object whose last property is the results. It sends bytes, because Fastify measures a string before it encodes
+ * it, and a string is slower to write. The results are encoded straight into the body, without a joined string.
  *
  * @param head the JSON before the results, in ASCII.
  */
@@ -99,7 +103,7 @@ export function sendResults(
   return reply.type('application/json; charset=utf-8').send(body);
 }
 
-/** What stands before the results of a page: ASCII, as URLs are. */
+/** Returns the JSON before the results of a page. It is ASCII, because URLs are. */
 function headOf({ next, previous, count }: StoredPage, url: string): string {
   const link = (cursor: StoredPage['next']) => {
     if (!cursor) return null;

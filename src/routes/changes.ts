@@ -16,13 +16,13 @@ import { accepted, requestProblems, requestUrl, serverProblems } from './answers
 
 export interface ChangeRoutesOptions {
   feed: ChangeFeed;
-  /** Base of the URLs in answers; from the request when absent. */
+  /** Base of URLs in responses. Defaults to that of the request. */
   publicUrl: string | undefined;
 }
 
 const eventStream = 'text/event-stream';
 
-/** The change feed: as pages of JSON, or as a stream. */
+/** Serves the change feed, as pages of JSON or as a stream. */
 export async function changeRoutes(instance: FastifyInstance, { feed, publicUrl }: ChangeRoutesOptions) {
   const app = instance.withTypeProvider<TypeBoxTypeProvider>();
   app.addHook('preClose', (closing) => {
@@ -36,12 +36,14 @@ export async function changeRoutes(instance: FastifyInstance, { feed, publicUrl 
       schema: {
         operationId: 'changes_list',
         summary: 'Follow the changes',
-        description: `What happened to the sessions, in the order of each session, at least once. Store \`cursor\` in the transaction of the changes' effect, and go on after it. To begin, take the cursor of \`cursor=now\`, list all sessions, then follow.\n\nWith \`Accept: ${eventStream}\` the answer is a stream of Server-Sent Events that goes on: \`id\` is the cursor, \`event\` the type, \`data\` the change. It goes on after \`Last-Event-ID\`, and ends every ten minutes or so: connect again.`,
+        description: `Returns the changes of all sessions. Each change arrives at least once, and the changes of one session arrive in order. Store \`cursor\` in the transaction that applies the changes, and continue after it. To begin, get a cursor with \`cursor=now\`, list all sessions, then follow the changes from that cursor.\n\nWith \`Accept: ${eventStream}\` the response is an endless stream of Server-Sent Events: \`id\` is the cursor, \`event\` the type, \`data\` the change. The stream continues after \`Last-Event-ID\`. It ends about every ten minutes: connect again.`,
         tags: ['changes'],
         querystring: changeParameters,
         headers: Type.Object({
           'Last-Event-ID': Type.Optional(
-            Type.String({ description: 'Of a stream: the `id` that came last. It stands before `cursor`.' }),
+            Type.String({
+              description: 'For a stream: the last `id` that the client received. It takes precedence over `cursor`.',
+            }),
           ),
         }),
         response: {
@@ -65,7 +67,7 @@ export async function changeRoutes(instance: FastifyInstance, { feed, publicUrl 
     async (request, reply) => {
       const query = accepted(parseChangeQuery(request.query));
       const reader = feed.enter(() => reply.raw.destroy());
-      // Of the response: a listener on the socket would stay for as long as the client keeps the connection.
+      // Listen on the response: a listener on the socket would stay as long as the client keeps the connection.
       reply.raw.on('close', reader.leave);
       reply.header('vary', 'Accept');
       if (asksForStream(request.headers.accept)) {
@@ -84,16 +86,20 @@ export async function changeRoutes(instance: FastifyInstance, { feed, publicUrl 
   );
 }
 
-/** The place after the last event that a client of a stream has seen. */
+/**
+ * Returns the cursor in `Last-Event-ID`.
+ *
+ * @throws Problem `invalid-request` for a header that is not a cursor.
+ */
 function lastSeen({ headers }: FastifyRequest): ChangeQuery['cursor'] {
   const id = headers['last-event-id'];
   if (typeof id !== 'string' || id === '') return undefined;
   const position = decodePosition(id);
-  if (!position) throw invalid([{ in: 'header', pointer: '/Last-Event-ID', detail: 'is no cursor of this log' }]);
+  if (!position) throw invalid([{ in: 'header', pointer: '/Last-Event-ID', detail: 'is not a cursor of this log' }]);
   return position;
 }
 
-/** Whether a client would rather have a stream than JSON. Generated clients accept all that an operation answers with. */
+/** Returns whether a client prefers a stream to JSON. Generated clients accept every media type of an operation. */
 function asksForStream(accept = ''): boolean {
   const weights = new Map<string, number>();
   for (const range of accept.toLowerCase().split(',')) {

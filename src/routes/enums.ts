@@ -9,7 +9,7 @@ import { requestProblems, serverProblems } from './answers.js';
 
 const Name = Type.String({ description: `The property of a session: ${enumNames.join(', ')}.`, examples: ['mode'] });
 
-/** The enum tables. */
+/** Serves the enum tables. */
 export async function enumRoutes(instance: FastifyInstance, { enums }: { enums: ReturnType<typeof enumStore> }) {
   const app = instance.withTypeProvider<TypeBoxTypeProvider>();
   app.get(
@@ -18,7 +18,7 @@ export async function enumRoutes(instance: FastifyInstance, { enums }: { enums: 
       schema: {
         operationId: 'enums_list',
         summary: 'List the enums',
-        description: 'Every enum of a session with its values and labels.',
+        description: 'Returns every enum of a session with its values and labels.',
         tags: ['enums'],
         response: {
           200: json('The enums.', Type.Array(Type.Ref('Enum#'))),
@@ -35,7 +35,7 @@ export async function enumRoutes(instance: FastifyInstance, { enums }: { enums: 
       schema: {
         operationId: 'enums_retrieve',
         summary: 'Retrieve an enum',
-        description: 'One enum by the property of a session that holds it.',
+        description: 'Returns the enum of one property of a session.',
         tags: ['enums'],
         params: Type.Object({ name: Name }),
         response: {

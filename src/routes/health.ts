@@ -12,18 +12,18 @@ interface HealthRoutesOptions {
   lifecycle: Lifecycle;
 }
 
-const status = Type.String({ enum: ['ok'], description: 'Always `ok`: else it is an error.' });
+const status = Type.String({ enum: ['ok'], description: 'Always `ok`. Failures are problem documents.' });
 const Live = Type.Object({ status, version: Type.String({ description: 'The version of the service.' }) });
 const Readiness = Type.Object({
   status,
   writable: Type.Boolean({
     description:
-      'Whether the database takes writes. When false, as on a standby after a failover, reads are served and writes answer 503.',
+      'Whether the database accepts writes. When false, as on a standby, the service serves reads and answers writes with 503.',
   }),
 });
 const ok = { status: 'ok' };
 
-/** Whether the process lives, and whether it can serve. Open to all: they say nothing else but the version. */
+/** Serves the health checks. They need no key: they reveal the version and nothing else. */
 export async function healthRoutes(app: FastifyInstance, { database, lifecycle }: HealthRoutesOptions) {
   const checkDatabase = healthCheck(database);
   app.get(
@@ -32,10 +32,10 @@ export async function healthRoutes(app: FastifyInstance, { database, lifecycle }
       schema: {
         operationId: 'health_live',
         summary: 'Is the process alive?',
-        description: 'Asks nothing of the database. When it fails, restart the process.',
+        description: 'Does not use the database. When it fails, restart the process.',
         tags: ['health'],
         security: [],
-        response: { 200: json('It is.', Live), ...problems('internal') },
+        response: { 200: json('The process is alive.', Live), ...problems('internal') },
       },
     },
     () => ({ ...ok, version }),
@@ -48,11 +48,11 @@ export async function healthRoutes(app: FastifyInstance, { database, lifecycle }
         operationId: 'health_ready',
         summary: 'Can it serve requests?',
         description:
-          'Asks the database, which must have its migrations, on a connection of its own. Fails while the process is stopping too. While it fails, send requests elsewhere. Where the database only reads, it does not fail and says so.',
+          'Queries the database on a connection of its own. Fails when the database is unavailable or lacks migrations, and while the process is stopping. Send requests elsewhere while it fails. It succeeds on a read-only database and reports `writable: false`.',
         tags: ['health'],
         security: [],
         response: {
-          200: json('It can.', Readiness),
+          200: json('The service can serve requests.', Readiness),
           ...problems('internal', 'database-unavailable', 'draining'),
         },
       },

@@ -10,7 +10,7 @@ interface MetricsRouteOptions {
   config: Config;
 }
 
-/** What Prometheus scrapes. */
+/** Serves the metrics that Prometheus scrapes. */
 export async function metricsRoute(app: FastifyInstance, { metrics, config }: MetricsRouteOptions) {
   const checkAccess = metricsCheck(config);
   const { registry } = metrics;
@@ -20,12 +20,12 @@ export async function metricsRoute(app: FastifyInstance, { metrics, config }: Me
       schema: {
         operationId: 'metrics',
         summary: 'Metrics for Prometheus',
-        description: 'Text in the exposition format of Prometheus. Needs a key, as the API does.',
+        description: 'Text in the exposition format of Prometheus. Needs a key, like the API.',
         tags: ['health'],
         response: {
           200: {
             description: 'The metrics of this process.',
-            content: { 'text/plain': { schema: Type.String({ description: 'One line per series.' }) } },
+            content: { 'text/plain': { schema: Type.String({ description: 'One line for each series.' }) } },
           },
           ...problems('unauthorized', 'forbidden', 'misdirected-request', 'internal'),
         },

@@ -29,11 +29,11 @@ const account = Type.Optional(
   Type.String({
     pattern: accountPathPattern,
     description:
-      'The connected account that has the session, `acct_…`, where it is not known yet; with the key of an organization also the path to it, `acct_…/acct_…`.',
+      'The connected account of the session, `acct_…`, when the service does not know it yet. With the key of an organization it may be a path, `acct_…/acct_…`.',
   }),
 );
 
-/** What Stripe knows of a session beyond the contract: is it paid, the raw object, the newest state. */
+/** Serves Stripe's data beyond the contract: the payment, the raw object, and a refresh. */
 export async function sessionStripeRoutes(instance: FastifyInstance, options: SessionStripeRoutesOptions) {
   const { sessions, refresh } = options;
   const app = instance.withTypeProvider<TypeBoxTypeProvider>();
@@ -45,7 +45,7 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
         operationId: 'checkout_sessions_payment',
         summary: 'Is it paid, and how much?',
         description:
-          "The payment of a session, from Stripe's newest state of it, and the last of its events that arrived: did a delayed payment fail?",
+          "Returns the payment of a session from Stripe's newest state, and the last event that arrived for it. The event shows whether a delayed payment failed.",
         tags,
         params,
         response: {
@@ -71,7 +71,7 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
         operationId: 'checkout_sessions_stripe_data',
         summary: 'Retrieve the raw Stripe object',
         description:
-          "Stripe's newest state of a session, whole and as it was sent, but for `client_secret`. It holds customer data: keys that only read do not get it.",
+          "Returns Stripe's newest state of a session, complete and unchanged except for `client_secret`, which is removed. It holds customer data, so it needs a key with full access.",
         tags,
         params,
         response: {
@@ -96,12 +96,12 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
         operationId: 'checkout_sessions_refresh',
         summary: 'Fetch a session from Stripe now',
         description:
-          'For the page that customers return to, when the webhook may not have arrived: fetches the session from Stripe, stores it unless a newer state is stored, and answers with it.',
+          'Fetches the session from Stripe, stores it unless a newer state is stored, and returns it. Use it on the page that customers return to: the webhook may not have arrived yet.',
         tags,
         params,
         querystring: Type.Object({ account }),
         response: {
-          200: json('The session as it is now.', reference('DjStripeCheckoutSession'), etagHeader),
+          200: json('The session as stored now.', reference('DjStripeCheckoutSession'), etagHeader),
           ...problems(...requestProblems, 'invalid-request', 'session-not-found'),
           ...problems('stripe-unavailable', 'stripe-not-configured', ...serverProblems),
         },
@@ -112,13 +112,17 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
       const { outcome } = await refresh(id, accepted(parseAccount(request.query.account)));
       const stored = await sessions.find(id);
       if (stored) return sendSession(reply, stored);
-      const detail = 'The session was deleted here, and stays so.';
+      const detail = 'The session was deleted here and stays deleted.';
       throw new Problem('session-not-found', outcome === 'deleted' ? { detail } : {});
     },
   );
 }
 
-/** What came from Stripe, or the problem that says what there is not. */
+/**
+ * Returns the stored data from Stripe.
+ *
+ * @throws Problem `session-not-found` or `stripe-data-not-found`.
+ */
 function fromStripe(stored: { document: string | null; etag: string } | undefined) {
   if (!stored) throw new Problem('session-not-found');
   const { document, etag } = stored;
@@ -126,7 +130,7 @@ function fromStripe(stored: { document: string | null; etag: string } | undefine
   return { document, etag };
 }
 
-/** Reads the parameter `account`. */
+/** Parses the parameter `account`. */
 function parseAccount(given: unknown): Parsed<string | undefined> {
   if (given === undefined || (typeof given === 'string' && isAccountPath(given))) return { value: given };
   const detail = "must be a Stripe account's id, acct_…, or the path to it, acct_…/acct_…";

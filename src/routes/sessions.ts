@@ -25,16 +25,16 @@ import {
 
 export interface SessionRoutesOptions {
   sessions: SessionStore;
-  /** Base of the URLs in answers; from the request when absent. */
+  /** Base of URLs in responses. Defaults to that of the request. */
   publicUrl: string | undefined;
 }
 
 const tags = ['checkout-sessions'];
 const params = Type.Object({ id: SessionId });
 const tagList = (description: string) => Type.Optional(Type.String({ pattern: tagsPattern, description }));
-const ifMatch = tagList('Act only on a session whose ETag is listed; `*` on any that exists.');
+const ifMatch = tagList('Act only if the ETag of the session is listed. `*`: act only if the session exists.');
 
-/** The Checkout Sessions: create, retrieve, replace, merge-patch, delete, list. */
+/** Serves the Checkout Sessions: list, create, retrieve, replace, patch, delete. */
 export async function sessionRoutes(instance: FastifyInstance, { sessions, publicUrl }: SessionRoutesOptions) {
   const app = instance.withTypeProvider<TypeBoxTypeProvider>();
   const baseOf = (request: FastifyRequest) => baseUrl(request, publicUrl);
@@ -45,7 +45,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       schema: {
         operationId: 'checkout_sessions_list',
         summary: 'List sessions',
-        description: `A page of the sessions that satisfy all filters. Follow \`next\` for the pages after it: its cost does not grow with the depth, and sessions that others create meanwhile are neither skipped nor repeated.\n\n${filterRules}`,
+        description: `Returns a page of the sessions that match all filters. Follow \`next\` for more pages. A deep page costs no more than the first one. While others create sessions, the pages neither skip nor repeat a session.\n\n${filterRules}`,
         tags,
         querystring: sessionList.parameters,
         response: {
@@ -66,7 +66,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       schema: {
         operationId: 'checkout_sessions_create',
         summary: 'Create a session',
-        description: 'Stores a session. An id that was deleted may be created again.',
+        description: 'Stores a session. The id of a deleted session may be used again.',
         tags,
         body: reference('DjStripeCheckoutSessionRequest'),
         response: {
@@ -81,7 +81,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
     async (request, reply) => {
       const write = accepted(parseSession(request.body));
       const stored = await sessions.create(write);
-      if (!stored) throw new Problem('session-exists', { detail: `The session ${write.id} exists already.` });
+      if (!stored) throw new Problem('session-exists', { detail: `The session ${write.id} already exists.` });
       return sendCreated(reply, stored, baseOf(request), write.id);
     },
   );
@@ -93,18 +93,18 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
         operationId: 'checkout_sessions_retrieve',
         summary: 'Retrieve a session',
         description:
-          "One session by Stripe's id. With `include=payment` the ETag is the session's, for If-Match, and the answer is never 304: the last event of the payment may change without the ETag.",
+          "Returns one session by Stripe's id. With `include=payment` the ETag is still that of the session, for If-Match, and the response is never 304: the last event of the payment may change without a new ETag.",
         tags,
         params,
         querystring: sessionList.retrieveParameters,
         headers: Type.Object({
           'If-None-Match': tagList(
-            'Answer 304 without a body while the ETag is one of these. Without effect with `include=payment`.',
+            'Answer 304 without a body if the ETag of the session is listed. Ignored with `include=payment`.',
           ),
         }),
         response: {
           200: json('The session.', reference('DjStripeCheckoutSession'), etagHeader),
-          304: empty('The session is as the client has it.', etagHeader),
+          304: empty('The session has not changed.', etagHeader),
           ...problems(...requestProblems, 'invalid-request', 'session-not-found', ...serverProblems),
         },
       },
@@ -131,17 +131,17 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
         operationId: 'checkout_sessions_update',
         summary: 'Create or replace a session',
         description:
-          'Stores the session under the id of the path, whether there was one or not. Optional properties that are left out become null or "". What came from Stripe beside these properties stays.',
+          'Creates the session, or replaces the session with this id. Omitted optional properties become null or "". Other data from Stripe, such as its raw object, stays.',
         tags,
         params,
         headers: Type.Object({
           'If-Match': ifMatch,
-          'If-None-Match': tagList('`*`: create only. With tags: act only on a session that has none of them.'),
+          'If-None-Match': tagList('`*`: create only. With tags: act only if the ETag of the session is not listed.'),
         }),
         body: reference('DjStripeCheckoutSessionRequest'),
         response: {
-          200: json('The session as it replaced the one before.', reference('DjStripeCheckoutSession'), etagHeader),
-          201: json('The session, which is new.', reference('DjStripeCheckoutSession'), {
+          200: json('The session that replaced the stored one.', reference('DjStripeCheckoutSession'), etagHeader),
+          201: json('The new session.', reference('DjStripeCheckoutSession'), {
             Location: Type.String({ description: 'The URL of the session.' }),
             ...etagHeader,
           }),
@@ -167,17 +167,17 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
           operationId: 'checkout_sessions_partial_update',
           summary: 'Change a session',
           description:
-            'A JSON merge patch (RFC 7396). Patches of different properties, or of different keys of `metadata`, at the same time all take effect.',
+            'Applies a JSON merge patch (RFC 7396). Concurrent patches of different properties, or of different keys of `metadata`, all take effect.',
           tags,
           params,
           headers: Type.Object({
             'If-Match': ifMatch,
-            'If-None-Match': tagList('Act only on a session that has none of these tags.'),
+            'If-None-Match': tagList('Act only if the ETag of the session is not listed.'),
           }),
           consumes: ['application/json', 'application/merge-patch+json'],
           body: reference('PatchedDjStripeCheckoutSessionRequest'),
           response: {
-            200: json('The session with the changes.', reference('DjStripeCheckoutSession'), etagHeader),
+            200: json('The patched session.', reference('DjStripeCheckoutSession'), etagHeader),
             ...problems(
               ...requestProblems,
               ...bodyProblems,
@@ -204,12 +204,12 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
         operationId: 'checkout_sessions_destroy',
         summary: 'Delete a session',
         description:
-          'Gone for good: nothing that Stripe sends brings it back, only an explicit create or replace does.',
+          'Deletes the session for good. Nothing from Stripe restores it. Only an explicit create or replace does.',
         tags,
         params,
         headers: Type.Object({
           'If-Match': ifMatch,
-          'If-None-Match': tagList('Act only on a session that has none of these tags.'),
+          'If-None-Match': tagList('Act only if the ETag of the session is not listed.'),
         }),
         response: {
           204: empty('The session is deleted.'),

@@ -4,7 +4,7 @@ import { parseStatisticsQuery, statisticsParameters } from '../model/statistics.
 import { json, problems, reference } from '../plugins/openapi/responses.js';
 import { accepted, requestProblems, serverProblems } from './answers.js';
 
-/** The sessions in numbers. */
+/** Serves statistics of the sessions. */
 export async function statisticsRoutes(app: FastifyInstance, { statistics }: { statistics: StatisticsStore }) {
   app.get(
     '/statistics/daily',
@@ -13,7 +13,7 @@ export async function statisticsRoutes(app: FastifyInstance, { statistics }: { s
         operationId: 'statistics_daily',
         summary: 'Count the sessions of each day',
         description:
-          'For each day, in UTC, the sessions that Stripe created on it, by the state that they have now, and what was paid for them. Sessions without `created` are in no day. Counting ends after about a second: `left_out` then names the days that are missing.',
+          'Returns for each day in UTC the sessions that Stripe created on that day, by their present state, and the amounts paid. It does not count sessions without `created`. Counting stops after about a second: `left_out` then names the missing days.',
         tags: ['statistics'],
         querystring: statisticsParameters,
         response: {

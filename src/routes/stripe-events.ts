@@ -7,11 +7,11 @@ import { accepted, baseUrl, requestProblems, sendPage, serverProblems } from './
 
 export interface StripeEventRoutesOptions {
   events: StripeEventStore;
-  /** Base of the URLs in answers; from the request when absent. */
+  /** Base of URLs in responses. Defaults to that of the request. */
   publicUrl: string | undefined;
 }
 
-/** The ledger of Stripe's events: did it arrive, and what did it do? */
+/** Serves the ledger of Stripe's events: which ones arrived, and their outcomes. */
 export async function stripeEventRoutes(app: FastifyInstance, { events, publicUrl }: StripeEventRoutesOptions) {
   app.get(
     '/stripe-events',
@@ -19,7 +19,7 @@ export async function stripeEventRoutes(app: FastifyInstance, { events, publicUr
       schema: {
         operationId: 'stripe_events_list',
         summary: 'List the events that arrived',
-        description: `The events of Checkout Sessions that Stripe delivered and what each did, newest first. Pages are as those of the sessions.\n\n${filterRules}`,
+        description: `Returns the events of Checkout Sessions that Stripe delivered, with their outcomes, newest first. Pages work like those of the sessions.\n\n${filterRules}`,
         tags: ['stripe'],
         querystring: eventList.parameters,
         response: {

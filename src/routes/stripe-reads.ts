@@ -17,7 +17,7 @@ import { stripeErrors } from '../plugins/stripe-errors.js';
 import type { ReadThrough } from '../stripe/read-through.js';
 import { sendResults } from './answers.js';
 
-/** The paths are Stripe's: the SDKs page by the `url` of a list. */
+/** Stripe's path: the SDKs page by the `url` of a list. */
 const path = '/checkout/sessions';
 const listUrl = `/v1${path}`;
 
@@ -26,14 +26,14 @@ const params = Type.Object({ id: SessionId });
 const sourceHeader = {
   'Mirror-Source': Type.String({
     description:
-      '`stored`: from the mirror. `stripe`: fetched from Stripe for this request. `stale`: from the mirror, as Stripe did not answer.',
+      '`stored`: from the mirror. `stripe`: fetched from Stripe for this request. `stale`: from the mirror, because Stripe did not answer.',
   }),
-  'Stripe-Version': Type.String({ description: 'The API version that the object is shaped by, where it is known.' }),
+  'Stripe-Version': Type.String({ description: 'The API version of the object, if it is known.' }),
 };
 const scope =
-  "For Stripe's SDKs: change their host to this service. A key that begins with `sk_test_` or `rk_test_` sees test sessions, a live key live ones, any other key both; `Stripe-Account` selects a connected account. Nothing is ever written to Stripe.";
+  "For Stripe's SDKs: change their host to this service. A key that begins with `sk_test_` or `rk_test_` sees test sessions, a live key sees live sessions, any other key sees both. `Stripe-Account` selects a connected account. The service never writes to Stripe.";
 
-/** Reads in the shape of Stripe's API, for Stripe's own SDKs. Registered under `/v1`. */
+/** Serves reads in the shape of Stripe's API, for Stripe's SDKs. Register it under `/v1`. */
 export async function stripeReadRoutes(instance: FastifyInstance, { readThrough }: { readThrough: ReadThrough }) {
   const app = instance.withTypeProvider<TypeBoxTypeProvider>();
   app.get(
@@ -43,7 +43,7 @@ export async function stripeReadRoutes(instance: FastifyInstance, { readThrough 
       schema: {
         operationId: 'stripe_checkout_sessions_list',
         summary: "List sessions as Stripe's API does",
-        description: `A page of Checkout Sessions as Stripe has them, newest first. The list is what the mirror has. ${scope}`,
+        description: `Returns a page of the mirrored Checkout Sessions in Stripe's shape, newest first. ${scope}`,
         tags,
         querystring: stripeReadParameters.list,
         response: { 200: json('A page of sessions.', reference('StripeCheckoutSessionList')), ...stripeErrors() },
@@ -63,7 +63,7 @@ export async function stripeReadRoutes(instance: FastifyInstance, { readThrough 
       schema: {
         operationId: 'stripe_checkout_sessions_retrieve',
         summary: "Retrieve a session as Stripe's API does",
-        description: `One Checkout Session as Stripe has it. STRIPE_READ_THROUGH says whether a session that is unknown or not final is fetched from Stripe first. ${scope}`,
+        description: `Returns one Checkout Session in Stripe's shape. STRIPE_READ_THROUGH decides whether the service first fetches an unknown or unfinished session from Stripe. ${scope}`,
         tags,
         params,
         querystring: stripeReadParameters.retrieve,
@@ -84,7 +84,7 @@ export async function stripeReadRoutes(instance: FastifyInstance, { readThrough 
       schema: {
         operationId: 'stripe_checkout_sessions_line_items',
         summary: "List the line items of a session as Stripe's API does",
-        description: `The line items of one Checkout Session, in Stripe's order. ${scope}`,
+        description: `Returns the line items of one Checkout Session in Stripe's order. ${scope}`,
         tags,
         params,
         querystring: stripeReadParameters.lineItems,
@@ -104,7 +104,7 @@ export async function stripeReadRoutes(instance: FastifyInstance, { readThrough 
     },
   );
 
-  /** Returns the JSON of a session, and sets the headers that say where it is from. */
+  /** Returns the JSON of a session and sets the headers that name its source and API version. */
   async function retrieved(id: string, view: StripeView, withLineItems: boolean, reply: FastifyReply): Promise<string> {
     const { session, source } = await readThrough.retrieve(id, view, withLineItems);
     reply.header('mirror-source', source);
@@ -117,13 +117,17 @@ interface LineItem {
   readonly id: string;
 }
 
-/** A session that was read with its line items. */
+/** A session with its line items. */
 interface WithLineItems {
   readonly id: string;
   readonly line_items: { readonly data: readonly LineItem[] } | null;
 }
 
-/** The line items of a page: those after the cursor, or the last ones before it. */
+/**
+ * Returns a page of line items: the first ones after the cursor, or the last ones before it.
+ *
+ * @throws StripeError for a cursor that is not an item of the session.
+ */
 function pageOfItems(all: readonly LineItem[], { limit, cursor }: StripePaging) {
   const place = cursor && all.findIndex(({ id }) => id === cursor.id);
   if (cursor && place === -1) {

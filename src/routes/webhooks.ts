@@ -12,13 +12,13 @@ import { signatureFault } from '../stripe/signature.js';
 export interface WebhookRoutesOptions {
   ingestDelivery: IngestDelivery;
   config: Pick<Config, 'STRIPE_WEBHOOK_SECRETS' | 'STRIPE_WEBHOOK_TOLERANCE'>;
-  /** Told of each delivery: the type of its event, where it is one that carries a session, and what was done. */
+  /** Called for each delivery with the type of a session's event, or `other`, and the outcome. */
   onDelivery: (type: string, outcome: IngestResult['outcome'] | 'refused' | 'failed') => void;
 }
 
 /**
- * Stripe's deliveries. A scope of its own: signatures take the place of API keys, and are over the raw body. Stripe
- * takes any 2xx for received and repeats everything else, so nothing is acknowledged before it is committed.
+ * Receives deliveries from Stripe, in a scope of its own: signatures replace API keys, and they cover the raw body. Stripe
+ * repeats a delivery until it gets a 2xx, so the service acknowledges nothing before the commit.
  */
 export async function webhookRoutes(
   app: FastifyInstance,
@@ -34,7 +34,7 @@ export async function webhookRoutes(
         operationId: 'stripe_webhook',
         summary: 'Receive an event from Stripe',
         description:
-          'The endpoint to enter in Stripe for `checkout.session.*` events, with their object or thin. Deliveries may come in any order and any number of times. The session of a thin event is fetched from Stripe before the answer: 502 and 503 make Stripe repeat the delivery. A signed body that is no such event is answered with 200 and `ignored`.',
+          'Register this URL in Stripe for `checkout.session.*` events, as snapshot or thin events. Deliveries may arrive in any order and any number of times. For a thin event the service fetches the session from Stripe before it answers. Stripe repeats a delivery after a 502 or 503. Any other signed body is answered with 200 and `ignored`.',
         tags: ['stripe'],
         security: [],
         headers: Type.Object({
@@ -42,7 +42,7 @@ export async function webhookRoutes(
         }),
         body: Type.Ref('StripeEventRequest#'),
         response: {
-          200: json('What was done with the event.', Type.Ref('StripeDelivery#')),
+          200: json('The outcome of the delivery.', Type.Ref('StripeDelivery#')),
           ...problems(
             ...(['malformed-request', 'invalid-signature', 'payload-too-large', 'request-timeout'] as const),
             ...(['internal', 'stripe-unavailable', 'stripe-not-configured'] as const),
@@ -63,7 +63,7 @@ export async function webhookRoutes(
     const payload = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
     const header = headers['stripe-signature']?.toString();
     const text = payload.toString();
-    // The SDK takes an empty text for none.
+    // The SDK treats an empty string as a missing body.
     const signed = text === '' ? payload : text;
     const refused = signatureFault(signed, header, config.STRIPE_WEBHOOK_SECRETS, config.STRIPE_WEBHOOK_TOLERANCE);
     if (refused === undefined) return readDelivery(text);
@@ -85,9 +85,9 @@ export async function webhookRoutes(
 }
 
 const gzipDetail =
-  'The body is compressed with gzip, and Stripe signs the body uncompressed: pass it on as Stripe sent it.';
+  'The body is compressed with gzip, but Stripe signs the uncompressed body: pass it on as Stripe sent it.';
 
-/** Whether a body is compressed. JSON never begins with these bytes. */
+/** Returns whether a body is compressed with gzip. JSON never begins with these bytes. */
 function isGzip(body: Buffer): boolean {
   return body[0] === 0x1f && body[1] === 0x8b;
 }

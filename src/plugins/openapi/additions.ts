@@ -3,7 +3,7 @@ import type { OpenAPIV3 } from 'openapi-types';
 /** Examples of bodies by the name of their component. */
 export type BodyExamples = Readonly<Record<string, unknown>>;
 
-/** Adds to a document what @fastify/swagger has no option for: the style of a parameter, and examples of bodies. */
+/** Adds the parts of a document that @fastify/swagger has no option for: styles of parameters, and examples of bodies. */
 export function addToDocument(document: OpenAPIV3.Document, examples: BodyExamples): OpenAPIV3.Document {
   for (const path of Object.values(document.paths)) {
     for (const operation of Object.values(path ?? {}) as OpenAPIV3.OperationObject[]) {

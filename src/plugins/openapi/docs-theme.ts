@@ -1,8 +1,8 @@
 import { firstParameters } from '../../model/list-schemas.js';
 
-/** What the docs page adds to Swagger UI: it is read on a phone too, and names no other service than this one. */
+/** Additions to Swagger UI: a layout for phones, folded filters, readable colours, and no links to other services. */
 
-/** Swagger UI's HTML has no viewport, without which a phone shows the page of a desktop, small. */
+/** Adds the viewport that Swagger UI's HTML lacks. Without it a phone shows the desktop page, scaled down. */
 const viewport = `const meta = document.createElement('meta');
 meta.name = 'viewport';
 meta.content = 'width=device-width, initial-scale=1';
@@ -10,9 +10,9 @@ document.head.append(meta);
 `;
 
 /**
- * A plugin of Swagger UI: a list shows the parameters that a reader looks for, and the other lookups once they are asked
- * for. A list has a hundred parameters, and the button that sends the request stands below them. The script runs after
- * Swagger UI's own and before the page starts it.
+ * A plugin of Swagger UI that hides the less common parameters of a list behind a button. A list has a hundred parameters,
+ * and the button that sends the request is below them. The script runs after Swagger UI's own script and before the page
+ * starts it.
  */
 const moreFilters = `const first = ${JSON.stringify(firstParameters)};
 const isMore = (parameter) => parameter.get('in') === 'query' && !first.includes(parameter.get('name'));
@@ -37,12 +37,12 @@ const { SwaggerUIBundle: start } = window;
 window.SwaggerUIBundle = Object.assign((config) => start({ ...config, plugins: [...config.plugins, MoreFilters] }), start);
 `;
 
-/** The key lives in the page's memory. Earlier versions of the page kept it in localStorage. */
+/** Deletes a key from localStorage, where earlier versions of the page kept it. The page keeps it in memory. */
 const forgetKey = `localStorage.removeItem('authorized');
 `;
 
 const styles = `
-/* The page is of this service: there is no other document to explore. What is left of the bar is light or dark. */
+/* Hide the explore bar: there is one document. Keep its button for light and dark. */
 .swagger-ui .topbar { padding: 4px 0; }
 .swagger-ui .topbar .topbar-wrapper { justify-content: flex-end; }
 .swagger-ui .topbar .link, .swagger-ui .topbar .download-url-wrapper { display: none; }
@@ -51,7 +51,7 @@ const styles = `
 html.dark-mode .swagger-ui .btn.more-filters { border-color: #8c96a8; color: #e4e6e6; }
 .swagger-ui table.parameters textarea { min-height: 100px; }
 
-/* White on these colours cannot be read. */
+/* Readable contrast: Swagger UI writes white on these colours. */
 .swagger-ui .opblock .opblock-summary-method { color: #16181d; text-shadow: none; }
 .swagger-ui .btn.execute { background-color: #2c6cb5; border-color: #2c6cb5; }
 .swagger-ui .info .title small { background: #5f6673; }

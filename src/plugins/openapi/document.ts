@@ -15,7 +15,7 @@ export function documentHead(publicUrl: string | undefined): Partial<OpenAPIV3.D
       title: 'Checkout Sessions',
       version,
       description:
-        'A mirror of Stripe Checkout Sessions in a relational database: each session complete, filtered, ordered and paged, without a call to Stripe.',
+        'A mirror of Stripe Checkout Sessions in your own database. Read, filter, order and page complete sessions without a call to Stripe.',
       license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
     },
     servers: [{ url: publicUrl ?? '/', description: 'This service.' }],
@@ -27,10 +27,10 @@ export function documentHead(publicUrl: string | undefined): Partial<OpenAPIV3.D
 
 const tags: OpenAPIV3.TagObject[] = [
   { name: 'checkout-sessions', description: 'The Checkout Sessions.' },
-  { name: 'changes', description: 'What happened to the sessions.' },
+  { name: 'changes', description: 'The change feed of the sessions.' },
   { name: 'enums', description: 'The enums of a session, with labels.' },
-  { name: 'statistics', description: 'The sessions in numbers.' },
-  { name: 'stripe', description: 'What comes from Stripe.' },
+  { name: 'statistics', description: 'Statistics of the sessions.' },
+  { name: 'stripe', description: 'Webhook events from Stripe.' },
   {
     name: 'stripe-reads',
     description: "Reads in the shape of Stripe's API, for Stripe's own SDKs: change their host to this service.",
@@ -42,5 +42,5 @@ const apiKey: OpenAPIV3.SecuritySchemeObject = {
   type: 'http',
   scheme: 'bearer',
   description:
-    'One of the configured keys. Needed when the service has any. `Authorization: Token <key>`, as clients of Django REST Framework send it, is taken too.',
+    'A key of API_KEYS or API_READ_KEYS. It is required when the service has keys. `Authorization: Token <key>`, which clients of Django REST Framework send, works too.',
 };

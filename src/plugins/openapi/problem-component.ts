@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 
-/** The components of an error: RFC 9457's document, and each place in the request that it names. */
+/** The components of an error: the problem document of RFC 9457, and the faults of a request that it lists. */
 
 const Fault = Type.Object(
   {
@@ -10,15 +10,15 @@ const Fault = Type.Object(
       examples: ['body'],
     }),
     pointer: Type.String({
-      description: 'RFC 6901 pointer into that part; empty for the whole of it.',
+      description: 'RFC 6901 pointer into that part. Empty for the whole part.',
       examples: ['/mode'],
     }),
     detail: Type.String({
-      description: 'What is wrong there.',
+      description: 'The rule that the value breaks.',
       examples: ['must be one of payment, setup, subscription'],
     }),
   },
-  { $id: 'Fault', description: 'One place in a request that breaks a rule.' },
+  { $id: 'Fault', description: 'A value in a request that breaks a rule.' },
 );
 
 const Problem = Type.Object(
@@ -31,7 +31,7 @@ const Problem = Type.Object(
     title: Type.String({ description: 'The kind of problem, for people.', examples: ['The request is not valid'] }),
     status: Type.Integer({ description: 'The HTTP status code.', examples: [400] }),
     detail: Type.String({
-      description: 'What happened this time.',
+      description: 'The cause of this occurrence.',
       examples: ['mode: must be one of payment, setup, subscription'],
     }),
     instance: Type.String({
@@ -39,11 +39,11 @@ const Problem = Type.Object(
       examples: ['/api/checkout-sessions'],
     }),
     request_id: Type.String({
-      description: 'Under which the log has this request.',
+      description: 'The id of the request in the log.',
       examples: ['6f1c1f4e-6f0a-4b56-9a53-3f6b2d1f4a4e'],
     }),
     errors: Type.Optional(
-      Type.Array(Type.Ref('Fault#'), { description: 'Every place that is not valid, where the request is at fault.' }),
+      Type.Array(Type.Ref('Fault#'), { description: 'Every fault of the request, for an invalid request.' }),
     ),
   },
   { $id: 'Problem', description: 'An error: a problem document of RFC 9457.' },

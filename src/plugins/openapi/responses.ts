@@ -26,8 +26,10 @@ interface ProblemResponse {
   content: { [problemType]: { schema: TSchema; examples: Record<string, object> } };
 }
 
-const requestIdHeader = Type.String({ description: 'Under which the log has this request.' });
-const retryAfterHeader = Type.Integer({ description: 'Seconds after which to try again, where that may help.' });
+const requestIdHeader = Type.String({ description: 'The id of the request in the log.' });
+const retryAfterHeader = Type.Integer({
+  description: 'Seconds to wait before a retry, for problems that a retry may solve.',
+});
 
 /** Describes the error responses of a route. Problems with the same status share one response. */
 export function problems(...codes: ProblemCode[]): Record<number, ProblemResponse> {
@@ -57,7 +59,7 @@ export function problems(...codes: ProblemCode[]): Record<number, ProblemRespons
 /** Problems that no operation lists: the service answers them before it finds an operation. */
 const beforeOperations: readonly string[] = ['method-not-allowed', 'headers-too-large', 'expectation-failed'];
 
-/** Returns an example of each problem that an operation may answer with, by its code. */
+/** Returns an example of each problem of the operations, by its code. */
 export function problemExamples(): Record<string, OpenAPIV3.ExampleObject> {
   const fault = { in: 'body', pointer: '/mode', detail: 'must be one of payment, setup, subscription' } as const;
   const codes = (Object.keys(catalogue) as ProblemCode[]).filter((code) => !beforeOperations.includes(code));
