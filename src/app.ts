@@ -17,9 +17,9 @@ import { sessionStore } from './database/sessions/store.js';
 import { stripeReadStore } from './database/sessions/stripe-reads.js';
 import { statisticsStore } from './database/statistics.js';
 import { examples } from './model/examples.js';
-import { accessCheck, refuseNoHost, refuseTwoHosts } from './plugins/access.js';
+import { accessCheck, refuseInvalidHost, refuseTwoHosts } from './plugins/access.js';
 import { countChanges, measureChanges } from './plugins/change-metrics.js';
-import { servePageForPeople } from './plugins/console-page.js';
+import { serveConsole } from './plugins/console-page.js';
 import { allowOrigins } from './plugins/cors.js';
 import errorHandler, { handleError } from './plugins/error-handler.js';
 import gracefulClose from './plugins/graceful-close.js';
@@ -124,7 +124,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   await allowOrigins(app, config.CORS_ORIGINS);
   const refuseOtherMethods = collectMethods(app);
   await app.register(openapi, { publicUrl: config.PUBLIC_URL, examples });
-  if (config.CONSOLE) await app.register(servePageForPeople, { config });
+  if (config.CONSOLE) await app.register(serveConsole, { config });
   await app.register(healthRoutes, { database, lifecycle });
   await app.register(metricsRoute, { metrics, config });
   // URL encodes the host and the path as ASCII, which the Location header needs.
@@ -140,7 +140,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
           reply.header('cache-control', 'private, no-cache').header('x-content-type-options', 'nosniff');
           refuseTwoHosts(request);
           checkAccess(request);
-          refuseNoHost(request);
+          refuseInvalidHost(request);
           next();
         });
         await api.register(sessionRoutes, { sessions, publicUrl });

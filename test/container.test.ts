@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { environmentVariables, parseConfig, secretFileVariables } from '../src/config.js';
 import { contract } from './support/contract.js';
 
-/** What can be known of the image and the compose file without building them. */
+/** Checks of the image and the compose file that need no Docker. test/image.test.ts starts the service of the image. */
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 const dockerfile = read('Dockerfile');
@@ -15,21 +15,21 @@ const variables: Record<string, string> = service.environment;
 
 const ours = [...environmentVariables, ...secretFileVariables];
 
-test('the compose file sets variables that there are', () => {
-  // PGPASSWORD is the driver's; OpenTelemetry's SDK reads more than the service does.
+test('the compose file sets only variables that exist', () => {
+  // The driver reads PGPASSWORD. OpenTelemetry's SDK reads more variables than the service does.
   const unknown = Object.keys(variables).filter((name) => !ours.includes(name) && !name.startsWith('OTEL_'));
   expect(unknown).toEqual(['PGPASSWORD']);
 });
 
-test('every variable gets through the compose file, except where the image says it', () => {
-  const ofTheImage = ['HOST', 'PORT', 'DATA_DIR'];
-  for (const name of ofTheImage) expect(dockerfile).toMatch(new RegExp(`^ENV .*\\b${name}=`, 'm'));
+test('the compose file passes every variable on, except those that the image sets', () => {
+  const setByImage = ['HOST', 'PORT', 'DATA_DIR'];
+  for (const name of setByImage) expect(dockerfile).toMatch(new RegExp(`^ENV .*\\b${name}=`, 'm'));
   const passed = Object.entries(variables).filter(([name, value]) => value.startsWith(`\${${name}`));
   const missing = ours.filter((name) => !passed.some(([one]) => one === name));
-  expect(missing.sort()).toEqual(ofTheImage.sort());
+  expect(missing.sort()).toEqual(setByImage.sort());
 });
 
-test('what the compose file passes on of an empty environment is a valid configuration, but for the missing keys', () => {
+test('an empty environment makes a valid configuration in the compose file, except for the missing keys', () => {
   const defaults = Object.entries(variables).map(([name, value]) => [
     name,
     /^\$\{[A-Z_]+:?-(.*)\}$/.exec(value)?.[1] ?? '',
@@ -39,17 +39,17 @@ test('what the compose file passes on of an empty environment is a valid configu
   expect(parseConfig({ ...environment, API_KEYS: 'ops 0123456789abcdef' }).DATABASE_URL).toMatch(/@postgres\//);
 });
 
-test('no secret has a default, and the needed ones are asked for by name', () => {
+test('no secret has a default, and a missing secret is an error that names it', () => {
   const all: Record<string, string> = { ...prometheus.environment, ...postgres.environment, ...variables };
   const secrets = Object.entries(all).filter(([name]) => /KEY|SECRET|PASSWORD/.test(name));
   expect(secrets.length).toBeGreaterThan(4);
   for (const [, value] of secrets) expect(value).toMatch(/^\$\{[A-Z_]+(:-|:\?.+)\}$/);
   const needed = secrets.filter(([, value]) => value.includes(':?')).map(([name]) => name);
-  // The service itself asks for API_KEYS: API_KEYS_FILE or ALLOW_ANONYMOUS may stand in their place.
+  // The service itself checks API_KEYS, because API_KEYS_FILE or ALLOW_ANONYMOUS may replace it.
   expect(needed.sort()).toEqual(['PGPASSWORD', 'POSTGRES_PASSWORD']);
 });
 
-test('the service has the time to stop that its configuration gives it', () => {
+test('Docker waits longer for the service to stop than its configuration allows', () => {
   const { SHUTDOWN_TIMEOUT_MS, SHUTDOWN_DRAIN_MS } = parseConfig({});
   expect(Number.parseInt(service.stop_grace_period, 10) * 1000).toBeGreaterThan(
     SHUTDOWN_TIMEOUT_MS + SHUTDOWN_DRAIN_MS,
@@ -63,13 +63,13 @@ test('PostgreSQL buffers a quarter of its memory', () => {
 });
 
 test.each(Object.entries<Record<string, unknown>>(compose.services))(
-  '%s has no more rights than it needs',
+  '%s drops all rights that it does not need',
   (_, one) => {
     expect(one).toMatchObject({ read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
   },
 );
 
-test('what monitors the service is started by its profile alone', () => {
+test('Prometheus and Grafana start only with the profile monitoring', () => {
   const profiles = Object.entries<{ profiles?: string[] }>(compose.services).map(([name, one]) => [name, one.profiles]);
   expect(profiles).toEqual([
     ['service', undefined],
@@ -90,7 +90,7 @@ test.each(Object.entries<{ ports?: string[] }>(compose.services))(
   },
 );
 
-/** The files of the repository that a service of the compose file sees, by their paths in it. */
+/** Returns the files of the repository that a container mounts, by their paths in the container. */
 function mounted({ volumes }: { volumes: string[] }): Map<string, string> {
   const files = volumes.map((volume) => volume.split(':')).filter(([from = '']) => from.startsWith('./'));
   for (const [, , mode] of files) expect(mode).toBe('ro');
@@ -133,7 +133,7 @@ test('Grafana has Prometheus as its data source, and the dashboard', () => {
   expect(JSON.parse(read(files.get(home) ?? ''))).toMatchObject({ uid: 'checkout-sessions' });
 });
 
-test('what the image copies is there, and is not ignored', () => {
+test('the files that the Dockerfile copies exist and are not in .dockerignore', () => {
   const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, paths = '']) => paths.split(' '));
   expect(copied.length).toBeGreaterThan(5);
   const kept = read('.dockerignore').match(/(?<=^!).+$/gm) ?? [];
@@ -146,7 +146,7 @@ test('what the image copies is there, and is not ignored', () => {
   }
 });
 
-test('the image keeps of the Prisma client what the generated one imports', () => {
+test('the image keeps every file of the Prisma client that the generated client imports', () => {
   const generated = new URL('../src/database/generated/', import.meta.url);
   const sources = readdirSync(generated, { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.ts'))
@@ -162,7 +162,7 @@ test('the image keeps of the Prisma client what the generated one imports', () =
     ).toBe(true);
 });
 
-test('the image has the page for people, and keeps of its libraries what is served', () => {
+test('the image has the console and keeps the files of its libraries that are served', () => {
   expect(dockerfile).toMatch(/\bcp -R src\/console dist\/console\b/);
   const served = ['preact/dist/preact.mjs', 'preact/hooks/dist/hooks.mjs', 'htm/dist/htm.module.js'];
   const pruned = [...dockerfile.matchAll(/-name '(\*\.[\w?]+)'/g)].map(([, glob = '']) => glob);

@@ -14,7 +14,7 @@ const direct = await startService({ database, environment: keys });
 
 const made = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-test('the id that a trusted proxy gives is in the answer and in the log', async () => {
+test('the id of a trusted proxy is in the response and in the log', async () => {
   log.length = 0;
   const { body, headers } = await behind.api.get(sessionsPath).set('x-request-id', 'edge-42/a=b').expect(401);
   expect(body.request_id).toBe('edge-42/a=b');
@@ -23,21 +23,21 @@ test('the id that a trusted proxy gives is in the answer and in the log', async 
   expect(JSON.parse(log[0] as string)).toMatchObject({ request_id: 'edge-42/a=b', status: 401 });
 });
 
-test('the id that anybody else gives is not taken', async () => {
+test('the id of any other client is ignored', async () => {
   const { body, headers } = await direct.api.get(sessionsPath).set('x-request-id', 'edge-42').expect(401);
   expect(body.request_id).toMatch(made);
   expect(headers['x-request-id']).toBe(body.request_id);
 });
 
 test.each(['', ' ', 'two words', 'x'.repeat(129), 'caf\u00e9', 'a\tb'])(
-  'the id %j is not taken from a proxy either',
+  'the id %j of a trusted proxy is ignored',
   async (id) => {
     const { body } = await behind.api.get(sessionsPath).set('x-request-id', id).expect(401);
     expect(body.request_id).toMatch(made);
   },
 );
 
-test('each request has an id of its own', async () => {
+test('each request has its own id', async () => {
   const ids = await Promise.all([1, 2, 3].map(async () => (await direct.api.get(sessionsPath)).body.request_id));
   expect(new Set(ids).size).toBe(3);
 });
@@ -61,6 +61,6 @@ test.each([
   [['uniquelocal'], '172.31.0.1', true],
   [['linklocal', '10.0.0.1'], '10.0.0.1', true],
   [[], '127.0.0.1', false],
-])('of the proxies %j the peer %s: %s', (trusted, peer, isTrusted) => {
+])('with the proxies %j, trust in the peer %s is %s', (trusted, peer, isTrusted) => {
   expect(requestIds(trusted)(from(peer)) === 'given').toBe(isTrusted);
 });

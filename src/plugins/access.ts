@@ -106,7 +106,7 @@ export function refuseTwoHosts(request: FastifyRequest): void {
 }
 
 /** Refuses an invalid Host header, as servers must (RFC 9112, section 3.2). URLs in responses contain the host. */
-export function refuseNoHost({ host }: FastifyRequest): void {
+export function refuseInvalidHost({ host }: FastifyRequest): void {
   // A request of HTTP/1.0 may lack the header.
   if (host === '') return;
   const isHost = !/[/\\?#@]/.test(host) && URL.canParse(`http://${host}`);

@@ -11,7 +11,7 @@ const hidden = { hide: true };
  * Serves the console at `/console/` and redirects browsers there from `/`. The page holds no data: it calls the API with
  * the key that its user enters.
  */
-export async function servePageForPeople(app: FastifyInstance, { config }: { config: Config }): Promise<void> {
+export async function serveConsole(app: FastifyInstance, { config }: { config: Config }): Promise<void> {
   let files: ReadonlyMap<string, ConsoleFile> | undefined;
   const fileOf = (name: string) => {
     files ??= readConsoleFiles({

@@ -55,11 +55,16 @@ export async function webhookRoutes(
       if (config.STRIPE_WEBHOOK_SECRETS.length === 0) {
         throw new Problem('stripe-not-configured', { detail: 'Set STRIPE_WEBHOOK_SECRETS to receive events.' });
       }
-      return counted(accept(request));
+      return ingestAndCount(verified(request));
     },
   );
 
-  function accept({ body, headers }: FastifyRequest): Delivery {
+  /**
+   * Returns the delivery in a request.
+   *
+   * @throws Problem `invalid-signature`.
+   */
+  function verified({ body, headers }: FastifyRequest): Delivery {
     const payload = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
     const header = headers['stripe-signature']?.toString();
     const text = payload.toString();
@@ -71,7 +76,7 @@ export async function webhookRoutes(
     throw new Problem('invalid-signature', { detail: isGzip(payload) ? gzipDetail : refused });
   }
 
-  async function counted(delivery: Delivery): Promise<IngestResult> {
+  async function ingestAndCount(delivery: Delivery): Promise<IngestResult> {
     const type = sessionEventTypes.includes(delivery.type) ? delivery.type : 'other';
     try {
       const ingested = await ingestDelivery(delivery);
