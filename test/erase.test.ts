@@ -100,7 +100,7 @@ test('--email erases the sessions that hold the address anywhere, ignoring case'
   expect(code).toBe(0);
 });
 
-test('after an erasure nothing about the person is left, and every other session is', async () => {
+test("after an erasure the person's data is gone and every other session remains", async () => {
   await people.use(async (database) => {
     expect(await idsOf(database, 'sessions')).toEqual(sorted(ofOthers));
     expect(await idsOf(database, 'tombstones')).toEqual(sorted({ ...byCustomer, ...byEmail }));

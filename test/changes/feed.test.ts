@@ -263,7 +263,7 @@ describe('a stream', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('to a client that stops reading stops reading the database', async () => {
+  test('stops reading the database when its client stops reading', async () => {
     const large = sessionBody({ metadata: { text: 'x'.repeat(20_000) } });
     await api.post(sessionsPath).send(large).expect(201);
     const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1' });
@@ -292,7 +292,7 @@ async function sent(): Promise<number> {
 }
 
 describe('a cursor', () => {
-  test('from another history is 410, past the end or at another change', async () => {
+  test('from another history is 410, whether it is past the end or at another change', async () => {
     await create(restored.api);
     const [row] = await restored.database.query<{ seq: number }>({
       text: 'SELECT max(seq)::int AS seq FROM checkout_session_change',

@@ -99,7 +99,7 @@ const lists = [
   { path: '/api/stripe-events', parameters: contract.paths['/api/stripe-events'].get.parameters },
 ];
 
-describe.each(lists)('the list %s', ({ path, parameters }) => {
+describe.each(lists)('the list $path', ({ path, parameters }) => {
   interface Parameter {
     name: string;
     schema: { type: string };

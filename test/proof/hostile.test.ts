@@ -143,7 +143,7 @@ describe('misbehaving connections', () => {
     for (const id of await Promise.all(slow)) await api.get(`${sessionsPath}/${id}`).expect(200);
   });
 
-  test('a client that half-closes after its request gets all of it written or none', async () => {
+  test('a request on a half-closed connection is stored completely or not at all', async () => {
     const { id, text } = smuggled();
     const socket = open(url);
     const answer = received(socket);

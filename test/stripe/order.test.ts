@@ -229,7 +229,7 @@ describe('a column missing from the newest state', () => {
     expect((await stored()).session).toMatchObject({ locale: 'de', metadata: { from: 'older' } });
   });
 
-  test("keeps a client's value until a state first carries it, and again after repetitions", async () => {
+  test("loses a client's value to the first state that carries the column, but not to a repeated one", async () => {
     await take(newest);
     const metadata = columns.find(({ name }) => name === 'metadata') as (typeof columns)[number];
     const write = () =>
