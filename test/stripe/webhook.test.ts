@@ -248,14 +248,14 @@ describe('a recorded event', () => {
   });
 });
 
-describe('a signed body that is', () => {
+describe('signed bodies', () => {
   const event = () => rawEvent(rawSession({ id: newId() }));
   const nested = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
   const thin = { id: 'evt_1', object: 'v2.core.event', type: 'v1.checkout.session.completed' };
 
   test.each([
-    ['empty', ''],
-    ['no JSON', 'no json'],
+    ['an empty body', ''],
+    ['text that is not JSON', 'no json'],
     ['null', 'null'],
     ['a number', '5'],
     ['an array', '[]'],
@@ -265,8 +265,8 @@ describe('a signed body that is', () => {
     ['an event with an account of another type', JSON.stringify({ ...event(), account: 5 })],
     ['an event with an id that PostgreSQL cannot hold', JSON.stringify({ ...event(), id: 'evt_\0' })],
     ['an event with an id that is too long', JSON.stringify({ ...event(), id: 'x'.repeat(256) })],
-    ['nested deeply', nested],
-    ['an event that is nested deeply', `{"id":"evt_1","type":"checkout.session.expired","created":1,"data":${nested}}`],
+    ['deeply nested JSON', nested],
+    ['a deeply nested event', `{"id":"evt_1","type":"checkout.session.expired","created":1,"data":${nested}}`],
     ['a thin event without a time', JSON.stringify(thin)],
     ['a thin event with a time in seconds', JSON.stringify({ ...thin, created: 1 })],
     [
@@ -296,7 +296,7 @@ describe('a signed body that is', () => {
     await deliver(api, inner).expect(200, { outcome: 'duplicate', session });
   });
 
-  test('a body that is no event is logged without its content, and counted', async () => {
+  test('a body that is not an event is logged without its content, and counted', async () => {
     const lines: string[] = [];
     const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
     const logged = await startService({ environment, logger, database });
@@ -317,7 +317,7 @@ describe('a signed body that is', () => {
   });
 });
 
-describe('a delivery is refused and stores nothing when it has', () => {
+describe('signatures', () => {
   const payload = JSON.stringify(rawEvent(rawSession({ id: 'cs_test_forged' })));
   const now = Math.floor(Date.now() / 1000);
   const post = (header: string | undefined, body = payload) => {
@@ -334,12 +334,12 @@ describe('a delivery is refused and stores nothing when it has', () => {
     ['a signature from the future', signatureOf(payload, webhookSecret, now + 4000)],
     ['a signature of another scheme', signatureOf(payload).replace('v1=', 'v0=')],
     ['the signature of another body', signatureOf(`${payload} `)],
-  ])('%s', async (_, header) => {
+  ])('a delivery with %s is refused and stores nothing', async (_, header) => {
     expectProblem(await post(header), 400, 'invalid-signature');
     expect(await stored('cs_test_forged')).toBeUndefined();
   });
 
-  test('a body compressed by a proxy, and the answer says so', async () => {
+  test('a delivery compressed by a proxy is refused, and the answer says so', async () => {
     const response = await deliverBytes(api, gzipSync(payload), signatureOf(payload));
     expect(expectProblem(response, 400, 'invalid-signature').detail).toContain('gzip');
     expect(await stored('cs_test_forged')).toBeUndefined();
