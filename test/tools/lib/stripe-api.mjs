@@ -34,6 +34,7 @@ export async function startStripeApi({ find, brokenId, keys = 'sk_test_of_the_to
   const sessions = new Map();
   /** @type {object[]} */
   const events = [];
+  const findSession = find ?? ((/** @type {string} */ id) => sessions.get(id));
 
   /** @param {URL} url @returns {object | undefined} */
   function answerTo({ pathname: path, search }) {
@@ -41,7 +42,7 @@ export async function startStripeApi({ find, brokenId, keys = 'sk_test_of_the_to
     if (name === 'events') return listOf(path, events);
     if (name === undefined) return undefined;
     if (id === undefined) return listOf(path, [...sessions.values()]);
-    const session = /** @type {any} */ ((find ?? ((key) => sessions.get(key)))(decodeURIComponent(id)));
+    const session = /** @type {any} */ (findSession(decodeURIComponent(id)));
     if (!session) return undefined;
     const lineItems = session.line_items ?? listOf(`/v1/checkout/sessions/${id}/line_items`, []);
     if (part === 'line_items') return lineItems;
