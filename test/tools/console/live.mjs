@@ -1,8 +1,6 @@
 /** Uses of the console during which a session or the service changes. */
 import { deepStrictEqual as equal } from 'node:assert';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { removeDirectory, temporaryDirectory } from '../lib/directory.mjs';
 import { freePort } from '../lib/network.mjs';
 import { startService } from '../lib/service.mjs';
 import { expectAccessible } from './axe.mjs';
@@ -57,7 +55,7 @@ export async function showsNewStates({ service, open }) {
 /** @type {Use} */
 export async function comesBack({ open, expect }) {
   expect(/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|503/);
-  const directory = mkdtempSync(join(tmpdir(), 'checkout-session-console-'));
+  const directory = temporaryDirectory();
   const settings = {
     API_KEYS: '',
     API_READ_KEYS: '',
@@ -78,6 +76,6 @@ export async function comesBack({ open, expect }) {
     equal(await page.locator('.failed').count(), 0);
   } finally {
     await service.stop();
-    rmSync(directory, { recursive: true, force: true });
+    removeDirectory(directory);
   }
 }

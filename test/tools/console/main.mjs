@@ -1,8 +1,8 @@
 /** `npm run console`: see the help below. */
-import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { launchBrowser, watchedPage } from '../lib/browser.mjs';
+import { removeDirectory, temporaryDirectory } from '../lib/directory.mjs';
 import { startService } from '../lib/service.mjs';
 import { startStripeApi } from '../lib/stripe-api.mjs';
 import { messageOf, report, runTool } from '../lib/tool.mjs';
@@ -120,7 +120,7 @@ async function checkMonth(check, { screenshots }) {
   }).finally(stripe.stop);
 }
 
-await runTool(help, readOptions, async (options, directory) => {
+await runTool(help, readOptions, async (options) => {
   const browser = await launchBrowser();
   const { check, hasFailed } = makeCheck(browser, options);
   try {
@@ -129,10 +129,10 @@ await runTool(help, readOptions, async (options, directory) => {
     await check('waits for the service', undefined, comesBack);
     const many = 'pages through 100,000 sessions';
     if (many.includes(options.only)) {
-      const data = mkdtempSync(join(directory, 'many-'));
+      const data = temporaryDirectory();
       await fillDirectory(data, 100_000);
       await withService({ ...noKeys, DATA_DIR: data }, (service) => check(many, service, pagesThroughMany));
-      rmSync(data, { recursive: true, force: true });
+      removeDirectory(data);
     }
   } finally {
     await browser.close();

@@ -1,10 +1,10 @@
 /** The built service as a process: `node dist/server.js`. */
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { endChild, isRunning, startNode } from './child.mjs';
 import { scratchDatabase } from './database.mjs';
+import { removeDirectory, temporaryDirectory } from './directory.mjs';
 import { freePort, untilReady } from './network.mjs';
 
 const server = fileURLToPath(new URL('../../../dist/server.js', import.meta.url));
@@ -93,7 +93,7 @@ export async function prepareService(directory, settings) {
  * @param {Record<string, string>} [settings] its environment variables
  */
 export async function startService(settings = {}) {
-  const directory = mkdtempSync(join(tmpdir(), 'checkout-session-service-'));
+  const directory = temporaryDirectory();
   const database = settings.DATA_DIR || settings.DATABASE_URL ? undefined : await scratchDatabase(directory);
   const service = await prepareService(directory, { ...database?.settings, ...settings });
   const dropDatabase = async () => database?.drop();
@@ -102,7 +102,7 @@ export async function startService(settings = {}) {
   async function stop() {
     await service.end('SIGTERM');
     await dropDatabase();
-    rmSync(directory, { recursive: true, force: true });
+    removeDirectory(directory);
   }
 
   service.start();

@@ -1,7 +1,5 @@
 /** The frame of a tool: its options, a temporary folder, and its exit code. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { temporaryDirectory } from './directory.mjs';
 
 /** Thrown when this machine lacks something that the tool needs. */
 export class Unavailable extends Error {}
@@ -48,15 +46,6 @@ export async function runTool(help, readOptions, work) {
   } catch (error) {
     fail(`${messageOf(error)}\nSee --help.`, exitCodes.wrongOptions);
   }
-}
-
-/** Makes a folder that is removed when this process exits, after all child processes have been killed. */
-function temporaryDirectory() {
-  const directory = mkdtempSync(join(tmpdir(), 'checkout-session-tool-'));
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 10 }));
-  // A PostgreSQL server in it may run as another user.
-  chmodSync(directory, 0o755);
-  return directory;
 }
 
 /** @param {unknown} error */
