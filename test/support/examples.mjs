@@ -30,7 +30,11 @@ export async function clientExample(language, { BASE_URL, API_KEY }) {
   return { code: adapt(example.code), setup: example.setup.map(adapt) };
 }
 
-/** Puts the URL and the key of a service into an example. @param {string} text @param {{ BASE_URL: string, API_KEY: string }} service */
+/**
+ * Puts the URL and the key of a service into an example.
+ *
+ * @param {string} text @param {{ BASE_URL: string, API_KEY: string }} service
+ */
 export function adapted(text, { BASE_URL, API_KEY }) {
   return text.replaceAll('http://127.0.0.1:3000', BASE_URL).replaceAll('KEY', API_KEY);
 }

@@ -80,7 +80,11 @@ function node(...args) {
   execute(process.execPath, args, false);
 }
 
-/** Runs a program. Prints its output only if it fails. @param {string} command @param {string[]} args @param {boolean} shell */
+/**
+ * Runs a program. Prints its output only if it fails.
+ *
+ * @param {string} command @param {string[]} args @param {boolean} shell
+ */
 function execute(command, args, shell) {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, shell, encoding: 'utf8' });
   if (status === 0) return;

@@ -22,7 +22,11 @@ async function answerOf({ name, port, headers }, { method, path, body, payload, 
   return /** @type {Promise<Record<string, any>>} */ (response.json());
 }
 
-/** Returns a session without the properties that each database sets by itself, and with times in one notation. @param {Record<string, any>} session */
+/**
+ * Returns a session without the properties that each database sets by itself, and with times in one notation.
+ *
+ * @param {Record<string, any>} session
+ */
 function comparable({ djstripe_id, djstripe_updated, djstripe_created, created, ...session }) {
   const keys = ['djstripe_id', 'djstripe_updated', 'djstripe_created'];
   if ([djstripe_id, djstripe_updated, djstripe_created].includes(undefined))
@@ -65,7 +69,10 @@ export async function expectSameAnswers(databaseUrl, services) {
   if (pg) await compareWebhook(ours, pg, material);
 }
 
-/** @param {string} name @param {Service} ours @param {Service} other @param {import('./material.mjs').Material} material */
+/**
+ * @param {string} name @param {Service} ours @param {Service} other
+ * @param {import('./material.mjs').Material} material
+ */
 async function compare(name, ours, other, material) {
   /** @type {import('./material.mjs').Position | undefined} */
   let position;

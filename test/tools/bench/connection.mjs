@@ -54,7 +54,11 @@ export async function openConnection(port) {
 
 const lengthHeader = /\r\ncontent-length: (\d+)\r\n/i;
 
-/** Returns the bytes of an answer, from its head: 0 if the head is incomplete, NaN without content-length. @param {string} text */
+/**
+ * Returns the bytes of an answer, from its head: 0 if the head is incomplete, NaN without content-length.
+ *
+ * @param {string} text
+ */
 function lengthOf(text) {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return 0;

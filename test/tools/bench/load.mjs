@@ -35,7 +35,11 @@ function headerLines(headers = {}) {
     .join('');
 }
 
-/** Returns the bytes of a request on the wire. @param {import('./scenarios.mjs').Request} request @param {string} common */
+/**
+ * Returns the bytes of a request on the wire.
+ *
+ * @param {import('./scenarios.mjs').Request} request @param {string} common
+ */
 function bytesOf({ method, path, body, payload, headers }, common) {
   const content = payload ?? (body && JSON.stringify(body));
   const start = `${method} ${path} HTTP/1.1\r\n${common}${headerLines(headers)}`;
@@ -44,7 +48,12 @@ function bytesOf({ method, path, body, payload, headers }, common) {
   return `${start}${type}content-length: ${Buffer.byteLength(content)}\r\n\r\n${content}`;
 }
 
-/** Returns a function that gives one request after the other, and undefined once they are used up. @param {Job} job @param {import('./material.mjs').Material} material @returns {() => string | undefined} */
+/**
+ * Returns a function that gives one request after the other, and undefined once they are used up.
+ *
+ * @param {Job} job @param {import('./material.mjs').Material} material
+ * @returns {() => string | undefined}
+ */
 function source({ scenario: name, contender, headers, seconds, warmUp, port }, material) {
   const scenario = scenarioOf(name);
   const next = scenario.requests(material, (position) => material.cursorOf(contender, position));

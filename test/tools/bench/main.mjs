@@ -20,7 +20,11 @@ async function compare(serverUrl, settings) {
   return { settings, environment: await environmentOf(url), ...report(results) };
 }
 
-/** Compares our service on a large table with the same on a small one. @param {string} serverUrl @param {Settings} settings */
+/**
+ * Compares our service on a large table with the same on a small one.
+ *
+ * @param {string} serverUrl @param {Settings} settings
+ */
 async function compareSizes(serverUrl, settings) {
   const sizes = [10_000, 1_000_000];
   const urls = [];

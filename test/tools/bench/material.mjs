@@ -46,7 +46,12 @@ export function loadMaterial(url) {
   });
 }
 
-/** Returns a thousand rows of the list from an offset, or from as far down as there are rows. @param {import('pg').Client} client @param {number} offset @returns {Promise<Position[]>} */
+/**
+ * Returns a thousand rows of the list from an offset, or from as far down as there are rows.
+ *
+ * @param {import('pg').Client} client @param {number} offset
+ * @returns {Promise<Position[]>}
+ */
 async function rowsFrom(client, offset) {
   const { rows } = await client.query(
     `SELECT to_json(created) #>> '{}' AS created, id FROM checkout_session ORDER BY created DESC, id DESC

@@ -21,7 +21,11 @@ all in one run on one machine. Seeds a database of its own on the server, and ke
   --drop               only drop the databases of earlier runs
 `;
 
-/** Gives `--json` without a file the value `-` for standard output, because parseArgs has no optional values. @param {string[]} args */
+/**
+ * Gives `--json` without a file the value `-` for standard output, because parseArgs has no optional values.
+ *
+ * @param {string[]} args
+ */
 function withJsonValue(args) {
   return args.map((arg, index) => {
     const next = args[index + 1];

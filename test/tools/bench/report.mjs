@@ -48,7 +48,10 @@ const keysOf = (/** @type {readonly Result[]} */ results) => [
   ).values(),
 ];
 
-/** @param {readonly Result[]} results @param {string} reference the contender in the numerator of the ratios @returns {Row[]} */
+/**
+ * @param {readonly Result[]} results @param {string} reference the contender in the numerator of the ratios
+ * @returns {Row[]}
+ */
 function rowsOf(results, reference) {
   return keysOf(results).map(({ scenario, connections, contender }) => {
     const own = select(results, scenario, connections, contender);

@@ -38,7 +38,11 @@ export async function runRounds(databaseUrl, settings, expectSameAnswers, report
   );
 }
 
-/** Measures our service on databases of different sizes. @param {readonly string[]} databaseUrls @param {Settings} settings @param {(line: string) => void} report */
+/**
+ * Measures our service on databases of different sizes.
+ *
+ * @param {readonly string[]} databaseUrls @param {Settings} settings @param {(line: string) => void} report
+ */
 export async function runGrowth(databaseUrls, settings, report) {
   /** @type {Runner[]} */
   const runners = [];
@@ -131,7 +135,11 @@ function jobOf(scenario, { service: { name, port, headers } }, connections, seco
   return { scenario, contender: name, port, headers, connections, seconds, warmUp: seconds * warmUpShare };
 }
 
-/** Rotates values, so that no contender always comes first. @template Value @param {readonly Value[]} values @param {number} by */
+/**
+ * Rotates values, so that no contender always comes first.
+ *
+ * @template Value @param {readonly Value[]} values @param {number} by
+ */
 function rotated(values, by) {
   const start = by % values.length;
   return [...values.slice(start), ...values.slice(0, start)];

@@ -40,7 +40,11 @@ function newId() {
   return `${createdPrefix}${run}_${String(created).padStart(46, '0')}`;
 }
 
-/** Returns every row once before any row a second time, because two writes of one row at once wait for each other. @param {Material} material */
+/**
+ * Returns every row once before any row a second time, because two writes of one row at once wait for each other.
+ *
+ * @param {Material} material
+ */
 function rowsOnce({ documents }) {
   let next = below(documents.length);
   return () => {

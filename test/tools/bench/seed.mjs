@@ -118,7 +118,12 @@ const contender = [
   'VACUUM (ANALYZE) contender.checkout_session',
 ];
 
-/** Inserts the sessions. @param {import('pg').Client} client of a migrated, empty database @param {number} rows @param {(line: string) => void} report */
+/**
+ * Inserts the sessions.
+ *
+ * @param {import('pg').Client} client of a migrated, empty database @param {number} rows
+ * @param {(line: string) => void} report
+ */
 export async function seed(client, rows, report) {
   const raw = JSON.stringify(rawSession);
   for (let from = 1; from <= rows; from += batchSize) {

@@ -40,7 +40,12 @@ export function makeClient({ url, key }) {
     };
   }
 
-  /** Sends a request with the path of a session. @param {string} method @param {string} id @param {unknown} [body] @param {Record<string, string>} [headers] */
+  /**
+   * Sends a request with the path of a session.
+   *
+   * @param {string} method @param {string} id @param {unknown} [body]
+   * @param {Record<string, string>} [headers]
+   */
   const session = (method, id, body, headers) => call(method, `${sessionsPath}/${id}`, body, headers);
 
   /**

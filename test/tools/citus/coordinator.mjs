@@ -25,7 +25,12 @@ export function describeCluster(url) {
   });
 }
 
-/** Distributes the tables, unless they are distributed. @param {string} url @returns {Promise<number>} the number of shards of a table */
+/**
+ * Distributes the tables, unless they are distributed.
+ *
+ * @param {string} url
+ * @returns {Promise<number>} the number of shards of a table
+ */
 export function distribute(url) {
   const shards = `SELECT count(*)::integer AS shards FROM pg_dist_shard WHERE logicalrelid = 'checkout_session'::regclass`;
   return withQuery(url, async (query) => {
@@ -37,7 +42,12 @@ export function distribute(url) {
   });
 }
 
-/** Waits until no node has a prepared transaction. @param {string} url @returns {Promise<number>} the number that remains */
+/**
+ * Waits until no node has a prepared transaction.
+ *
+ * @param {string} url
+ * @returns {Promise<number>} the number that remains
+ */
 export function preparedTransactions(url) {
   const count = `SELECT (SELECT count(*) FROM pg_prepared_xacts)::integer + coalesce(sum(result::integer), 0)::integer AS left
     FROM run_command_on_workers('SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()')`;

@@ -84,7 +84,11 @@ export async function runLoad(service, { seconds, writers, fault, settled }) {
   };
 }
 
-/** Records the answers and the readiness of the service. @param {Service} service @param {{ acknowledged: number, refused: number }} counts @param {number} began */
+/**
+ * Records the answers and the readiness of the service.
+ *
+ * @param {Service} service @param {{ acknowledged: number, refused: number }} counts @param {number} began
+ */
 function watch({ url }, counts, began) {
   /** @type {Tick[]} */
   const ticks = [];
@@ -134,7 +138,10 @@ function outageOf(ticks) {
   };
 }
 
-/** @param {Service} service @param {readonly Session[]} sessions @returns {Promise<string[]>} a line for each session that lost a write */
+/**
+ * @param {Service} service @param {readonly Session[]} sessions
+ * @returns {Promise<string[]>} a line for each session that lost a write
+ */
 async function readBack(service, sessions) {
   const client = makeClient(service);
   const left = [...sessions];

@@ -101,7 +101,11 @@ function report(outcome) {
   for (const line of [...losses, ...wrong].slice(0, printed)) say(`  ${line}`);
 }
 
-/** Checks and loads a cluster, and a plain PostgreSQL for comparison. @param {string} directory @param {Options} options */
+/**
+ * Checks and loads a cluster, and a plain PostgreSQL for comparison.
+ *
+ * @param {string} directory @param {Options} options
+ */
 async function tryCluster(directory, { url, against, ...options }) {
   const { version, workers } = await describeCluster(url);
   const stripe = await startStripeApi();

@@ -6,7 +6,10 @@ import { say } from '../lib/tool.mjs';
 /** Milliseconds in which the service must end. */
 const endLimit = 30_000;
 
-/** @param {string} directory @param {string} url of the coordinator @param {readonly { host: string, port: number }[]} workers */
+/**
+ * @param {string} directory @param {string} url of the coordinator
+ * @param {readonly { host: string, port: number }[]} workers
+ */
 export async function checkWorkers(directory, url, workers) {
   let areAllRefused = true;
   for (const { host, port } of workers) {
@@ -20,7 +23,12 @@ export async function checkWorkers(directory, url, workers) {
   return areAllRefused;
 }
 
-/** Starts the service. @param {string} directory @param {string} url @returns {Promise<string | undefined>} the end of its log; undefined if it keeps running */
+/**
+ * Starts the service.
+ *
+ * @param {string} directory @param {string} url
+ * @returns {Promise<string | undefined>} the end of its log; undefined if it keeps running
+ */
 async function startOn(directory, url) {
   const service = await prepareService(directory, { DATABASE_URL: url });
   service.start();

@@ -49,7 +49,12 @@ function readOptions(args) {
   return chosen;
 }
 
-/** Runs a client against an empty service of its own. @param {Client} client @returns {Promise<string[]>} its failure */
+/**
+ * Runs a client against an empty service of its own.
+ *
+ * @param {Client} client
+ * @returns {Promise<string[]>} its failure
+ */
 async function failuresOf({ test }) {
   const service = await startService();
   try {

@@ -22,7 +22,11 @@ export const typescriptClient = {
   },
 };
 
-/** Runs the commands of the documentation in a new folder, as printed. @param {{ BASE_URL: string, API_KEY: string }} service */
+/**
+ * Runs the commands of the documentation in a new folder, as printed.
+ *
+ * @param {{ BASE_URL: string, API_KEY: string }} service
+ */
 async function followDocumentation(service) {
   const folder = await emptyFolder('documentation-typescript');
   const { code, setup } = await clientExample('typescript', service);

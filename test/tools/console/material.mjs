@@ -56,7 +56,9 @@ export function monthOfEvents(count) {
   });
 }
 
-/** @param {{ index: number, created: number, currency: keyof typeof scale, random: () => number, status: string, payment_status: string }} options */
+/**
+ * @param {{ index: number, created: number, currency: keyof typeof scale, random: () => number, status: string, payment_status: string }} options
+ */
 function sessionOf({ index, created, currency, random, ...state }) {
   const item = goods[Math.floor(random() * goods.length)] ?? { description: 'Item', amount: 1000 };
   const quantity = 1 + Math.floor(random() * 2);

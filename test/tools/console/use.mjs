@@ -48,7 +48,12 @@ export async function entersKey({ service, open, expect }) {
   equal(await page.evaluate(storage), '{}{}');
 }
 
-/** Searches for each kind of text: the page explains the search, opens its address and finds the session. @param {import('./views.mjs').Event[]} events @returns {Use} */
+/**
+ * Searches for each kind of text: the page explains the search, opens its address and finds the session.
+ *
+ * @param {import('./views.mjs').Event[]} events
+ * @returns {Use}
+ */
 export const findsBySearch =
   (events) =>
   async ({ service, open }) => {

@@ -104,7 +104,11 @@ async function useWithKey(page, { key }) {
   await expectReadable(page);
 }
 
-/** Sends a list without scrolling past a hundred fields, then unfolds the fields and fills one in. @param {Page} page @param {Service} service */
+/**
+ * Sends a list without scrolling past a hundred fields, then unfolds the fields and fills one in.
+ *
+ * @param {Page} page @param {Service} service
+ */
 async function foldFilters(page, { key }) {
   await authorize(page, key);
   const block = operation(page, 'checkout_sessions_list');

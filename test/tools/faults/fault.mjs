@@ -45,7 +45,12 @@ export const answerLimit = 2 * (statementTimeout + 1000) + 500;
 
 let faults = 0;
 
-/** Inflicts a fault under load. @param {Service} service @param {Query} query @param {Fault} fault @returns {Promise<Outcome>} */
+/**
+ * Inflicts a fault under load.
+ *
+ * @param {Service} service @param {Query} query @param {Fault} fault
+ * @returns {Promise<Outcome>}
+ */
 export async function runFault(service, query, fault) {
   faults += 1;
   const follower = startFollower(service);

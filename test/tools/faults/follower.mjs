@@ -57,7 +57,12 @@ export function startFollower(service) {
   }
   const running = run();
 
-  /** Compares the newest change of a session with its state, if that is certain. @param {Session} session @returns {string[]} */
+  /**
+   * Compares the newest change of a session with its state, if that is certain.
+   *
+   * @param {Session} session
+   * @returns {string[]}
+   */
   function lossesOf({ id, possible, etag }) {
     const [state] = possible;
     if (possible.length !== 1 || !state || (!state.session && !state.isDeleted)) return [];

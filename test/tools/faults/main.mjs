@@ -26,7 +26,12 @@ const diskSize = 160;
 /** Failures of one fault to print. */
 const printed = 5;
 
-/** Returns faults that kill the service and start it again. @param {Service} service @param {number} times @param {string} [where] @returns {Fault[]} */
+/**
+ * Returns faults that kill the service and start it again.
+ *
+ * @param {Service} service @param {number} times @param {string} [where]
+ * @returns {Fault[]}
+ */
 function kills(service, times, where = '') {
   return Array.from({ length: times }, (_, index) => ({
     name: `kill -9 of the service${where}, ${index + 1} of ${times}`,
@@ -60,7 +65,11 @@ async function runFaults(service, query, faults) {
   return outcomes;
 }
 
-/** Creates the database, on the small disk if there is one. @param {Cluster} cluster @param {string | undefined} location */
+/**
+ * Creates the database, on the small disk if there is one.
+ *
+ * @param {Cluster} cluster @param {string | undefined} location
+ */
 async function createDatabase(cluster, location) {
   await cluster.start();
   await cluster.connected('postgres', async (client) => {

@@ -95,7 +95,11 @@ async function untilRefused({ counts }, hasEffect = () => counts.refused > 0) {
   await setTimeout(1000);
 }
 
-/** Fills the disk of the tables. Statements fail as soon as a table or an index must grow. @param {SmallDisk} disk @param {Load} load */
+/**
+ * Fills the disk of the tables. Statements fail as soon as a table or an index must grow.
+ *
+ * @param {SmallDisk} disk @param {Load} load
+ */
 async function fillData(disk, load) {
   disk.fill();
   try {

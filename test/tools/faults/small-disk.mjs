@@ -3,7 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Mounts a small disk. @param {string} path @param {number} megabytes @returns undefined when this user cannot mount one */
+/**
+ * Mounts a small disk.
+ *
+ * @param {string} path @param {number} megabytes
+ * @returns undefined when this user cannot mount one
+ */
 export function makeSmallDisk(path, megabytes) {
   mkdirSync(path, { recursive: true });
   try {

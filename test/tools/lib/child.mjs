@@ -10,7 +10,11 @@ process.on('exit', () => {
   for (const [child, signal] of children) child.kill(signal);
 });
 
-/** Ends a child with this process. @template {ChildProcess} Child @param {Child} child @param {NodeJS.Signals} [signal] */
+/**
+ * Ends a child with this process.
+ *
+ * @template {ChildProcess} Child @param {Child} child @param {NodeJS.Signals} [signal]
+ */
 export function endAtExit(child, signal = 'SIGKILL') {
   children.set(child, signal);
   child.once('exit', () => children.delete(child));
@@ -52,7 +56,11 @@ export function startNode(path, { settings = {}, directory, log = 'ignore' } = {
 /** @param {ChildProcess} child */
 export const isRunning = (child) => child.exitCode === null && child.signalCode === null;
 
-/** Sends a signal to a child and waits until it has ended. @param {ChildProcess} child @param {NodeJS.Signals} [signal] */
+/**
+ * Sends a signal to a child and waits until it has ended.
+ *
+ * @param {ChildProcess} child @param {NodeJS.Signals} [signal]
+ */
 export async function endChild(child, signal = 'SIGTERM') {
   if (!isRunning(child)) return;
   const ended = once(child, 'exit');

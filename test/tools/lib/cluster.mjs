@@ -52,7 +52,11 @@ function isProgram(path) {
   }
 }
 
-/** Returns the user of the server: `postgres` if this user is root, as PostgreSQL refuses root. @throws {Unavailable} */
+/**
+ * Returns the user of the server: `postgres` if this user is root, as PostgreSQL refuses root.
+ *
+ * @throws {Unavailable}
+ */
 function findUser() {
   if (process.getuid?.() !== 0) return undefined;
   try {
@@ -122,7 +126,11 @@ export function makeCluster(directory, { wal } = {}) {
     }
   }
 
-  /** Ends the server: SIGINT is PostgreSQL's mode `fast`, SIGQUIT its mode `immediate`. @param {'SIGINT' | 'SIGQUIT' | 'SIGKILL'} signal */
+  /**
+   * Ends the server: SIGINT is PostgreSQL's mode `fast`, SIGQUIT its mode `immediate`.
+   *
+   * @param {'SIGINT' | 'SIGQUIT' | 'SIGKILL'} signal
+   */
   async function stop(signal) {
     if (postmaster) await endChild(postmaster, signal);
   }

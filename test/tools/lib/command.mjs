@@ -21,7 +21,11 @@ export function runCommand(name, args, settings) {
   });
 }
 
-/** Migrates a database. @param {Record<string, string>} settings DATABASE_URL or DATA_DIR @throws with the command's output */
+/**
+ * Migrates a database.
+ *
+ * @param {Record<string, string>} settings DATABASE_URL or DATA_DIR @throws with the command's output
+ */
 export async function migrate(settings) {
   const { code, output } = await runCommand('migrate', [], settings);
   if (code !== 0) throw new Error(`the database cannot be migrated: ${output}`);

@@ -10,7 +10,11 @@ import { listen } from './network.mjs';
 const missing = { error: { code: 'resource_missing', message: 'No such object', type: 'invalid_request_error' } };
 const failure = { error: { type: 'api_error', message: 'An unknown error occurred' } };
 
-/** Returns a paid session, in the shape of Stripe's API. @param {string} id @param {Record<string, unknown>} [fields] */
+/**
+ * Returns a paid session, in the shape of Stripe's API.
+ *
+ * @param {string} id @param {Record<string, unknown>} [fields]
+ */
 export const paidSession = (id, fields = {}) => ({
   ...{ id, object: 'checkout.session', livemode: false, mode: 'payment', status: 'complete', payment_status: 'paid' },
   ...{ amount_subtotal: 2000, amount_total: 2198, currency: 'usd', payment_method_types: ['card'], metadata: {} },

@@ -8,7 +8,11 @@ const exitCodes = { failed: 1, wrongOptions: 2, unavailable: 77 };
 
 export const say = (/** @type {string} */ line) => void process.stdout.write(`${line}\n`);
 
-/** Prints the outcome of one check and the reasons for a failure. @param {string} name @param {readonly string[]} failures */
+/**
+ * Prints the outcome of one check and the reasons for a failure.
+ *
+ * @param {string} name @param {readonly string[]} failures
+ */
 export function report(name, failures) {
   say(`${name}: ${failures.length === 0 ? 'passed' : 'failed'}`);
   for (const failure of failures) say(`  ${failure}`);

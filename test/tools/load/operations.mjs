@@ -82,7 +82,12 @@ function remove(id, _word, before) {
   return { method: 'DELETE', path: `${sessionsPath}/${id}`, status: 204, after };
 }
 
-/** Delivers an event that is newer than all earlier ones. @param {string} id @param {string} word @param {State} before @returns {Operation} */
+/**
+ * Delivers an event that is newer than all earlier ones.
+ *
+ * @param {string} id @param {string} word @param {State} before
+ * @returns {Operation}
+ */
 function deliverEvent(id, word, before) {
   const event = `evt_${word}`;
   const delivery = signed(

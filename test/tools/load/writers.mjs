@@ -39,7 +39,10 @@ export function startWriters(service, { writers, prefix }) {
   /** The time at which each writer sent its last acknowledged write. @type {number[]} */
   const lastAcknowledged = Array(writers).fill(0);
 
-  /** @param {Session} session @param {Operation} operation @param {number} writer @returns {Promise<boolean>} whether it was acknowledged */
+  /**
+   * @param {Session} session @param {Operation} operation @param {number} writer
+   * @returns {Promise<boolean>} whether it was acknowledged
+   */
   async function write(session, operation, writer) {
     const sent = performance.now();
     // The state is possible from the moment of sending.

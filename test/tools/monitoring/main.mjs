@@ -141,7 +141,11 @@ async function load(service) {
   }
 }
 
-/** Begins to stop a service. It is not ready from then on, and serves its metrics until it ends. @param {Service} service */
+/**
+ * Begins to stop a service. It is not ready from then on, and serves its metrics until it ends.
+ *
+ * @param {Service} service
+ */
 async function becomeUnready({ kill, url }) {
   kill('SIGTERM');
   while ((await fetch(`${url}/health/ready`)).ok) await setTimeout(50);

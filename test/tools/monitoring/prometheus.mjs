@@ -46,7 +46,11 @@ export async function writeConfig(directory, { url, environment }) {
   return path;
 }
 
-/** Starts Prometheus and waits until it is ready. @param {string} directory @param {string} config path of the configuration */
+/**
+ * Starts Prometheus and waits until it is ready.
+ *
+ * @param {string} directory @param {string} config path of the configuration
+ */
 export async function startPrometheus(directory, config) {
   const address = `127.0.0.1:${await freePort()}`;
   const storage = `--storage.tsdb.path=${join(directory, 'data')}`;

@@ -58,7 +58,12 @@ function print({ minutes, resident, heap, old, delay, clients, pool, waiting, de
   );
 }
 
-/** Takes samples. @param {Service} service @param {number} duration milliseconds @param {number} began @returns {Promise<Sample[]>} */
+/**
+ * Takes samples.
+ *
+ * @param {Service} service @param {number} duration milliseconds @param {number} began
+ * @returns {Promise<Sample[]>}
+ */
 async function watch(service, duration, began) {
   const samples = [];
   while (performance.now() - began < duration) {

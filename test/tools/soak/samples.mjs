@@ -17,7 +17,12 @@
 
 const mega = 1024 * 1024;
 
-/** Reads the metrics. @param {import('../lib/service.mjs').Service} service @param {number} began @returns {Promise<Sample>} */
+/**
+ * Reads the metrics.
+ *
+ * @param {import('../lib/service.mjs').Service} service @param {number} began
+ * @returns {Promise<Sample>}
+ */
 export async function takeSample({ url, key }, began) {
   // Without keep-alive, so that the next sample does not count this connection.
   const headers = { authorization: `Bearer ${key}`, connection: 'close' };

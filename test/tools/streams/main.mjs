@@ -76,7 +76,11 @@ function openStream({ port, key }, delays) {
   return stream;
 }
 
-/** Returns the time of a change's log entry in milliseconds, from its id. @param {Buffer} chunk @param {number} end of the id */
+/**
+ * Returns the time of a change's log entry in milliseconds, from its id.
+ *
+ * @param {Buffer} chunk @param {number} end of the id
+ */
 function loggedAt(chunk, end) {
   const start = chunk.lastIndexOf(idMark, end) + idMark.length;
   const [, microseconds] = Buffer.from(chunk.toString('latin1', start, end), 'base64url')

@@ -10,7 +10,11 @@ export async function serve(app, close = async () => {}) {
   await app.listen({ host: '127.0.0.1', port: Number(process.env.PORT) });
 }
 
-/** Returns the URL of the page after a row. @param {import('fastify').FastifyRequest} request @param {unknown} position */
+/**
+ * Returns the URL of the page after a row.
+ *
+ * @param {import('fastify').FastifyRequest} request @param {unknown} position
+ */
 export function nextUrl(request, position) {
   const url = new URL(request.url, `http://${request.headers.host}`);
   url.searchParams.set('cursor', Buffer.from(JSON.stringify(position)).toString('base64url'));
