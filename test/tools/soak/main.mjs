@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { withServiceOnCluster } from '../lib/cluster.mjs';
-import { positiveNumber } from '../lib/options.mjs';
+import { positiveNumber, wholeNumber } from '../lib/options.mjs';
 import { runTool, say } from '../lib/tool.mjs';
 import { startLoad } from './load.mjs';
 import { takeSample, trendOf } from './samples.mjs';
@@ -45,7 +45,7 @@ function readOptions(args) {
     rate: { type: 'string', default: '300' },
   });
   const { values } = parseArgs({ args, options });
-  return { minutes: positiveNumber('minutes', values.minutes), rate: positiveNumber('rate', values.rate) };
+  return { minutes: wholeNumber('minutes', values.minutes), rate: positiveNumber('rate', values.rate) };
 }
 
 /** @param {Sample} sample */
