@@ -50,6 +50,9 @@ export function apiKeys({ API_KEYS, API_READ_KEYS }: ApiKeyLists): ApiKey[] {
 
 const shortestKey = 16;
 
+/** The signing secret of the README's first steps. Anyone can sign with it. */
+export const trialSecret = 'whsec_try';
+
 /** Returns a finding for each kind of weak secret. It is a fault where others can reach the service, else a warning. */
 export function weakSecrets(config: ApiKeyLists & Pick<Config, 'STRIPE_WEBHOOK_SECRETS'>): string[] {
   const short = apiKeys(config).filter(({ key }) => key.length < shortestKey);
@@ -63,6 +66,11 @@ export function weakSecrets(config: ApiKeyLists & Pick<Config, 'STRIPE_WEBHOOK_S
   if (config.STRIPE_WEBHOOK_SECRETS.some((secret) => !secret.startsWith('whsec_'))) {
     findings.push(
       'STRIPE_WEBHOOK_SECRETS must hold signing secrets that begin with whsec_: copy the secret of the endpoint from the Stripe dashboard, or from the output of `stripe listen`',
+    );
+  }
+  if (config.STRIPE_WEBHOOK_SECRETS.includes(trialSecret)) {
+    findings.push(
+      `STRIPE_WEBHOOK_SECRETS holds ${trialSecret}, with which anyone can sign: it is for a trial on this machine`,
     );
   }
   return findings;

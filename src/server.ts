@@ -4,6 +4,7 @@ import closeWithGrace from 'close-with-grace';
 import pino from 'pino';
 import { buildApp } from './app.js';
 import { type Config, isTraced, nameWarnings, parseConfig, secretWarnings } from './config.js';
+import { trialSecret } from './config-secrets.js';
 import { type Database, waitUntilReachable } from './database/engine/database.js';
 import { migrate, requireMigrations } from './database/engine/migrate.js';
 import { openDatabase } from './database/engine/open.js';
@@ -146,7 +147,7 @@ function welcome(address: string, database: Database, config: Config): void {
   const key = config.API_KEYS.length + config.API_READ_KEYS.length > 0 ? '-H "Authorization: Bearer KEY" ' : '';
   const url = address === 'http://127.0.0.1:3000' ? '' : ` -- --url ${address}`;
   const hasSecret = config.STRIPE_WEBHOOK_SECRETS.length > 0;
-  const start = hasSecret ? '' : '\n  STRIPE_WEBHOOK_SECRETS=whsec_try npm start     (in place of this one)';
+  const start = hasSecret ? '' : `\n  STRIPE_WEBHOOK_SECRETS=${trialSecret} npm start     (in place of this one)`;
   process.stdout.write(`
 Checkout Session Service, on ${database.description}
 

@@ -287,6 +287,13 @@ test.each([
   if ('API_READ_KEYS' in environment) expect(command).toBe('openssl rand -hex 32');
 });
 
+test('the secret of the README is refused on a public address and warned of on loopback', () => {
+  const environment = { API_KEYS: 'long-key-00000001', STRIPE_WEBHOOK_SECRETS: 'whsec_x,whsec_try' };
+  const fault = expect.stringContaining('whsec_try, with which anyone can sign');
+  expect(faultsOf({ ...environment, HOST: '0.0.0.0' })).toEqual([fault]);
+  expect(secretWarnings(parseConfig(environment))).toEqual([fault]);
+});
+
 test('a 16-character key and a whsec_ secret are accepted on a public address', () => {
   const environment = { API_KEYS: 'ops 0123456789abcdef', STRIPE_WEBHOOK_SECRETS: 'whsec_x' };
   expect(faultsOf({ ...environment, HOST: '0.0.0.0' })).toEqual([]);

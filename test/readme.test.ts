@@ -5,7 +5,7 @@ import { type CodeBlock, codeBlocks, commands } from './support/markdown.mjs';
 import { runCommandLine } from './support/process.js';
 import { startService } from './support/service.js';
 
-/** The README alone. test/docs.test.ts checks the code, links and tables of all pages. */
+/** The README alone. test/docs/ checks the code, links and tables of all pages. */
 
 const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const lines = readme.trimEnd().split('\n');

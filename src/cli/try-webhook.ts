@@ -1,14 +1,13 @@
 import { parseArgs } from 'node:util';
 import Stripe from 'stripe';
 import { type Config, parseConfig } from '../config.js';
+import { trialSecret } from '../config-secrets.js';
 import { OperatorError } from '../errors.js';
 import type { outcomes } from '../model/stripe.js';
 import { UsageError } from './command.js';
 import { type SampleEvent, sampleEvents } from './sample-events.js';
 
 /** Unlike the other commands it opens no database: the running service may hold the embedded one. */
-
-const trialSecret = 'whsec_try';
 
 const help = `Signs one sample event of each type, and posts it to a running service as Stripe would.
 

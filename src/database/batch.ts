@@ -26,7 +26,7 @@ export interface BatchOptions<Item, Result> {
 /** Limits for reads by id. */
 export const readBatch = { maxSize: 500, concurrency: 4 } as const;
 
-/** Limits for each kind of write. While all four kinds wait for locks, two of the ten connections stay free for reads. */
+/** Limits for each kind of write: create, replace, patch and apply. While all wait for locks, reads keep two of ten connections. */
 export const writeBatch = { maxSize: 100, concurrency: 2 } as const;
 
 /** Minimum size of a batch, if so many items are queued. A smaller batch costs more as a statement than its overlap gains. */

@@ -28,7 +28,8 @@ export function mirrorStore(database: Database, onBatch?: BatchObserver) {
     keyOf,
     onBatch: onBatch && ((size) => onBatch('apply', size)),
   });
-  const fillOne = batching({ ...writeBatch, run: outcomesOf(fillGaps), keyOf });
+  // One connection at most: filling gaps is rare, and the other writes leave two of ten.
+  const fillOne = batching({ ...writeBatch, concurrency: 1, run: outcomesOf(fillGaps), keyOf });
 
   /** Fills the gaps if the outcome is `fills`. Returns any other outcome as it is. */
   const fillIfNeeded = async (delivery: Delivery, outcome: Awaited<ReturnType<typeof applyOne>>) =>
