@@ -12,7 +12,7 @@ function list(description: string) {
   return Type.Unsafe<string[]>({ type: 'string', default: '', separator: ',', description });
 }
 
-/** Milliseconds of a day. Node's timers fire at once after more than 24.8 days. */
+/** Milliseconds of a day. Node's timers hold at most 24.8 days: longer ones fire at once. */
 const day = 24 * 3_600_000;
 
 export const environment = Type.Object({
@@ -226,7 +226,7 @@ const secrets = [
   'STRIPE_API_KEYS',
 ] as const;
 
-/** Lists every fault of the environment in one message. */
+/** The error of an invalid environment. Its message lists every fault. */
 export class ConfigError extends OperatorError {
   constructor(readonly faults: readonly string[]) {
     super(`The configuration is not valid:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);

@@ -118,8 +118,8 @@ const forwardedHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x
 
 /**
  * Returns the check for a service without keys on loopback. Loopback keeps other machines out. It does not keep out web
- * pages in a browser on this machine, nor a local proxy that serves other machines. A page's request shows in Origin or
- * Sec-Fetch-Site, and after DNS rebinding in Host.
+ * pages in a browser on this machine, nor a local proxy that serves other machines. Origin or Sec-Fetch-Site reveals the
+ * request of a page. After DNS rebinding, Host does.
  *
  * @param origins origins whose pages are allowed.
  */

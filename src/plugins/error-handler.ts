@@ -13,7 +13,7 @@ const problemByFastifyCode: Readonly<Record<string, ProblemCode>> = {
   FST_ERR_NOT_FOUND: 'not-found',
 };
 
-/** Returns the problem for an error that a request caused or met. */
+/** Returns the problem that describes an error to the client. */
 export function asProblem(error: FastifyError): Problem {
   if (error instanceof Problem) return error;
   const code = problemByFastifyCode[error.code];

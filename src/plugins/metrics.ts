@@ -235,7 +235,7 @@ export function inTime(reading: Promise<number | undefined>): Promise<number | u
 
 function measureStripe({ metrics, config, events, ingest }: MetricsOptions): void {
   const endpoints = () => config.STRIPE_WEBHOOK_SECRETS.length;
-  metrics.gauge('stripe_webhook_endpoints', 'Configured webhook secrets, one for each endpoint.', endpoints);
+  metrics.gauge('stripe_webhook_endpoints', 'Webhook endpoints that the service accepts deliveries from.', endpoints);
   const age = () => inTime(events.newestAge());
   metrics.gauge('stripe_last_event_age_seconds', 'Seconds since the newest event in the ledger was received.', age);
   const projected = 'States from Stripe with a value that the contract cannot hold, such as a new enum value.';
