@@ -17,8 +17,8 @@ export interface ProblemKind {
 export const catalogue = {
   'malformed-request': {
     status: 400,
-    title: 'The request cannot be read',
-    description: 'The URL, the headers or the JSON of the body are malformed.',
+    title: 'The request is malformed',
+    description: 'The service cannot parse the URL, the headers or the JSON of the body.',
   },
   'invalid-request': {
     status: 400,
@@ -27,33 +27,33 @@ export const catalogue = {
   },
   'invalid-signature': {
     status: 400,
-    title: "The signature is not Stripe's",
+    title: 'The signature is not valid',
     description: 'None of STRIPE_WEBHOOK_SECRETS signed this body, or the signature is too old.',
   },
   unauthorized: {
     status: 401,
-    title: 'An API key is needed',
+    title: 'An API key is required',
     description: 'Send `Authorization: Bearer <key>`, or `Token <key>`, with one of the configured keys.',
   },
   forbidden: {
     status: 403,
-    title: 'Not allowed',
+    title: 'The request is not allowed',
     description:
       'The key has read access only. Or the service has no keys, and the request came from another site or through a proxy.',
   },
   'not-found': {
     status: 404,
-    title: 'There is nothing at this path',
-    description: 'No resource has this path.',
+    title: 'The path does not exist',
+    description: 'The service has no resource at this path.',
   },
   'session-not-found': {
     status: 404,
-    title: 'There is no such Checkout Session',
-    description: 'No session with this id is in the mirror.',
+    title: 'The Checkout Session does not exist',
+    description: 'The mirror has no session with this id.',
   },
   'stripe-data-not-found': {
     status: 404,
-    title: 'Nothing came from Stripe for this session',
+    title: 'The session has no Stripe object',
     description:
       'The session was written through this API or imported without its Stripe object. Refresh the session to fetch the object from Stripe.',
   },
@@ -64,8 +64,8 @@ export const catalogue = {
   },
   'session-exists': {
     status: 409,
-    title: 'A Checkout Session with this id exists',
-    description: 'Use PUT or PATCH to change it.',
+    title: 'A Checkout Session with this id already exists',
+    description: 'Use PUT or PATCH to change the session.',
   },
   'cursor-expired': {
     status: 410,
@@ -75,7 +75,7 @@ export const catalogue = {
   },
   'precondition-failed': {
     status: 412,
-    title: 'A precondition of the request does not hold',
+    title: 'A precondition failed',
     description:
       'If-Match or If-None-Match does not match the stored session. Read the session again before you retry.',
   },
@@ -98,7 +98,7 @@ export const catalogue = {
   'misdirected-request': {
     status: 421,
     title: 'The request was meant for another host',
-    description: 'Without keys the service answers to localhost, 127.0.0.1 and [::1] only.',
+    description: 'A service without keys answers only requests to localhost, 127.0.0.1 and [::1].',
   },
   'too-many-requests': {
     status: 429,
@@ -118,12 +118,12 @@ export const catalogue = {
   },
   internal: {
     status: 500,
-    title: 'The service failed',
+    title: 'Internal error',
     description: 'This is a bug in the service. The log has the details under the same `request_id`.',
   },
   'changes-not-supported': {
     status: 501,
-    title: 'There is no change feed on this database',
+    title: 'The database does not support the change feed',
     description: 'Triggers log the changes, and the distributed tables of Citus have no triggers.',
   },
   'stripe-unavailable': {
@@ -145,7 +145,7 @@ export const catalogue = {
   },
   overloaded: {
     status: 503,
-    title: 'The service has too much to do',
+    title: 'The service is overloaded',
     description: 'The service refused the request before it did any work. Try again later.',
     retryAfter: 2,
   },

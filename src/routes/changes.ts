@@ -52,7 +52,9 @@ export async function changeRoutes(instance: FastifyInstance, { feed, publicUrl 
             content: {
               'application/json': { schema: reference('CheckoutSessionChangePage') },
               [eventStream]: {
-                schema: Type.String({ description: 'Server-Sent Events: each `data` is a CheckoutSessionChange.' }),
+                schema: Type.String({
+                  description: 'Server-Sent Events. The `data` of each event is a CheckoutSessionChange.',
+                }),
               },
             },
           },

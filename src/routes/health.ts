@@ -31,7 +31,7 @@ export async function healthRoutes(app: FastifyInstance, { database, lifecycle }
     {
       schema: {
         operationId: 'health_live',
-        summary: 'Is the process alive?',
+        summary: 'Check that the process is alive',
         description: 'Does not use the database. When it fails, restart the process.',
         tags: ['health'],
         security: [],
@@ -46,7 +46,7 @@ export async function healthRoutes(app: FastifyInstance, { database, lifecycle }
     {
       schema: {
         operationId: 'health_ready',
-        summary: 'Can it serve requests?',
+        summary: 'Check that the process can serve requests',
         description:
           'Queries the database on a connection of its own. Fails when the database is unavailable or lacks migrations, and while the process is stopping. Send requests elsewhere while it fails. It succeeds on a read-only database and reports `writable: false`.',
         tags: ['health'],

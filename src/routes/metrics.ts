@@ -19,7 +19,7 @@ export async function metricsRoute(app: FastifyInstance, { metrics, config }: Me
     {
       schema: {
         operationId: 'metrics',
-        summary: 'Metrics for Prometheus',
+        summary: 'Read the metrics',
         description: 'Text in the exposition format of Prometheus. Needs a key, like the API.',
         tags: ['health'],
         response: {

@@ -43,13 +43,13 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
     {
       schema: {
         operationId: 'checkout_sessions_payment',
-        summary: 'Is it paid, and how much?',
+        summary: 'Retrieve the payment of a session',
         description:
           "Returns the payment of a session from Stripe's newest state, and the last event that arrived for it. The event shows whether a delayed payment failed.",
         tags,
         params,
         response: {
-          200: json('The payment.', reference('CheckoutSessionPayment'), paymentTagHeader),
+          200: json('The payment of the session.', reference('CheckoutSessionPayment'), paymentTagHeader),
           ...problems(
             ...requestProblems,
             'invalid-request',
@@ -75,7 +75,7 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
         tags,
         params,
         response: {
-          200: json('The Checkout Session object of Stripe.', reference('StripeCheckoutSession'), etagHeader),
+          200: json('The Checkout Session object as Stripe sent it.', reference('StripeCheckoutSession'), etagHeader),
           ...problems(
             ...requestProblems,
             'invalid-request',

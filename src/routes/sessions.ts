@@ -70,7 +70,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
         tags,
         body: reference('DjStripeCheckoutSessionRequest'),
         response: {
-          201: json('The session as stored.', reference('DjStripeCheckoutSession'), {
+          201: json('The stored session.', reference('DjStripeCheckoutSession'), {
             Location: Type.String({ description: 'The URL of the session.' }),
             ...etagHeader,
           }),

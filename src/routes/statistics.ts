@@ -17,7 +17,7 @@ export async function statisticsRoutes(app: FastifyInstance, { statistics }: { s
         tags: ['statistics'],
         querystring: statisticsParameters,
         response: {
-          200: json('The days.', reference('DailyStatistics')),
+          200: json('The statistics of each day.', reference('DailyStatistics')),
           ...problems(...requestProblems, 'invalid-request', ...serverProblems),
         },
       },

@@ -18,7 +18,7 @@ export async function stripeEventRoutes(app: FastifyInstance, { events, publicUr
     {
       schema: {
         operationId: 'stripe_events_list',
-        summary: 'List the events that arrived',
+        summary: 'List Stripe events',
         description: `Returns the events of Checkout Sessions that Stripe delivered, with their outcomes, newest first. Pages work like those of the sessions.\n\n${filterRules}`,
         tags: ['stripe'],
         querystring: eventList.parameters,

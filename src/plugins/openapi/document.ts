@@ -26,16 +26,17 @@ export function documentHead(publicUrl: string | undefined): Partial<OpenAPIV3.D
 }
 
 const tags: OpenAPIV3.TagObject[] = [
-  { name: 'checkout-sessions', description: 'The Checkout Sessions.' },
+  { name: 'checkout-sessions', description: 'Read and write Checkout Sessions.' },
   { name: 'changes', description: 'The change feed of the sessions.' },
-  { name: 'enums', description: 'The enums of a session, with labels.' },
+  { name: 'enums', description: 'The enums of a session, with the label of each value.' },
   { name: 'statistics', description: 'Statistics of the sessions.' },
   { name: 'stripe', description: 'Webhook events from Stripe.' },
   {
     name: 'stripe-reads',
-    description: "Reads in the shape of Stripe's API, for Stripe's own SDKs: change their host to this service.",
+    description:
+      "Read sessions in the shape of Stripe's API. To use Stripe's own SDKs, set their host to this service.",
   },
-  { name: 'health', description: 'For load balancers and orchestrators.' },
+  { name: 'health', description: 'Health checks and metrics for load balancers, orchestrators and Prometheus.' },
 ];
 
 const apiKey: OpenAPIV3.SecuritySchemeObject = {

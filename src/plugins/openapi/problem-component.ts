@@ -6,7 +6,7 @@ const Fault = Type.Object(
   {
     in: Type.String({
       enum: ['body', 'query', 'path', 'header'],
-      description: 'The part of the request.',
+      description: 'The part of the request that has the fault.',
       examples: ['body'],
     }),
     pointer: Type.String({
@@ -25,17 +25,20 @@ const Problem = Type.Object(
   {
     type: Type.String({
       format: 'uri',
-      description: 'Identifies the kind of problem: `urn:problem:` and its code.',
+      description: 'The identifier of the kind of problem: `urn:problem:` and a code.',
       examples: ['urn:problem:invalid-request'],
     }),
-    title: Type.String({ description: 'The kind of problem, for people.', examples: ['The request is not valid'] }),
+    title: Type.String({
+      description: 'The name of the kind of problem, for people.',
+      examples: ['The request is not valid'],
+    }),
     status: Type.Integer({ description: 'The HTTP status code.', examples: [400] }),
     detail: Type.String({
       description: 'The cause of this occurrence.',
       examples: ['mode: must be one of payment, setup, subscription'],
     }),
     instance: Type.String({
-      description: "The request's path, without its query.",
+      description: 'The path of the request, without the query.',
       examples: ['/api/checkout-sessions'],
     }),
     request_id: Type.String({
@@ -46,7 +49,7 @@ const Problem = Type.Object(
       Type.Array(Type.Ref('Fault#'), { description: 'Every fault of the request, for an invalid request.' }),
     ),
   },
-  { $id: 'Problem', description: 'An error: a problem document of RFC 9457.' },
+  { $id: 'Problem', description: 'An error, as a problem document (RFC 9457).' },
 );
 
 export const problemComponents = [Fault, Problem];
