@@ -2,12 +2,10 @@
 import { ok } from 'node:assert';
 import { codeBlocks, commands } from './markdown.mjs';
 
-/** The page with the examples of generated clients. */
-const page = 'docs/clients.md';
 const languages = ['rust', 'python', 'typescript'];
 
 /** The examples, each with the commands that install and generate its client: the console block before it. */
-export const clientExamples = codeBlocks(page).flatMap(({ language, text }, index, all) => {
+export const clientExamples = codeBlocks('docs/clients.md').flatMap(({ language, text }, index, all) => {
   const before = all[index - 1];
   return before && languages.includes(language) ? [{ language, code: text, setup: commands(before) }] : [];
 });
@@ -19,7 +17,7 @@ export const clientExamples = codeBlocks(page).flatMap(({ language, text }, inde
  */
 export async function clientExample(language, { BASE_URL, API_KEY }) {
   const example = clientExamples.find((one) => one.language === language);
-  ok(example, `${page} has no example for ${language}`);
+  ok(example, `docs/clients.md has no example for ${language}`);
   const response = await fetch(`${BASE_URL}/api/checkout-sessions/cs_test_1`, {
     method: 'PUT',
     headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
