@@ -13,7 +13,9 @@ const built = (/** @type {string} */ path) => import(new URL(`dist/${path}.js`, 
 /** @type {typeof import('../../../src/app.js')} */
 const { buildApp } = await built('app');
 /** @type {typeof import('../../../src/config.js')} */
-const { environment, environmentVariables, parseConfig, secretFileVariables } = await built('config');
+const { environmentVariables, parseConfig, secretFileVariables } = await built('config');
+/** @type {typeof import('../../../src/config-variables.js')} */
+const { environment } = await built('config-variables');
 /** @type {typeof import('../../../src/database/engine/postgres.js')} */
 const { openPostgres } = await built('database/engine/postgres');
 /** @type {typeof import('../../../src/errors.js')} */
