@@ -211,6 +211,36 @@ describe('over HTTP the change log records', () => {
     expect(changes.at(-1)?.type).toBe('deleted');
   });
 
+  test('a manual change of an id as a deletion and a creation', async () => {
+    const [old, renamed] = [newId(), newId()];
+    await create(old);
+    await next();
+    const text = 'UPDATE checkout_session SET id = $2 WHERE id = $1';
+    await database.query({ text, values: [old, renamed] });
+    const changes = await next();
+    expect(changes.map(({ type, session_id }) => `${type} ${session_id}`).sort()).toEqual(
+      [`created ${renamed}`, `deleted ${old}`].sort(),
+    );
+  });
+
+  test('nothing, and holds no reader up, where a statement changes nothing', async () => {
+    const id = newId();
+    await create(id);
+    await next();
+    const statements = [
+      'UPDATE checkout_session SET djstripe_updated = now() WHERE id = $1',
+      'UPDATE checkout_session SET version = version + 1 WHERE id = $1 AND false',
+      'DELETE FROM checkout_session WHERE id = $1 AND false',
+      'INSERT INTO checkout_session (id) SELECT id FROM checkout_session WHERE id = $1 AND false',
+    ];
+    const locks = await database.transaction(async (query) => {
+      for (const text of statements) await query({ text, values: [id] });
+      return query({ text: `SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()`, values: [] });
+    });
+    expect(locks).toEqual([]);
+    expect(await next()).toEqual([]);
+  });
+
   test('no data of a deleted person', async () => {
     const id = newId();
     const from = await followLog(database);

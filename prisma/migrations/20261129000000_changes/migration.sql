@@ -80,9 +80,9 @@ CREATE FUNCTION "checkout_session_change_source"("event_id" TEXT) RETURNS TEXT L
 $$;
 
 -- The triggers fire once for each statement and log all its rows, which is cheaper than once for each row. They draw the numbers
--- while the rows are locked, so the numbers of one session are in the order of its commits. The condition that announces comes
--- last: a statement that waits for a row, or changes nothing, does not hold up the readers. The functions keep the search path of
--- this migration, because a restore may write sessions with an empty one.
+-- while the rows are locked, so the numbers of one session are in the order of its commits. They announce in a subquery inside a
+-- CASE, which PostgreSQL runs once, at the first row to log. So a statement that waits for a row, or changes nothing, does not
+-- hold up the readers. The functions keep the search path of this migration, because a restore may write sessions with an empty one.
 --
 -- A row with version 0 is a tombstone.
 
@@ -95,7 +95,7 @@ BEGIN
             WHEN checkout_session_is_complete(n."status", n."stripe_progress") THEN 'completed'
             ELSE 'created'
         END, checkout_session_change_source(n."stripe_event_id"), nullif(n."stripe_event_id", '')
-    FROM "inserted" AS n WHERE n."version" <> 0 AND checkout_session_change_announce();
+    FROM "inserted" AS n WHERE CASE WHEN n."version" <> 0 THEN (SELECT checkout_session_change_announce()) END;
     RETURN NULL;
 END
 $$;
@@ -111,29 +111,31 @@ END
 $$;
 
 -- A newer state of Stripe moves the stamp. An older state fills gaps and leaves the stamp. PostgreSQL plans this statement once for
--- a connection and keeps the plan. The first statement may change one row and a later one a million, so nested loops are off.
+-- a connection and keeps the plan. The first statement may change one row and a later one a million, and a full join never
+-- becomes nested loops. It also pairs an id that SQL by hand changed with nothing: a deletion and a creation.
 CREATE FUNCTION "checkout_session_log_updated"() RETURNS TRIGGER LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_hashjoin TO on SET enable_nestloop TO off AS $$
+SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO "checkout_session_change"
         ("session_id", "at", "version", "type", "source", "old_status", "old_payment_status", "event_id")
     SELECT c."id", clock_timestamp(), c."version", c."type",
         checkout_session_change_source(c."event_id"), c."old_status", c."old_payment_status", nullif(c."event_id", '')
     FROM (
-        SELECT n."id", CASE WHEN n."version" = 0 THEN o."version" ELSE n."version" END AS "version", CASE
-                WHEN n."version" = 0 THEN 'deleted'
+        SELECT coalesce(n."id", o."id") AS "id",
+            CASE WHEN coalesce(n."version", 0) = 0 THEN o."version" ELSE n."version" END AS "version", CASE
+                WHEN coalesce(n."version", 0) = 0 THEN 'deleted'
                 WHEN checkout_session_is_paid(n."status", n."payment_status")
                     THEN CASE
                         WHEN checkout_session_is_paid(o."status", o."payment_status") IS NOT TRUE THEN 'paid'
-                        WHEN o."version" = 0 THEN 'created' ELSE 'updated'
+                        WHEN coalesce(o."version", 0) = 0 THEN 'created' ELSE 'updated'
                     END
                 WHEN n."status" = 'expired' AND o."status" IS DISTINCT FROM 'expired' THEN 'expired'
                 WHEN checkout_session_is_complete(n."status", n."stripe_progress")
                     AND checkout_session_is_complete(o."status", o."stripe_progress") IS NOT TRUE THEN 'completed'
-                WHEN o."version" = 0 THEN 'created'
+                WHEN coalesce(o."version", 0) = 0 THEN 'created'
                 ELSE 'updated'
             END AS "type", CASE
-                WHEN n."version" = 0 THEN NULL
+                WHEN coalesce(n."version", 0) = 0 THEN NULL
                 WHEN (n."stripe_progress", n."stripe_second", n."stripe_event_id", n."stripe_api_version")
                     IS DISTINCT FROM (o."stripe_progress", o."stripe_second", o."stripe_event_id", o."stripe_api_version")
                     THEN n."stripe_event_id"
@@ -143,13 +145,13 @@ BEGIN
                 WHEN n."stripe_event_id" = '' AND n."stripe_second" > extract(epoch FROM now()) - 300
                     AND n."stripe_data" IS DISTINCT FROM o."stripe_data" THEN ''
             END AS "event_id", o."status" AS "old_status", o."payment_status" AS "old_payment_status"
-        FROM "after" AS n JOIN "before" AS o ON o."id" = n."id"
-        WHERE n."version" <> o."version"
+        FROM "after" AS n FULL JOIN "before" AS o ON o."id" = n."id"
+        WHERE coalesce(n."version", 0) <> coalesce(o."version", 0)
             OR n."stripe_event_id" IS DISTINCT FROM o."stripe_event_id" AND n."stripe_event_id" <> ''
         -- OFFSET 0 lets PostgreSQL inline checkout_session_change_source. Otherwise each statement plans that function again.
         OFFSET 0
     ) AS c
-    WHERE checkout_session_change_announce();
+    WHERE CASE WHEN c."id" IS NOT NULL THEN (SELECT checkout_session_change_announce()) END;
     RETURN NULL;
 END
 $$;
@@ -160,7 +162,7 @@ BEGIN
         ("session_id", "at", "version", "type", "source", "old_status", "old_payment_status")
     SELECT o."id", clock_timestamp(), o."version", 'deleted', checkout_session_change_source(NULL),
         o."status", o."payment_status"
-    FROM "deleted" AS o WHERE o."version" <> 0 AND checkout_session_change_announce();
+    FROM "deleted" AS o WHERE CASE WHEN o."version" <> 0 THEN (SELECT checkout_session_change_announce()) END;
     RETURN NULL;
 END
 $$;
