@@ -1,4 +1,4 @@
-/** Milliseconds between two batches of runs. */
+/** Milliseconds between two batches of runs. A busy process is called later: the time that has passed counts. */
 const tick = 10;
 
 /**
@@ -10,8 +10,11 @@ const tick = 10;
 export function startAtRate(rate, maxInFlight, work) {
   const inFlight = new Set();
   let due = 0;
+  let before = performance.now();
   const timer = setInterval(() => {
-    due = Math.min(due + (rate * tick) / 1000, maxInFlight);
+    const now = performance.now();
+    due = Math.min(due + (rate * (now - before)) / 1000, maxInFlight);
+    before = now;
     for (; due >= 1 && inFlight.size < maxInFlight; due -= 1) {
       const run = work().finally(() => inFlight.delete(run));
       inFlight.add(run);
