@@ -55,9 +55,17 @@ async function prepareDatabase(config: Config, database: Database, log: pino.Log
 /** Stops one part of the service. After a failure it does not wait for load balancers. */
 type StopPart = (afterFailure: boolean) => Promise<unknown>;
 
-/** Stops the parts that have started, the last one first. */
+/**
+ * Stops the parts that have started, the last one first.
+ *
+ * @throws the error of the first part that could not be stopped, after all others are.
+ */
 async function stopParts(parts: StopPart[], afterFailure: boolean): Promise<void> {
-  for (let stop = parts.pop(); stop; stop = parts.pop()) await stop(afterFailure);
+  const failures: unknown[] = [];
+  for (let stop = parts.pop(); stop; stop = parts.pop()) {
+    await stop(afterFailure).catch((error) => failures.push(error));
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 async function start(config: Config, log: pino.Logger): Promise<void> {

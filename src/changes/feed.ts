@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream';
 import type { ChangePage } from '../database/change-page.js';
 import type { ChangeStore } from '../database/changes.js';
+import { databaseProblem } from '../database/engine/sqlstate.js';
 import { Problem } from '../errors.js';
 import { type ChangeQuery, type ChangeType, encodePosition, type Position } from '../model/changes.js';
-import { watchHorizon } from './horizon-watch.js';
+import { type Wake, watchHorizon } from './horizon-watch.js';
 import { type SharedPage, sharedPages } from './shared-pages.js';
 
 /** Maximum number of streams in one process. Each holds a connection and, while its client is slow, a page in memory. */
@@ -11,7 +12,7 @@ const maxStreams = 1000;
 /** Maximum number of changes in a page of a stream. */
 const streamLimit = 100;
 /** Milliseconds without a change after which a stream sends its position. */
-const heartbeat = 15_000;
+const defaultHeartbeat = 15_000;
 /** Milliseconds that a stream lives, ± 10%. Clients reconnect, and so spread over the replicas again. */
 const lifetime = 600_000;
 /** Bytes to buffer for a slow client before backpressure. */
@@ -41,7 +42,11 @@ interface Start {
 export type ChangeFeed = ReturnType<typeof createChangeFeed>;
 
 /** Creates the change feed, which serves the log of changes as pages that wait for a change and as streams. */
-export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) {
+export function createChangeFeed(
+  store: ChangeStore,
+  onSent: OnSent = () => {},
+  { heartbeat = defaultHeartbeat }: { heartbeat?: number } = {},
+) {
   const watch = watchHorizon(store.horizon);
   const pages = sharedPages(store);
   const readers = new Set<Reader>();
@@ -87,6 +92,7 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
   ): AsyncGenerator<Buffer> {
     yield Buffer.from(`retry: ${retry}\n${bookmark(position)}`);
     const end = performance.now() + lifetime * (0.9 + Math.random() / 5);
+    let sentAt = performance.now();
     for (let shared = first; ; ) {
       const { page, chunk, readNumber } = shared;
       // The retention has removed a slow reader's position. The client gets cursor-expired when it reconnects.
@@ -94,12 +100,17 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
       if (chunk.length > 0) {
         count(shared);
         yield chunk;
+        sentAt = performance.now();
       }
-      while (!page.hasMore && !signal.aborted) {
-        const wake = await watch.wait(shared.horizon, heartbeat, signal);
-        if (wake === 'moved') break;
-        if (wake === 'timeout') yield Buffer.from(bookmark(page.end));
+      let wake: Wake | undefined;
+      while (!page.hasMore && !signal.aborted && wake !== 'moved') {
+        // The horizon also moves by changes of other types, so the time of silence spans many pages.
+        if (performance.now() - sentAt >= heartbeat) {
+          yield Buffer.from(bookmark(page.end));
+          sentAt = performance.now();
+        }
         if (performance.now() > end) return;
+        wake = await watch.wait(shared.horizon, sentAt + heartbeat - performance.now(), signal);
       }
       if (signal.aborted || performance.now() > end) return;
       const horizon = Math.max(shared.horizon, watch.latest());
@@ -107,12 +118,12 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
     }
   }
 
-  /** Ends a stream when the database fails. The client reconnects and gets the error. */
+  /** Ends a stream when the database fails. The client reconnects and gets the error. Any other error is a bug, and is logged. */
   async function* untilFailure(chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
     try {
       yield* chunks;
-    } catch {
-      return;
+    } catch (error) {
+      if (!databaseProblem(error)) throw error;
     }
   }
 
@@ -123,10 +134,11 @@ export function createChangeFeed(store: ChangeStore, onSent: OnSent = () => {}) 
 
   /** Opens a stream for a reader, and reads its first page, so that a fault is an error response. */
   async function streamFor(reader: Reader, { cursor, types }: ChangeQuery): Promise<Readable> {
-    await refuseDistributed();
     if (streams >= maxStreams) throw new Problem('too-many-streams');
+    // Before the first await: a client that leaves during one is then counted out.
     reader.isStream = true;
     streams += 1;
+    await refuseDistributed();
     const { signal } = reader.controller;
     const start = await startOf(cursor);
     const first = await firstPage(start, { cursor, types, limit: streamLimit, wait: 0 }, signal);

@@ -26,8 +26,8 @@ Options:
   --account ACCT       owner of sessions whose source names no account, acct_… (default: STRIPE_ACCOUNT_ID)
   -h, --help           print this help
 
-The command imports Stripe's Checkout Sessions and events, plain or in the envelope of Amazon EventBridge; sessions as this
-API or dj-stripe returns them; and the lines of npm run export -- --full. A file may be gzipped.
+The command imports Stripe's Checkout Sessions and events, plain or in the envelope of Amazon EventBridge or Azure Event
+Grid; sessions as this API or dj-stripe returns them; and the lines of npm run export -- --full. A file may be gzipped.
 
 The newer of two Stripe states of a session wins. A session in the form of this API keeps its djstripe_id and times. It
 replaces the stored session when its djstripe_updated is not older; without djstripe_updated it is only created. A line of a

@@ -59,7 +59,7 @@ async function run(): Promise<number> {
     print(`${outcome.padEnd(10)} ${event.type.padEnd(41)} ${event.data.object.id}\n`);
     if (outcome !== 'ignored' && outcome !== 'deleted') stored.push(event);
   }
-  if (stored[0]) print(howToRead(url, stored[0], config));
+  if (stored[0]) print(howToRead(url, stored[0]));
   return stored.length === events.length ? 0 : 1;
 }
 
@@ -127,12 +127,10 @@ function explain({ type, title, detail }: { type?: string; title?: string; detai
   return said;
 }
 
-function howToRead(url: string, { data }: SampleEvent, config: Config): string {
-  const needsKey = config.API_KEYS.length + config.API_READ_KEYS.length > 0;
-  const key = needsKey ? '-H "Authorization: Bearer KEY" ' : '';
+function howToRead(url: string, { data }: SampleEvent): string {
   return `
-Did the customer pay? Ask for any of these ids:
-  curl ${key}${url}/api/checkout-sessions/${data.object.id}/payment
+Did the customer pay? Ask for any of these ids, with -H "Authorization: Bearer KEY" if the service has keys:
+  curl ${url}/api/checkout-sessions/${data.object.id}/payment
 
 `;
 }

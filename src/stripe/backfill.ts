@@ -189,6 +189,6 @@ async function differencesOf(database: Database, states: readonly SessionState[]
 const timestamps = new Set<ColumnName>(columns.filter(({ kind }) => kind === 'timestamp').map(({ name }) => name));
 
 function isSame(name: string, one: unknown, other: unknown): boolean {
-  if (!timestamps.has(name as ColumnName)) return isDeepStrictEqual(one, other);
+  if (!timestamps.has(name as ColumnName) || one === null) return isDeepStrictEqual(one, other);
   return Date.parse(String(one)) === Date.parse(String(other));
 }

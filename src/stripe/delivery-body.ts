@@ -40,8 +40,8 @@ function unreadable(reason: string): Delivery {
   return { kind: 'unreadable', type: '', reason };
 }
 
-/** Takes an event out of the envelope of an event bus, and names the envelope for messages. */
-function withoutEnvelope(body: unknown): { event: unknown; envelope: string } {
+/** Takes an event out of the envelope of an event bus, and names the envelope for messages: '' when there is none. */
+export function withoutEnvelope(body: unknown): { event: unknown; envelope: string } {
   const fields = (body ?? {}) as Readonly<Record<string, unknown>>;
   if (fields['detail-type'] !== undefined) return { event: fields.detail, envelope: 'in an EventBridge envelope: ' };
   if (fields.specversion !== undefined) return { event: fields.data, envelope: 'in an Event Grid envelope: ' };

@@ -102,7 +102,7 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
     if (stored && isFresh(stored, withLineItems)) return { session: stored, source: 'stored' };
     const key = `${id} ${view.account ?? ''}`;
     // Look twice: another read may have found the absence while this one waited for the database.
-    const isGone = !stored && (absent.has(key) || (await reads.isDeleted(id)) || absent.has(key));
+    const isGone = absent.has(key) || (!stored && ((await reads.isDeleted(id)) || absent.has(key)));
     if (setting === 'off' || isGone) return { session: requireStored(id, stored, withLineItems), source: 'stored' };
     const result = await refreshAndRead(id, view.account, withLineItems).catch(problemOf);
     if (result instanceof Problem) {

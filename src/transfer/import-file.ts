@@ -1,6 +1,7 @@
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { OperatorError } from '../errors.js';
+import { withoutEnvelope } from '../stripe/delivery-body.js';
 import { type DjstripeOptions, djstripeItem, isDjstripeRow } from './djstripe.js';
 import { DjstripeDump, isDumpObject } from './djstripe-dump.js';
 import type { ParsedItem } from './import-item.js';
@@ -43,8 +44,8 @@ export async function* readEntries(
 
 function parseValue(value: unknown, json: string | undefined, djstripe: DjstripeOptions): ParsedItem {
   if (isRecord(value)) {
-    // Amazon EventBridge's envelope.
-    if (Object.hasOwn(value, 'detail-type') && isRecord(value.detail)) return parseItem(value.detail);
+    const { event, envelope } = withoutEnvelope(value);
+    if (envelope) return parseItem(event);
     if (isDjstripeRow(value)) return djstripeItem(value, djstripe);
   }
   return parseItem(value, json);

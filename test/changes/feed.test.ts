@@ -376,6 +376,23 @@ test('on Citus the feed is 501 and everything else works', async () => {
   expect(metrics.text).toContain('changes_horizon_lag Nan');
 });
 
+test('a filtered stream gets bookmarks while only changes of other types arrive', async () => {
+  const feed = createChangeFeed(changeStore(database), undefined, { heartbeat: 400 });
+  const reader = feed.enter(() => {});
+  const stream = await reader.stream({ cursor: 'now', limit: 100, types: ['paid'], wait: 0 });
+  const received: string[] = [];
+  stream.on('data', (chunk: Buffer) => received.push(chunk.toString()));
+  while (received.length < 4) {
+    await fill(database, 1, 'updated');
+    feed.notifyWrite();
+    await setTimeout(20);
+  }
+  reader.leave();
+  const cursors = received.map((text) => /^id: (.+)$/m.exec(text)?.[1]);
+  expect(new Set(cursors).size).toBe(received.length);
+  expect(received.join('')).not.toContain('event:');
+});
+
 test('a process serves 1,000 streams and refuses more until one closes', async () => {
   const feed = createChangeFeed(changeStore(database));
   const query = { cursor: 'now', limit: 100, types: undefined, wait: 0 } as const;

@@ -157,6 +157,16 @@ if (template.kind === 'postgres') {
     });
   });
 
+  test('a writer that announces while the horizon is read does not move it back', async () => {
+    await touch('cs_test_free');
+    const before = await store.horizon();
+    // Such a writer's key is above the number that the horizon has read from the sequence.
+    await whileOpen(`SELECT pg_advisory_xact_lock_shared(1667786855, ${before + 1})`, async () => {
+      expect(await store.horizon()).toBe(before);
+      expect((await store.delay()).lag).toBe(0);
+    });
+  });
+
   test('a statement waiting for a row lock does not hold back other changes', async () => {
     await touch('cs_test_locked');
     await whileOpen("SELECT FROM checkout_session WHERE id = 'cs_test_locked' FOR UPDATE", async () => {

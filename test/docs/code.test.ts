@@ -102,8 +102,10 @@ async function tryCommand(page: string, command: string): Promise<void> {
   const [, script] = /\bnpm (?:run )?(?:--silent )?([\w:-]+)/.exec(command) ?? [];
   const isOurs = program === 'npm' && script !== undefined && !['install', 'pkg'].includes(script);
   if (isOurs) expect(scripts).toHaveProperty([script]);
-  const file = isOurs ? scripts[script]?.replace(/^node /, '') : /\bdist\/cli\/[\w-]+\.js\b/.exec(args.join(' '))?.[0];
-  if (file && /^\S+js$/.test(file)) expectOptions(file, command);
+  const file = isOurs
+    ? /\S+js$/.exec(scripts[script] ?? '')?.[0]
+    : /\bdist\/cli\/[\w-]+\.js\b/.exec(args.join(' '))?.[0];
+  if (file) expectOptions(file, command);
   const [, expression] = /^node -p "(.+)"$/.exec(command) ?? [];
   if (expression) expect(spawnSync(process.execPath, ['-p', expression]).status).toBe(0);
   const [, path] = /\bpsql .*--file (\S+)/.exec(command) ?? [];

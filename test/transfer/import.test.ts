@@ -201,6 +201,10 @@ const envelope = (detail: object) => ({ version: '0', 'detail-type': 'checkout.s
 test.each([
   ['an event in an EventBridge envelope', envelope(rawEvent(rawSession({ id: 'cs_test_bridge_1' })))],
   ['a session in an EventBridge envelope', envelope(rawSession({ id: 'cs_test_bridge_2' }))],
+  [
+    'an event in an Azure Event Grid envelope',
+    { specversion: '1.0', type: 'x', data: rawEvent(rawSession({ id: 'cs_test_grid' })) },
+  ],
 ])('%s can be imported plain and gzipped, from a file and from standard input', async (_, value) => {
   const packed = gzipSync(ndjson([value]));
   expect(totalsOf(await run('import', ['-'], environment, packed))).toMatchObject({ read: 1, applied: 1 });

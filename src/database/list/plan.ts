@@ -63,7 +63,8 @@ export function pageStatements(
   const isBackward = cursor?.side === 'before';
   const isDescending = ordering.descending !== isBackward;
   const beyond = Prisma.raw(isDescending ? '<' : '>');
-  const hiddenValue = isCompared ? undefined : table.hiddenValues?.[ordering.column];
+  // Also beside a filter on the column: an ascending list up to a bound would begin with all tombstones.
+  const hiddenValue = table.hiddenValues?.[ordering.column];
   const hasValue = hiddenValue
     ? [Prisma.sql`${name} > ${Prisma.raw(hiddenValue)}`]
     : isNullable

@@ -39,6 +39,7 @@ export async function tables() {
  * @param {string[]} heads @param {string[][]} rows
  */
 function table(heads, rows) {
+  if (rows.length === 0) throw new Error(`the table of ${heads[0]}s is empty`);
   const lines = [heads, ...rows].map((cells) => cells.map((cell) => cell.replaceAll('|', '\\|')));
   const widths = heads.map((_, column) => Math.max(3, ...lines.map((cells) => cells[column]?.length ?? 0)));
   const line = (/** @type {string[]} */ cells) =>
@@ -98,7 +99,7 @@ function operationsTable({ paths, tags }) {
 async function commandsTable() {
   const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
   const rows = Object.entries(scripts).flatMap(([name, script]) => {
-    const [, file] = /^node (dist\/cli\/[\w-]+\.js)$/.exec(String(script)) ?? [];
+    const [, file] = /^node .*\b(dist\/cli\/[\w-]+\.js)$/.exec(String(script)) ?? [];
     return file === undefined ? [] : [commandRow(name, file)];
   });
   return table(['command', 'file in the image', 'what it does', 'options'], await Promise.all(rows));
