@@ -400,4 +400,13 @@ describe('a deep page reads no more buffers than the first:', () => {
     expect(shallow).toBeGreaterThan(0);
     for (const list of Object.values(deep)) expect(await buffersOf(list)).toBeLessThanOrEqual(1.5 * shallow + 20);
   });
+
+  test.each(['djstripe_created', 'djstripe_updated', 'djstripe_id'])('%s, up to a bound', async (ordering) => {
+    const bound = ordering === 'djstripe_id' ? '2147483647' : '2100-01-01T00:00:00Z';
+    const bounded = parsed({ ordering, [`${ordering}__lt`]: bound });
+    expect(await documentsOf(bounded)).toEqual(await documentsOf(parsed({ ordering })));
+    if (!onPostgres) return;
+    const shallow = await buffersOf(parsed({ ordering }));
+    expect(await buffersOf(bounded)).toBeLessThanOrEqual(1.5 * shallow + 20);
+  });
 });
