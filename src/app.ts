@@ -32,7 +32,7 @@ import openapi from './plugins/openapi/plugin.js';
 import { onRequestEnd } from './plugins/request-end.js';
 import { requestIds } from './plugins/request-id.js';
 import requestLog from './plugins/request-log.js';
-import { stripeAccessCheck, stripeKeyHolder } from './plugins/stripe-access.js';
+import { createStripeKeyLookup, stripeAccessCheck } from './plugins/stripe-access.js';
 import { answerAsStripe, handleAsStripe } from './plugins/stripe-errors.js';
 import { validatePath } from './plugins/validation.js';
 import { changeRoutes } from './routes/changes.js';
@@ -92,9 +92,9 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   const events = stripeEventStore(database);
   const mirror = mirrorStore(database, metrics.observeBatch);
   const ingest = createIngest(mirror, config, app.log, (session) => lineItems?.onMissingLineItems(session));
-  const fetch = createFetch(config, sessions.accountOf);
-  const refresh = createRefresh(ingest, fetch);
-  const ingestDelivery = createDeliveryIngest({ ingest, fetch, events, log: app.log });
+  const fetchSession = createFetch(config, sessions.accountOf);
+  const refresh = createRefresh(ingest, fetchSession);
+  const ingestDelivery = createDeliveryIngest({ ingest, fetch: fetchSession, events, log: app.log });
   const readThrough = createReadThrough({
     config,
     reads: stripeReadStore(database, config.STRIPE_ACCOUNT_ID, metrics.observeBatch),
@@ -156,7 +156,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
       async (stripe) => {
         answerAsStripe(stripe);
         await stripe.register(async (reads) => {
-          await limitRate(reads, config, metrics.countRefusal, stripeKeyHolder(config));
+          await limitRate(reads, config, metrics.countRefusal, createStripeKeyLookup(config));
           const checkAccess = stripeAccessCheck(config);
           reads.addHook('onRequest', (request, _reply, next) => {
             refuseTwoHosts(request);

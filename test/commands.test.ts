@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { secondsOf } from '../src/cli/command.js';
+import { parseSecondsOption } from '../src/cli/command.js';
 import { onPostgres, processDatabase } from './support/database.js';
 import { type Exit, runWarmCommand as run } from './support/process.js';
 
@@ -56,13 +56,15 @@ test.each([
 
 test.each(['5', '2026-02-30', '2026-13-01', '2026-01-31T25:00:00Z', '2026-1-31', 'yesterday', ''])(
   'the time %j is refused',
-  (text) => expect(() => secondsOf('since', text)).toThrow('--since'),
+  (text) => expect(() => parseSecondsOption('since', text)).toThrow('--since'),
 );
 
 test.each([
   ['2026-01-31', '2026-01-31T00:00:00Z'],
   ['2026-01-31T12:00:00.9+02:00', '2026-01-31T10:00:00Z'],
-])('%s is read as the second of %s', (text, time) => expect(secondsOf('since', text)).toBe(Date.parse(time) / 1000));
+])('%s is read as the second of %s', (text, time) =>
+  expect(parseSecondsOption('since', text)).toBe(Date.parse(time) / 1000),
+);
 
 test.each([
   ['backfill', '--since', '2026-02-01', '--until', '2026-02-01T01:00:00+01:00'],

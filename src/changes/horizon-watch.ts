@@ -7,7 +7,7 @@ const backoff = 1.5;
 /** The reason why a wait ended: the horizon moved, the time ran out, or the reader was aborted. */
 export type Wake = 'moved' | 'timeout' | 'aborted';
 
-interface Waiting {
+interface Waiter {
   readonly after: number;
   readonly wake: (reason: Wake) => void;
 }
@@ -19,7 +19,7 @@ export type HorizonWatch = ReturnType<typeof watchHorizon>;
  * writes, otherwise every 20 ms, backing off to 200 ms while nothing changes. It polls only while a reader waits.
  */
 export function watchHorizon(readHorizon: () => Promise<number>) {
-  const waiting = new Set<Waiting>();
+  const waiters = new Set<Waiter>();
   let horizon = 0;
   let pause = minPause;
   let isPolling = false;
@@ -29,7 +29,7 @@ export function watchHorizon(readHorizon: () => Promise<number>) {
 
   /** Schedules a poll, unless one is in flight, which schedules the next itself. */
   function pollIn(milliseconds: number): void {
-    if (isPolling || waiting.size === 0) return;
+    if (isPolling || waiters.size === 0) return;
     clearTimeout(timer);
     timer = setTimeout(poll, Math.max(0, milliseconds)).unref();
   }
@@ -47,7 +47,7 @@ export function watchHorizon(readHorizon: () => Promise<number>) {
       pause = maxPause;
     }
     isPolling = false;
-    for (const reader of waiting) if (reader.after < horizon) reader.wake('moved');
+    for (const reader of waiters) if (reader.after < horizon) reader.wake('moved');
     pollIn(isNotified ? minPause : pause);
   }
 
@@ -66,23 +66,23 @@ export function watchHorizon(readHorizon: () => Promise<number>) {
     async wait(after: number, milliseconds: number, signal: AbortSignal): Promise<Wake> {
       if (signal.aborted) return 'aborted';
       if (horizon > after) return 'moved';
-      let reader: Waiting | undefined;
+      let reader: Waiter | undefined;
       let timeout: NodeJS.Timeout | undefined;
       let abort: (() => void) | undefined;
       try {
         return await new Promise<Wake>((resolve) => {
           reader = { after, wake: resolve };
-          waiting.add(reader);
+          waiters.add(reader);
           timeout = setTimeout(resolve, milliseconds, 'timeout').unref();
           abort = () => resolve('aborted');
           signal.addEventListener('abort', abort);
-          if (waiting.size === 1) pollIn(polledAt + pause - performance.now());
+          if (waiters.size === 1) pollIn(polledAt + pause - performance.now());
         });
       } finally {
         clearTimeout(timeout);
-        if (reader) waiting.delete(reader);
+        if (reader) waiters.delete(reader);
         if (abort) signal.removeEventListener('abort', abort);
-        if (waiting.size === 0) clearTimeout(timer);
+        if (waiters.size === 0) clearTimeout(timer);
       }
     },
   };

@@ -2,7 +2,7 @@ import { mirrorStore } from '../database/sessions/mirror.js';
 import { backfill, compare, type Difference } from '../stripe/backfill.js';
 import { backgroundRetries } from '../stripe/calls.js';
 import { createIngest } from '../stripe/ingest.js';
-import { type Context, runCommand, secondsOf, UsageError } from './command.js';
+import { type Context, parseSecondsOption, runCommand, UsageError } from './command.js';
 import { print, type RunTarget, retryReporter, runAndReport, runName, runTargets } from './stripe-run.js';
 
 const help = `Copies Checkout Sessions from Stripe into the database.
@@ -81,8 +81,8 @@ async function printDifferences({ config, database, progress }: RunContext, run:
 
 /** Parses `--since` and `--until` to epoch seconds. */
 function parse(values: { since?: string; until?: string }) {
-  const since = secondsOf('since', values.since);
-  const until = secondsOf('until', values.until);
+  const since = parseSecondsOption('since', values.since);
+  const until = parseSecondsOption('until', values.until);
   if (since !== undefined && until !== undefined && since >= until) {
     throw new UsageError('--since must be before --until.');
   }

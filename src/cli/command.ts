@@ -134,7 +134,7 @@ export class Progress {
  *
  * @throws UsageError for any other text.
  */
-export function secondsOf(name: string, text: string | undefined): number | undefined {
+export function parseSecondsOption(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const time = parseLenientTimestamp(text);
   if (time === undefined) {

@@ -50,21 +50,21 @@ export function defineList<Include extends string>(definition: ListDefinition<In
     const conditions: Condition[] = [];
     const settings: Record<string, string> = {};
     for (const { name, parameter, texts } of queryParameters(query, filters)) {
-      const fault = (detail: string) => faults.push({ in: 'query', pointer: pointerTo('', name), detail });
+      const addFault = (detail: string) => faults.push({ in: 'query', pointer: pointerTo('', name), detail });
       const [text = ''] = texts;
       const badText = texts.map(textFault).find(Boolean) ?? textFault(name);
       const filter = filters.get(parameter);
       const key = definition.hasMetadata ? metadataParameter.exec(name)?.[1] : undefined;
-      if (badText) fault(badText);
-      else if (texts.length !== 1 && filter?.lookup !== 'in') fault('is given more than once');
+      if (badText) addFault(badText);
+      else if (texts.length !== 1 && filter?.lookup !== 'in') addFault('is given more than once');
       else if (filter) {
         const value = parseFilterValue(filter, texts);
-        if (value === undefined) fault(`must be ${describeAllowed(filter, texts)}`);
+        if (value === undefined) addFault(`must be ${describeAllowed(filter, texts)}`);
         else conditions.push({ column: filter.column.name, kind: filter.column.kind, lookup: filter.lookup, value });
       } else if (key !== undefined) {
         conditions.push({ column: 'metadata', kind: 'map', lookup: 'key', key, value: text });
       } else if (name !== 'metadata' && names.includes(name)) settings[name] = text;
-      else fault(`is not a filter or parameter of this list${unknownParameterHint(name, names)}`);
+      else addFault(`is not a filter or parameter of this list${unknownParameterHint(name, names)}`);
     }
     const parsed = parseSettings(settings, definition, faults);
     return faults.length > 0 ? { faults } : { value: { conditions, ...parsed } };
@@ -93,27 +93,27 @@ function parseSettings<Include extends string>(
   { columns, orderings, defaultOrdering, includes }: ListDefinition<Include>,
   faults: Fault[],
 ): Omit<ListQuery<Include>, 'conditions'> {
-  const fault = (name: string, detail: string) => faults.push({ in: 'query', pointer: `/${name}`, detail });
+  const addFault = (name: string, detail: string) => faults.push({ in: 'query', pointer: `/${name}`, detail });
   const count = counts.find((name) => name === settings.count);
   const include = includes.find((name) => name === settings.include);
   const cursor =
     settings.cursor === undefined ? undefined : decodeCursor(settings.cursor, orderingColumns(columns, orderings));
-  if (settings.cursor !== undefined && !cursor) fault('cursor', 'is not a cursor of this list');
+  if (settings.cursor !== undefined && !cursor) addFault('cursor', 'is not a cursor of this list');
 
   const requested = settings.ordering ?? cursor?.ordering ?? defaultOrdering;
   const ordering = parseOrdering(requested, orderings);
   if (!ordering) {
     const nearest = didYouMean(requested, orderings);
-    fault('ordering', `must be one of ${orderings.join(', ')}, with - before it for descending${nearest}`);
+    addFault('ordering', `must be one of ${orderings.join(', ')}, with - before it for descending${nearest}`);
   }
-  if (ordering && cursor && cursor.ordering !== requested) fault('cursor', `belongs to ordering=${cursor.ordering}`);
+  if (ordering && cursor && cursor.ordering !== requested) addFault('cursor', `belongs to ordering=${cursor.ordering}`);
 
   const limit = settings.limit === undefined ? defaultLimit : Number(settings.limit);
   if (!/^\d+$/.test(settings.limit ?? '1') || limit < 1 || limit > maxLimit) {
-    fault('limit', `must be an integer from 1 to ${maxLimit}`);
+    addFault('limit', `must be an integer from 1 to ${maxLimit}`);
   }
-  if (settings.count !== count) fault('count', `must be ${counts.join(' or ')}`);
-  if (settings.include !== include) fault('include', `must be ${includes.join(' or ')}`);
+  if (settings.count !== count) addFault('count', `must be ${counts.join(' or ')}`);
+  if (settings.include !== include) addFault('include', `must be ${includes.join(' or ')}`);
   return {
     ordering: ordering ?? { column: 'id', descending: false },
     limit,

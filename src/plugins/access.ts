@@ -43,7 +43,7 @@ function unauthorized(detail?: string): Problem {
 const readMethods = ['GET', 'HEAD'];
 
 function keyCheck(config: Config): (request: FastifyRequest) => void {
-  const holderOf = keyHolder(config);
+  const holderOf = createKeyLookup(config);
   return (request) => {
     const holder = holderOf(request);
     if (!holder) throw unauthorized();
@@ -67,7 +67,7 @@ const keyOf = ({ headers }: FastifyRequest) => credentials.exec(headers.authoriz
  *
  * @param read reads the key of a request.
  */
-export function keyHolder(
+export function createKeyLookup(
   config: Pick<Config, 'API_KEYS' | 'API_READ_KEYS'>,
   read: (request: FastifyRequest) => string | undefined = keyOf,
 ): (request: FastifyRequest) => KeyHolder | undefined {

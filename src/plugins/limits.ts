@@ -4,7 +4,7 @@ import underPressure from '@fastify/under-pressure';
 import type { FastifyHttpOptions, FastifyInstance } from 'fastify';
 import type { Config } from '../config.js';
 import { Problem } from '../errors.js';
-import { keyHolder } from './access.js';
+import { createKeyLookup } from './access.js';
 import type { Refusal } from './metrics.js';
 
 /** Limits on a single client, and on all clients together. */
@@ -58,7 +58,7 @@ export async function limitRate(
   scope: FastifyInstance,
   config: Config,
   onRefusal: RefusalListener,
-  holderOf = keyHolder(config),
+  holderOf = createKeyLookup(config),
 ): Promise<void> {
   if (config.RATE_LIMIT_PER_MINUTE === 0) return;
   await scope.register(rateLimit, {

@@ -4,7 +4,7 @@ import { Problem } from '../errors.js';
 import { isAccountId } from '../model/stripe.js';
 import { StripeError } from '../model/stripe-errors.js';
 import type { StripeView } from '../model/stripe-reads.js';
-import { accessCheck, type KeyHolder, keyHolder, timesSent } from './access.js';
+import { accessCheck, createKeyLookup, type KeyHolder, timesSent } from './access.js';
 
 /** Access to Stripe's objects under `/v1`. As at Stripe, the key and `Stripe-Account` decide. */
 
@@ -29,7 +29,7 @@ function credentialOf(request: FastifyRequest): string | undefined {
 export function stripeAccessCheck(config: Config): (request: FastifyRequest) => void {
   const isKeyed = config.API_KEYS.length + config.API_READ_KEYS.length > 0;
   const checkLocal = config.ALLOW_ANONYMOUS || isKeyed ? undefined : accessCheck(config);
-  const holderOf = stripeKeyHolder(config);
+  const holderOf = createStripeKeyLookup(config);
   return (request) => {
     if (!isKeyed) {
       credentialOf(request);
@@ -57,9 +57,9 @@ export function stripeAccessCheck(config: Config): (request: FastifyRequest) => 
  * Returns a function that looks up the holder of a request's key. Keys of STRIPE_API_KEYS are valid too, so that a back
  * end that moves here changes the host and keeps its key.
  */
-export function stripeKeyHolder(config: Config): (request: FastifyRequest) => KeyHolder | undefined {
+export function createStripeKeyLookup(config: Config): (request: FastifyRequest) => KeyHolder | undefined {
   const API_KEYS = [...config.API_KEYS, ...config.STRIPE_API_KEYS.map((key) => `stripe ${key}`)];
-  return keyHolder({ ...config, API_KEYS }, credentialOf);
+  return createKeyLookup({ ...config, API_KEYS }, credentialOf);
 }
 
 /**

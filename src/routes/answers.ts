@@ -43,7 +43,7 @@ export const paymentTagHeader = {
  *
  * @throws Problem `invalid-request` that names the faults of an invalid one.
  */
-export function accepted<Value>(parsed: Parsed<Value>): Value {
+export function validOrThrow<Value>(parsed: Parsed<Value>): Value {
   if (parsed.faults) throw invalid(parsed.faults);
   return parsed.value;
 }

@@ -12,7 +12,7 @@ import {
   parseChangeQuery,
 } from '../model/changes.js';
 import { problems, reference } from '../plugins/openapi/responses.js';
-import { accepted, requestProblems, requestUrl, serverProblems } from './answers.js';
+import { requestProblems, requestUrl, serverProblems, validOrThrow } from './answers.js';
 
 export interface ChangeRoutesOptions {
   feed: ChangeFeed;
@@ -67,7 +67,7 @@ export async function changeRoutes(instance: FastifyInstance, { feed, publicUrl 
       },
     },
     async (request, reply) => {
-      const query = accepted(parseChangeQuery(request.query));
+      const query = validOrThrow(parseChangeQuery(request.query));
       const reader = feed.enter(() => reply.raw.destroy());
       // Listen on the response: a listener on the socket would stay as long as the client keeps the connection.
       reply.raw.on('close', reader.leave);

@@ -9,13 +9,13 @@ import { accountPathPattern, isAccountPath } from '../model/stripe.js';
 import { json, problems, reference } from '../plugins/openapi/responses.js';
 import type { Refresh } from '../stripe/refresh.js';
 import {
-  accepted,
   etagHeader,
   paymentTagHeader,
   requestProblems,
   sendSession,
   serverProblems,
   sessionsPath,
+  validOrThrow,
 } from './answers.js';
 
 export interface SessionStripeRoutesOptions {
@@ -109,7 +109,7 @@ export async function sessionStripeRoutes(instance: FastifyInstance, options: Se
     },
     async (request, reply) => {
       const { id } = request.params;
-      const { outcome } = await refresh(id, accepted(parseAccount(request.query.account)));
+      const { outcome } = await refresh(id, validOrThrow(parseAccount(request.query.account)));
       const stored = await sessions.find(id);
       if (stored) return sendSession(reply, stored);
       const detail = 'The session was deleted here and stays deleted.';

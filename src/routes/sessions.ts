@@ -12,7 +12,6 @@ import { parsePatch, parseSession } from '../model/session-request.js';
 import { parseJson } from '../plugins/json-body.js';
 import { empty, json, problems, reference } from '../plugins/openapi/responses.js';
 import {
-  accepted,
   baseUrl,
   bodyProblems,
   etagHeader,
@@ -21,6 +20,7 @@ import {
   sendSession,
   serverProblems,
   sessionsPath,
+  validOrThrow,
 } from './answers.js';
 
 export interface SessionRoutesOptions {
@@ -55,7 +55,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       },
     },
     async (request, reply) => {
-      const page = await sessions.list(accepted(sessionList.parse(request.query)));
+      const page = await sessions.list(validOrThrow(sessionList.parse(request.query)));
       return sendPage(reply, page, baseOf(request));
     },
   );
@@ -79,7 +79,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       },
     },
     async (request, reply) => {
-      const write = accepted(parseSession(request.body));
+      const write = validOrThrow(parseSession(request.body));
       const stored = await sessions.create(write);
       if (!stored) throw new Problem('session-exists', { detail: `The session ${write.id} already exists.` });
       return sendCreated(reply, stored, baseOf(request), write.id);
@@ -110,7 +110,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       },
     },
     async (request, reply) => {
-      const { include } = accepted(sessionList.parseRetrieve(request.query));
+      const { include } = validOrThrow(sessionList.parseRetrieve(request.query));
       const stored = await sessions.find(request.params.id, include);
       if (!stored) throw new Problem('session-not-found');
       const isKnown =
@@ -151,7 +151,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
     },
     async (request, reply) => {
       const precondition = parsePrecondition(request.headers);
-      const write = accepted(parseSession(request.body, request.params.id));
+      const write = validOrThrow(parseSession(request.body, request.params.id));
       const { created, ...stored } = await sessions.replace(write, precondition);
       return created ? sendCreated(reply, stored, baseOf(request), write.id) : sendSession(reply, stored);
     },
@@ -191,7 +191,7 @@ export async function sessionRoutes(instance: FastifyInstance, { sessions, publi
       async (request, reply) => {
         const { id } = request.params;
         const precondition = parsePrecondition(request.headers);
-        const changes = accepted(parsePatch(request.body, id));
+        const changes = validOrThrow(parsePatch(request.body, id));
         return sendSession(reply, await sessions.patch(id, changes, precondition));
       },
     );

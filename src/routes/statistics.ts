@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { StatisticsStore } from '../database/statistics.js';
 import { parseStatisticsQuery, statisticsParameters } from '../model/statistics.js';
 import { json, problems, reference } from '../plugins/openapi/responses.js';
-import { accepted, requestProblems, serverProblems } from './answers.js';
+import { requestProblems, serverProblems, validOrThrow } from './answers.js';
 
 /** Serves statistics of the sessions. */
 export async function statisticsRoutes(app: FastifyInstance, { statistics }: { statistics: StatisticsStore }) {
@@ -23,7 +23,7 @@ export async function statisticsRoutes(app: FastifyInstance, { statistics }: { s
       },
     },
     async (request, reply) => {
-      const query = accepted(parseStatisticsQuery(request.query));
+      const query = validOrThrow(parseStatisticsQuery(request.query));
       return reply.type('application/json; charset=utf-8').send(await statistics.daily(query));
     },
   );

@@ -3,7 +3,7 @@ import type { StripeEventStore } from '../database/events.js';
 import { eventList } from '../model/event-list.js';
 import { filterRules } from '../model/list-schemas.js';
 import { json, problems, reference } from '../plugins/openapi/responses.js';
-import { accepted, baseUrl, requestProblems, sendPage, serverProblems } from './answers.js';
+import { baseUrl, requestProblems, sendPage, serverProblems, validOrThrow } from './answers.js';
 
 export interface StripeEventRoutesOptions {
   events: StripeEventStore;
@@ -29,7 +29,7 @@ export async function stripeEventRoutes(app: FastifyInstance, { events, publicUr
       },
     },
     async (request, reply) => {
-      const page = await events.list(accepted(eventList.parse(request.query)));
+      const page = await events.list(validOrThrow(eventList.parse(request.query)));
       return sendPage(reply, page, baseUrl(request, publicUrl));
     },
   );

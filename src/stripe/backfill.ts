@@ -17,7 +17,7 @@ export interface CreatedRange {
 }
 
 /** The newest and the oldest ingested id. Every session between the two is ingested. */
-interface Position {
+interface IngestedSpan {
   readonly newest: string;
   readonly oldest: string;
 }
@@ -27,38 +27,38 @@ interface Page {
   /** The last whole epoch second before the request. */
   readonly second: number;
   /** The position of the run once the page is ingested. */
-  readonly position: Position;
+  readonly span: IngestedSpan;
 }
 
 /**
  * Reads the sessions of a range, newest first. From a position it first reads the newer sessions, which Stripe created
  * since the interrupted run, and then the older ones.
  */
-async function* sessionPages(context: CallContext, range: CreatedRange, from?: Position): AsyncGenerator<Page> {
-  let position = from;
-  let readsNewer = position !== undefined;
+async function* sessionPages(context: CallContext, range: CreatedRange, from?: IngestedSpan): AsyncGenerator<Page> {
+  let span = from;
+  let readsNewer = span !== undefined;
   for (;;) {
-    const cursor = position && (readsNewer ? { ending_before: position.newest } : { starting_after: position.oldest });
+    const cursor = span && (readsNewer ? { ending_before: span.newest } : { starting_after: span.oldest });
     let page: Awaited<ReturnType<typeof listSessions>>;
     try {
       page = await listSessions(context, range, cursor);
     } catch (error) {
       // Stripe no longer knows the cursor of the earlier run: deleted test data, or the key of another account.
-      if (!position || position !== from || !isUnknownCursor(error)) throw error;
-      position = undefined;
+      if (!span || span !== from || !isUnknownCursor(error)) throw error;
+      span = undefined;
       readsNewer = false;
       continue;
     }
     const { data, has_more, second } = page;
     const [first, last] = [data[0], data.at(-1)];
     if (first && last) {
-      position = {
-        newest: readsNewer || !position ? first.id : position.newest,
-        oldest: readsNewer && position ? position.oldest : last.id,
+      span = {
+        newest: readsNewer || !span ? first.id : span.newest,
+        oldest: readsNewer && span ? span.oldest : last.id,
       };
       const sessions: unknown[] = [];
       for (const session of data) sessions.push(await withAllLineItems(context, session));
-      yield { sessions, second, position };
+      yield { sessions, second, span };
     }
     if (first && has_more) continue;
     if (!readsNewer) return;
@@ -106,14 +106,14 @@ interface Backfill extends CallContext, CreatedRange {
  */
 export async function backfill(run: Backfill): Promise<BackfillTotals> {
   const { client, account, since, until, ingest, database, onResume, onPage } = run;
-  const progress = taskProgress<Position>(database, ['backfill', client.mode, account, since, until].join(':'));
+  const progress = taskProgress<IngestedSpan>(database, ['backfill', client.mode, account, since, until].join(':'));
   const apiVersion = client.stripe.getApiField('version');
   const totals: BackfillTotals = { pages: 0, seen: 0, applied: 0, stale: 0, deleted: 0, ignored: 0 };
   const from = await progress.load();
   if (from) onResume?.();
-  for await (const { sessions, second, position } of sessionPages(run, run, from)) {
+  for await (const { sessions, second, span } of sessionPages(run, run, from)) {
     const results = await ingest.snapshots(sessions.map((object) => ({ object, account, apiVersion, second })));
-    await progress.save(position);
+    await progress.save(span);
     totals.pages += 1;
     totals.seen += results.length;
     for (const { outcome } of results) if (outcome !== 'duplicate') totals[outcome] += 1;

@@ -46,7 +46,7 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
   const absent: NegativeCache = createNegativeCache();
 
   /** Whether the stored session answers the request without a fetch. */
-  function isFresh(stored: RawSession, withLineItems: boolean): boolean {
+  function canServeStored(stored: RawSession, withLineItems: boolean): boolean {
     return !lacksWantedItems(stored, withLineItems) && (setting !== 'open' || stored.is_final);
   }
 
@@ -99,12 +99,12 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
   async function retrieve(id: string, view: StripeView, withLineItems: boolean): Promise<ReadSession> {
     const stored = await reads.find(id, withLineItems);
     if (stored ? !reads.isVisible(stored, view) : isOfOtherMode(id, view)) throw missingSession(id);
-    if (stored && isFresh(stored, withLineItems)) return { session: stored, source: 'stored' };
+    if (stored && canServeStored(stored, withLineItems)) return { session: stored, source: 'stored' };
     const key = `${id} ${view.account ?? ''}`;
     // Look twice: another read may have found the absence while this one waited for the database.
     const isGone = absent.has(key) || (!stored && ((await reads.isDeleted(id)) || absent.has(key)));
     if (setting === 'off' || isGone) return { session: requireStored(id, stored, withLineItems), source: 'stored' };
-    const result = await refreshAndRead(id, view.account, withLineItems).catch(problemOf);
+    const result = await refreshAndRead(id, view.account, withLineItems).catch(problemOrRethrow);
     if (result instanceof Problem) {
       if (result.code === 'session-not-found') absent.add(key);
       return answerAfterFailure(result, id, stored, withLineItems);
@@ -136,7 +136,7 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
     const filter = { ...(payment_intent && { payment_intent }), ...(subscription && { subscription }) };
     const key = `${JSON.stringify(filter)} ${view.livemode} ${view.account ?? ''}`;
     if (absent.has(key)) return empty;
-    const problem = await findAtStripe(filter, view).catch(problemOf);
+    const problem = await findAtStripe(filter, view).catch(problemOrRethrow);
     // Do not fail: the mirror has an answer, and the key of another mode may have found the session.
     if (problem) log.warn({ err: loggable(problem.cause ?? problem) }, servedStale);
     const page = await reads.list(view, query);
@@ -161,7 +161,7 @@ function isOfOtherMode(id: string, { livemode }: StripeView): boolean {
 const servedStale = 'Stripe did not answer: served the stored data';
 
 /** Returns a thrown Problem, and throws any other error on. */
-function problemOf(error: unknown): Problem {
+function problemOrRethrow(error: unknown): Problem {
   if (error instanceof Problem) return error;
   throw error;
 }

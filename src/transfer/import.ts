@@ -71,24 +71,24 @@ export async function importEntries(entries: AsyncIterable<ImportEntry>, options
   for await (const { place, parsed } of entries) {
     totals.read += 1;
     if ('fault' in parsed || 'ignored' in parsed) {
-      count('fault' in parsed ? parsed : 'ignored', place, options);
+      record('fault' in parsed ? parsed : 'ignored', place, options);
       continue;
     }
     await writer.add({ place, item: parsed });
-    if (conflicts.length >= maxConflicts) await renumber(conflicts.splice(0), options);
+    if (conflicts.length >= maxConflicts) await writeConflicts(conflicts.splice(0), options);
   }
   await writer.end();
-  await renumber(conflicts, options);
+  await writeConflicts(conflicts, options);
 }
 
 /** Writes rows with a new djstripe_id where theirs is still another session's. */
-async function renumber(rows: readonly PlacedItem[], options: ImportOptions): Promise<void> {
+async function writeConflicts(rows: readonly PlacedItem[], options: ImportOptions): Promise<void> {
   const writer = groupedWriter((group) => writeGroup(group, options));
   for (const row of rows) await writer.add(row);
   await writer.end();
 }
 
-function count(result: Exclude<Result, 'conflict'>, place: string, { totals, onFault, onProgress }: ImportOptions) {
+function record(result: Exclude<Result, 'conflict'>, place: string, { totals, onFault, onProgress }: ImportOptions) {
   if (typeof result === 'string') {
     totals[result] += 1;
   } else {
@@ -123,7 +123,7 @@ async function writeGroup(
   for (const [index, placed] of group.entries()) {
     const result = results[index] as Result;
     if (result === 'conflict') conflicts?.push(placed);
-    else count(result, placed.place, options);
+    else record(result, placed.place, options);
   }
 }
 

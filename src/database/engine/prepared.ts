@@ -74,7 +74,7 @@ const executeAndSync = Buffer.concat([serialize.execute(), serialize.sync()]);
  *
  * See https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY.
  */
-export class PreparedStatement<Row> implements pg.Submittable {
+export class PreparedRun<Row> implements pg.Submittable {
   readonly #statement: NamedStatement;
   readonly #bind: Buffer;
   readonly #resolve: (rows: Row[]) => void;
@@ -139,6 +139,6 @@ export class PreparedStatement<Row> implements pg.Submittable {
 /** Runs a statement on the caller's connection. Resolves to its rows. */
 export function runPrepared<Row>(client: pg.PoolClient, statement: NamedStatement): Promise<Row[]> {
   return new Promise((resolve, reject) => {
-    client.query(new PreparedStatement(statement, resolve, reject));
+    client.query(new PreparedRun(statement, resolve, reject));
   });
 }

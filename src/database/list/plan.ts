@@ -83,7 +83,7 @@ export function pageStatements(
 
   if (!isNullable) return [rowsWithValue(cursor)];
   // One scan of the filter's index reads the values and then the nulls, so one statement is enough.
-  if (!cursor && isDescending && isSelective(query)) return [statement([])];
+  if (!cursor && isDescending && usesFilterIndex(query)) return [statement([])];
   const isAmongNulls = cursor?.value === null;
   if (isBackward) return isAmongNulls ? [rowsWithNull(cursor), rowsWithValue(undefined)] : [rowsWithValue(cursor)];
   return isAmongNulls ? [rowsWithNull(cursor)] : [rowsWithValue(cursor), rowsWithNull(undefined)];
@@ -129,11 +129,11 @@ function hasOnePlan(query: ListQuery): boolean {
   if (!condition) return true;
   if (others.length > 0) return false;
   if (condition.column === ordering.column) return !cursor && isBound(condition);
-  return isSelective(query);
+  return usesFilterIndex(query);
 }
 
 /** Returns whether the only filter has an index and the list has the default order. */
-function isSelective({ conditions, ordering }: ListQuery): boolean {
+function usesFilterIndex({ conditions, ordering }: ListQuery): boolean {
   const [condition, ...others] = conditions;
   return others.length === 0 && ordering.column === 'created' && !!condition && hasPartialIndex(condition);
 }

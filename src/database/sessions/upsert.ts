@@ -39,7 +39,7 @@ export const stateStampSql = (row: string) => `(${row}.stripe_progress, ${row}.s
  * The SQL condition that the state `r` is newer than the stored state `s`. Two snapshots of one second may have the same stamp.
  * The one that arrives later then counts as newer.
  */
-const isNewer = `(s.stripe_progress IS NULL OR ${stateStampSql('s')} < ${stateStampSql('r')}
+const isNewerSql = `(s.stripe_progress IS NULL OR ${stateStampSql('s')} < ${stateStampSql('r')}
   OR ${stateStampSql('s')} = ${stateStampSql('r')} AND s.stripe_data IS DISTINCT FROM r.stripe_data)`;
 
 /** Returns the stamp of a row as arguments of the SQL functions for gaps. */
@@ -50,11 +50,11 @@ const stampArguments = (row: string) =>
  * The SQL of the gaps that an older state `r` fills, or null. A gap is a column that the newest state lacks. A state that lacks
  * the same columns fills none, which is the usual case and skips the function.
  */
-const filledGaps = `CASE WHEN s.stripe_gaps <> r.stripe_gaps
+const filledGapsSql = `CASE WHEN s.stripe_gaps <> r.stripe_gaps
   THEN stripe_gaps_filled(s.stripe_gaps, r.carried, ${stampArguments('r')}) END`;
 
 /** The SQL of the gaps after a newer state `r`. Nearly always it lacks the same columns as the state before. */
-const gapsAfterNewer = `CASE WHEN s.stripe_gaps = r.stripe_gaps THEN s.stripe_gaps
+const gapsAfterNewerSql = `CASE WHEN s.stripe_gaps = r.stripe_gaps THEN s.stripe_gaps
   ELSE stripe_gaps_after_newer(s.stripe_gaps, r.stripe_gaps, ${stampArguments('s')}) END`;
 
 /**
@@ -68,14 +68,14 @@ const copyColumns = (copied: string) =>
   );
 
 /** Returns the SQL condition that such a copy changes the session. */
-const copyChanges = (copied: string) =>
+const copyChangesSql = (copied: string) =>
   carriableNames.map((name) => `${copied} ? '${name}' AND s."${name}" IS DISTINCT FROM r."${name}"`).join(' OR ');
 
 /**
  * Returns the assignment that raises the version and djstripe_updated if a condition holds. A new stamp alone is no change.
  * OFFSET 0 keeps the planner from inlining the subquery, so PostgreSQL evaluates the long condition once.
  */
-const versionBumpIf = (isChanged: string) => `(version, djstripe_updated) = (
+const versionBumpIfSql = (isChanged: string) => `(version, djstripe_updated) = (
     SELECT s.version + c.is_changed::integer,
       CASE WHEN c.is_changed THEN greatest(r.at, s.djstripe_updated) ELSE s.djstripe_updated END
     FROM (SELECT ${isChanged} AS is_changed OFFSET 0) AS c
@@ -100,8 +100,8 @@ export const applyStates = inputStatement<Delivery, OutcomeRow<Outcome | 'fills'
     SELECT s.id, e.id IS NOT NULL AS is_logged, CASE
       WHEN e.id IS NOT NULL AND e.api_version IS NOT DISTINCT FROM r.stripe_api_version THEN 'duplicate'
       WHEN s.version = 0 THEN 'deleted'
-      WHEN ${isNewer} THEN NULL
-      WHEN ${filledGaps} IS NOT NULL THEN 'fills'
+      WHEN ${isNewerSql} THEN NULL
+      WHEN ${filledGapsSql} IS NOT NULL THEN 'fills'
       ELSE 'stale'
     END AS outcome
     FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${shardHint('s.id')}
@@ -109,10 +109,10 @@ export const applyStates = inputStatement<Delivery, OutcomeRow<Outcome | 'fills'
   ), updated AS (
     UPDATE checkout_session AS s SET ${assignments([
       ...copyColumns('r.carried'),
-      ...stripeNames.map((name) => [name, name === 'stripe_gaps' ? gapsAfterNewer : `r.${name}`] as const),
-    ])}, ${versionBumpIf(`s.stripe_data IS DISTINCT FROM r.stripe_data OR ${copyChanges('r.carried')}`)}
+      ...stripeNames.map((name) => [name, name === 'stripe_gaps' ? gapsAfterNewerSql : `r.${name}`] as const),
+    ])}, ${versionBumpIfSql(`s.stripe_data IS DISTINCT FROM r.stripe_data OR ${copyChangesSql('r.carried')}`)}
     FROM (SELECT r.*, now() AS at FROM input AS r WHERE r.id IN (SELECT id FROM stored WHERE outcome IS NULL)) AS r
-    WHERE s.id = r.id ${shardHint('s.id')} AND s.version <> 0 AND ${isNewer} RETURNING s.id
+    WHERE s.id = r.id ${shardHint('s.id')} AND s.version <> 0 AND ${isNewerSql} RETURNING s.id
   ), inserted AS (
     INSERT INTO checkout_session AS s (${columnList(storedTypes)})
     SELECT ${columnList(storedTypes)} FROM input AS r WHERE r.id NOT IN (SELECT id FROM stored)
@@ -134,11 +134,11 @@ export const fillGaps = inputStatement<Delivery, OutcomeRow<Outcome>>({
   name: 'fill',
   types: inputTypes,
   sql: `, filling AS MATERIALIZED (
-    SELECT r.*, now() AS at, ${filledGaps} AS filled, s.stripe_gaps AS seen
-    FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${shardHint('s.id')} WHERE s.version <> 0 AND NOT ${isNewer}
+    SELECT r.*, now() AS at, ${filledGapsSql} AS filled, s.stripe_gaps AS seen
+    FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${shardHint('s.id')} WHERE s.version <> 0 AND NOT ${isNewerSql}
   ), updated AS (
     UPDATE checkout_session AS s SET ${assignments([...copyColumns('r.filled'), ['stripe_gaps', 's.stripe_gaps || r.filled']])},
-      ${versionBumpIf(copyChanges('r.filled'))}
+      ${versionBumpIfSql(copyChangesSql('r.filled'))}
     FROM filling AS r WHERE s.id = r.id ${shardHint('s.id')} AND s.version <> 0
       AND s.stripe_gaps = r.seen AND r.filled IS NOT NULL RETURNING s.id
   ), result AS MATERIALIZED (
