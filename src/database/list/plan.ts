@@ -60,32 +60,32 @@ export function pageStatements(
   // A filter that compares the ordering column excludes its nulls.
   const isCompared = query.conditions.some(({ column, lookup }) => column === ordering.column && lookup !== 'isnull');
   const isNullable = table.nullable.includes(ordering.column) && !isCompared;
-  const isBackward = cursor?.side === 'before';
-  const isDescending = ordering.descending !== isBackward;
-  const beyond = Prisma.raw(isDescending ? '<' : '>');
+  const readsBackward = cursor?.side === 'before';
+  const scansDescending = ordering.descending !== readsBackward;
+  const beyond = Prisma.raw(scansDescending ? '<' : '>');
   // Also beside a filter on the column: an ascending list up to a bound would begin with all tombstones.
   const hiddenValue = table.hiddenValues?.[ordering.column];
-  const hasValue = hiddenValue
+  const valueRange = hiddenValue
     ? [Prisma.sql`${name} > ${Prisma.raw(hiddenValue)}`]
     : isNullable
       ? [Prisma.sql`${name} IS NOT NULL`]
       : [];
 
   const statement = (range: readonly Prisma.Sql[]) =>
-    statementOf(table, query, isDescending, [...range, ...extraConditions]);
+    statementOf(table, query, scansDescending, [...range, ...extraConditions]);
   const rowsWithValue = (after: Cursor | undefined) => {
-    if (!after) return statement(hasValue);
+    if (!after) return statement(valueRange);
     const position = Prisma.sql`(${typedParameter(kind, after.value)}, ${after.id}::text)`;
-    return statement([...hasValue, Prisma.sql`(${name}, id) ${beyond} ${position}`]);
+    return statement([...valueRange, Prisma.sql`(${name}, id) ${beyond} ${position}`]);
   };
   const rowsWithNull = (after: Cursor | undefined) =>
     statement([Prisma.sql`${name} IS NULL`, ...(after ? [Prisma.sql`id ${beyond} ${after.id}::text`] : [])]);
 
   if (!isNullable) return [rowsWithValue(cursor)];
   // One scan of the filter's index reads the values and then the nulls, so one statement is enough.
-  if (!cursor && isDescending && usesFilterIndex(query)) return [statement([])];
+  if (!cursor && scansDescending && usesFilterIndex(query)) return [statement([])];
   const isAmongNulls = cursor?.value === null;
-  if (isBackward) return isAmongNulls ? [rowsWithNull(cursor), rowsWithValue(undefined)] : [rowsWithValue(cursor)];
+  if (readsBackward) return isAmongNulls ? [rowsWithNull(cursor), rowsWithValue(undefined)] : [rowsWithValue(cursor)];
   return isAmongNulls ? [rowsWithNull(cursor)] : [rowsWithValue(cursor), rowsWithNull(undefined)];
 }
 
@@ -93,13 +93,15 @@ export function pageStatements(
 function statementOf(
   table: ListTable,
   query: ListQuery,
-  isDescending: boolean,
+  scansDescending: boolean,
   range: readonly Prisma.Sql[],
 ): PageStatement {
   const { conditions, ordering, include, limit } = query;
-  const direction = Prisma.raw(isDescending ? 'DESC' : 'ASC');
+  const direction = Prisma.raw(scansDescending ? 'DESC' : 'ASC');
   // The index on `created` has its nulls last in descending order, so a backward scan reads them first.
-  const nulls = Prisma.raw(table.nullable.includes(ordering.column) ? `NULLS ${isDescending ? 'LAST' : 'FIRST'}` : '');
+  const nulls = Prisma.raw(
+    table.nullable.includes(ordering.column) ? `NULLS ${scansDescending ? 'LAST' : 'FIRST'}` : '',
+  );
   const filters = conditions.flatMap((condition) => [conditionSql(condition), indexPredicate(condition) ?? []].flat());
   const rows = (maxRows: number) => Prisma.sql`SELECT ${Prisma.raw(table.document(include))} AS document
       FROM ${Prisma.raw(table.name)} AS s WHERE ${allOf([...tableConditions(table), ...range, ...filters])}
