@@ -43,7 +43,7 @@ export type ReadThrough = ReturnType<typeof createReadThrough>;
 
 export function createReadThrough({ config, reads, refresh, findAtStripe, log }: ReadThroughOptions) {
   const setting = config.STRIPE_READ_THROUGH ?? (config.STRIPE_API_KEYS.length > 0 ? 'open' : 'off');
-  const absent: NegativeCache = createNegativeCache();
+  const missingAtStripe: NegativeCache = createNegativeCache();
 
   /** Whether the stored session answers the request without a fetch. */
   function canServeStored(stored: RawSession, withLineItems: boolean): boolean {
@@ -101,12 +101,13 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
     if (stored ? !reads.isVisible(stored, view) : isOfOtherMode(id, view)) throw missingSession(id);
     if (stored && canServeStored(stored, withLineItems)) return { session: stored, source: 'stored' };
     const key = `${id} ${view.account ?? ''}`;
-    // Look twice: another read may have found the absence while this one waited for the database.
-    const isGone = absent.has(key) || (!stored && ((await reads.isDeleted(id)) || absent.has(key)));
-    if (setting === 'off' || isGone) return { session: requireStored(id, stored, withLineItems), source: 'stored' };
+    // Look twice: another read may have learned that Stripe lacks the session while this one waited for the database.
+    const isKnownMissing =
+      missingAtStripe.has(key) || (!stored && ((await reads.isDeleted(id)) || missingAtStripe.has(key)));
+    if (setting === 'off' || isKnownMissing) return { session: requireStored(id, stored, withLineItems), source: 'stored' };
     const result = await refreshAndRead(id, view.account, withLineItems).catch(problemOrRethrow);
     if (result instanceof Problem) {
-      if (result.code === 'session-not-found') absent.add(key);
+      if (result.code === 'session-not-found') missingAtStripe.add(key);
       return answerAfterFailure(result, id, stored, withLineItems);
     }
     if (!result || !reads.isVisible(result, view)) throw missingSession(id);
@@ -135,12 +136,12 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
     if (query.cursor || (payment_intent === undefined && subscription === undefined)) return empty;
     const filter = { ...(payment_intent && { payment_intent }), ...(subscription && { subscription }) };
     const key = `${JSON.stringify(filter)} ${view.livemode} ${view.account ?? ''}`;
-    if (absent.has(key)) return empty;
+    if (missingAtStripe.has(key)) return empty;
     const problem = await findAtStripe(filter, view).catch(problemOrRethrow);
     // Do not fail: the mirror has an answer, and the key of another mode may have found the session.
     if (problem) log.warn({ err: loggable(problem.cause ?? problem) }, servedStale);
     const page = await reads.list(view, query);
-    if (!problem && page.results === '') absent.add(key);
+    if (!problem && page.results === '') missingAtStripe.add(key);
     return page;
   }
 
