@@ -91,6 +91,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
   const sessions = sessionStore(database, metrics.observeBatch);
   const events = stripeEventStore(database);
   const mirror = mirrorStore(database, metrics.observeBatch);
+  // `lineItems` comes below, because it needs `refresh`, and `refresh` needs this ingest.
   const ingest = createIngest(mirror, config, app.log, (session) => lineItems?.onMissingLineItems(session));
   const fetchSession = createFetch(config, sessions.accountOf);
   const refresh = createRefresh(ingest, fetchSession);
@@ -138,6 +139,8 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
         const checkAccess = accessCheck(config);
         api.addHook('onRequest', (request, reply, next) => {
           reply.header('cache-control', 'private, no-cache').header('x-content-type-options', 'nosniff');
+          // Without keys the access check reads the first Host, so a second one is refused before it. The check answers 421 to every
+          // Host that is not local, even to an invalid one, so the 400 for an invalid Host comes after it.
           refuseTwoHosts(request);
           checkAccess(request);
           refuseInvalidHost(request);
@@ -161,6 +164,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
           reads.addHook('onRequest', (request, _reply, next) => {
             refuseTwoHosts(request);
             checkAccess(request);
+            // No refuseInvalidHost: no response here contains the host.
             next();
           });
           await reads.register(stripeReadRoutes, { readThrough });
@@ -168,6 +172,7 @@ export async function buildApp(config: Config, { database, logger, tracing }: De
       },
       { prefix: '/v1' },
     );
+    // /v2 has no routes. Its unknown paths get a 404 in Stripe's shape.
     await working.register(async (stripe) => answerAsStripe(stripe), { prefix: '/v2' });
     await working.register(webhookRoutes, { ingestDelivery, config, onDelivery: metrics.countDelivery });
   });

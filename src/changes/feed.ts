@@ -33,7 +33,10 @@ interface Reader {
   isStream: boolean;
 }
 
-/** The position where a reader starts, and the horizon at that time. */
+/**
+ * The position where a reader starts, and the horizon at that time. The horizon is the sequence number up to which no
+ * transaction can still add a change.
+ */
 interface Start {
   readonly position: Position;
   readonly horizon: number;

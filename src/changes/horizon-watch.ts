@@ -23,11 +23,12 @@ export function watchHorizon(readHorizon: () => Promise<number>) {
   let horizon = 0;
   let pause = minPause;
   let isPolling = false;
+  /** Whether this process wrote since the last poll started. */
   let isNotified = false;
   let polledAt = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
 
-  /** Schedules a poll, unless one is in flight, which schedules the next itself. */
+  /** Schedules a poll if a reader waits. A poll in flight schedules the next one itself. */
   function pollIn(milliseconds: number): void {
     if (isPolling || waiters.size === 0) return;
     clearTimeout(timer);

@@ -21,8 +21,8 @@ export interface Command<Accepted extends Options, Parsed> {
   /** Parses the options before the database is opened, so that a wrong one changes nothing. */
   readonly parse?: (values: Values<Accepted>) => Parsed;
   /**
-   * What to do about pending migrations (default: `apply`). `require` fails when there are any. `apply` does the same with
-   * MIGRATE_ON_START=false, and with `--dry-run`, which changes nothing in any command.
+   * What to do about pending migrations (default: `apply`). `require` fails if any are pending. `apply` applies them, but fails
+   * like `require` with MIGRATE_ON_START=false. `--dry-run` means `require` in every command.
    */
   readonly migrations?: 'apply' | 'require' | 'ignore';
 }

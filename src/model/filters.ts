@@ -130,7 +130,7 @@ export function parseFilterValue({ column, lookup }: Filter, texts: readonly str
   return parseValue(lookup === 'isnull' ? { ...column, kind: 'boolean' } : column, texts[0] as string);
 }
 
-/** PostgreSQL's bigint ends below this number. */
+/** PostgreSQL's bigint goes from minus this number to one below it. */
 const bigintLimit = 2n ** 63n;
 
 const booleans: ReadonlyMap<string, boolean> = new Map([
@@ -159,7 +159,7 @@ export function describeAllowed({ column, lookup }: Filter, texts: readonly stri
   const { kind, values = [] } = column;
   switch (lookup === 'isnull' ? 'boolean' : kind) {
     case 'integer':
-      return `an integer below ${bigintLimit}`;
+      return `an integer from ${-bigintLimit} to ${bigintLimit - 1n}`;
     case 'boolean':
       return 'true or false (or 1 or 0)';
     case 'timestamp':

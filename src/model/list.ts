@@ -41,6 +41,7 @@ const metadataParameter = /^metadata\[(.*)\]$/s;
 export function defineList<Include extends string>(definition: ListDefinition<Include>) {
   const filters = filtersOf(definition.columns);
   const parameters = parametersOf(definition, filters);
+  // `metadata` is among them only to describe `metadata[key]`. A query with the bare name has a fault.
   const names = Object.keys(parameters.properties);
   const retrieveParameters = Type.Object({ include: Type.Optional(includeSchema(definition.includes)) });
 
@@ -115,6 +116,7 @@ function parseSettings<Include extends string>(
   if (settings.count !== count) addFault('count', `must be ${counts.join(' or ')}`);
   if (settings.include !== include) addFault('include', `must be ${includes.join(' or ')}`);
   return {
+    // After a fault the caller drops the result, and this ordering only satisfies the type.
     ordering: ordering ?? { column: 'id', descending: false },
     limit,
     cursor,

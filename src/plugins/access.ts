@@ -16,8 +16,10 @@ declare module 'fastify' {
 }
 
 /**
- * Returns the access check of the API, for an `onRequest` hook. The check throws the problem. It accepts holders of a key;
- * without keys, programs on this machine; everyone only with ALLOW_ANONYMOUS.
+ * Returns the access check of the API, for an `onRequest` hook. The check throws a Problem. With ALLOW_ANONYMOUS it accepts
+ * everyone. With keys it accepts their holders. Otherwise it accepts programs on this machine.
+ *
+ * @throws Error when there are no keys, and other machines can reach the address.
  */
 export function accessCheck(config: Config): (request: FastifyRequest) => void {
   if (config.ALLOW_ANONYMOUS) return () => {};
@@ -62,8 +64,8 @@ const credentials = /^(?:Bearer|Token) +(\S+) *$/i;
 const keyOf = ({ headers }: FastifyRequest) => credentials.exec(headers.authorization ?? '')?.[1];
 
 /**
- * Returns a function that looks up the holder of a request's key and keeps it in the request. It returns undefined for a
- * missing or unknown key.
+ * Returns a function that looks up the holder of a request's key. The request keeps the first holder found, and every later
+ * call returns it. The function returns undefined for a missing or unknown key.
  *
  * @param read reads the key of a request.
  */
@@ -81,8 +83,9 @@ export function createKeyLookup(
 }
 
 /**
- * Keys are looked up by digest, so that the time of a lookup reveals nothing about a key. It reveals no more of the digest
- * than its hash in the map, and V8 seeds that hash for each process. Comparing buffers would add 4 µs to each request (Node 20).
+ * Returns the digest by which a key is looked up. The time of a lookup depends on the digest's hash in the map, so it reveals
+ * nothing about the key. It does not reveal the digest either, because V8 seeds the hash in each process. Comparing buffers
+ * instead would add 4 µs to each request (Node 20).
  */
 function digest(key: string): string {
   return hash('sha256', key);

@@ -64,7 +64,8 @@ export function createMetrics() {
     labelNames: ['work', 'outcome'],
     registers,
   });
-  // Start each series at 0: Prometheus sees no increase in a series that starts at 1.
+  // Start these series at 0: Prometheus sees no increase in a series that starts at 1. The series of deliveries and line items
+  // start at their first count.
   for (const work of scheduledWork) for (const outcome of ['done', 'failed']) runs.inc({ work, outcome }, 0);
   new Gauge({
     name: 'checkout_session_build_info',

@@ -26,13 +26,13 @@ interface Page {
   readonly sessions: readonly unknown[];
   /** The last whole epoch second before the request. */
   readonly second: number;
-  /** The position of the run once the page is ingested. */
+  /** The span of the run once the page is ingested. */
   readonly span: IngestedSpan;
 }
 
 /**
- * Reads the sessions of a range, newest first. From a position it first reads the newer sessions, which Stripe created
- * since the interrupted run, and then the older ones.
+ * Reads the sessions of a range, newest first. With the span of an interrupted run it first reads the newer sessions, which
+ * Stripe created since that run, and then the older ones.
  */
 async function* sessionPages(context: CallContext, range: CreatedRange, from?: IngestedSpan): AsyncGenerator<Page> {
   let span = from;
@@ -43,7 +43,8 @@ async function* sessionPages(context: CallContext, range: CreatedRange, from?: I
     try {
       page = await listSessions(context, range, cursor);
     } catch (error) {
-      // Stripe no longer knows the cursor of the earlier run: deleted test data, or the key of another account.
+      // Stripe no longer knows the cursor of the earlier run: deleted test data, or the key of another account. Start over
+      // from the newest session.
       if (!span || span !== from || !isUnknownCursor(error)) throw error;
       span = undefined;
       readsNewer = false;
@@ -101,8 +102,8 @@ interface Backfill extends CallContext, CreatedRange {
 }
 
 /**
- * Ingests every session of a range from Stripe, page by page. The database keeps the position until the run is complete, so
- * that an interrupted run with the same parameters resumes there.
+ * Ingests every session of a range from Stripe, page by page. The database keeps the ingested span until the run is complete,
+ * so an interrupted run with the same parameters resumes there.
  */
 export async function backfill(run: Backfill): Promise<BackfillTotals> {
   const { client, account, since, until, ingest, database, onResume, onPage } = run;
@@ -116,6 +117,7 @@ export async function backfill(run: Backfill): Promise<BackfillTotals> {
     await progress.save(span);
     totals.pages += 1;
     totals.seen += results.length;
+    // Only events can be duplicates, and snapshots have none.
     for (const { outcome } of results) if (outcome !== 'duplicate') totals[outcome] += 1;
     onPage?.({ ...totals });
     run.signal?.throwIfAborted();

@@ -13,13 +13,13 @@ export interface IngestResult {
   readonly session?: string;
 }
 
-/** A session that this service fetched from Stripe, unlike an event, which Stripe sends. */
+/** A session object that did not come in a Stripe event: fetched from Stripe, or imported. */
 export interface Snapshot {
   readonly object: unknown;
   /** The account that was read, or the path to it. Undefined means the configured account. */
   readonly account?: string | undefined;
   readonly apiVersion?: string | undefined;
-  /** The last whole epoch second before the request. */
+  /** The epoch second of the state: the last whole one before the fetch. For an imported object it is `created`. */
   readonly second: number;
 }
 
@@ -33,8 +33,8 @@ const ignored: IngestResult = { outcome: 'ignored' };
 export type OnMissingLineItems = (session: { id: string; second: number; account?: string | undefined }) => void;
 
 /**
- * Creates the ingest, the only way for Stripe's data into the database. It translates an object, writes the state through
- * the guarded upsert, and logs values that were projected.
+ * Creates the ingest, the only way for Stripe's data into the database. It translates an object, and writes the state through
+ * the guarded upsert. It logs each projection: a value that the contract cannot hold, so the state has another in its place.
  *
  * @param onMissingLineItems called after the event is committed.
  */
@@ -136,7 +136,10 @@ export function createIngest(
       return translation ? apply(translation, event) : ignore();
     },
 
-    /** Ingests snapshots in one batch, at most one of each session. Returns the results in the same order. */
+    /**
+     * Ingests snapshots in one batch. Returns the results in the same order. The caller must not pass two snapshots of one
+     * session.
+     */
     async snapshots(batch: readonly Snapshot[]): Promise<IngestResult[]> {
       const translations = batch.map((snapshot) => translateSnapshot(snapshot));
       const states = translations.flatMap((translation) => (translation ? [translation.state] : []));

@@ -5,7 +5,7 @@ import { groupedWriter, type PlacedItem } from './import-groups.js';
 import type { ImportItem, JsonObject } from './import-item.js';
 import type { RowResult, TransferStore } from './store.js';
 
-/** Counts of imported entries. The others add up to `read`. */
+/** Counts of entries. At the end of an import `read` is the sum of the other counts. */
 export interface ImportTotals {
   read: number;
   /** Written. */
@@ -37,7 +37,7 @@ export interface ImportOptions {
   readonly onProgress: () => void;
 }
 
-/** A session that got a new djstripe_id, because the session `holder` has its own one here. */
+/** A session that got a new djstripe_id, because the session `holder` already has that djstripe_id here. */
 export interface Renumbered {
   readonly id: string;
   readonly djstripeId: number;
@@ -59,8 +59,9 @@ export function newTotals(): ImportTotals {
  * Imports entries in order, in groups: it reads the next group while it writes one. It reports an entry that cannot be
  * imported, and continues. Importing the same entries again changes nothing.
  *
- * A row whose djstripe_id another session has waits until the other rows are written. By then that session may have moved
- * to its own djstripe_id, and a new djstripe_id belongs to no row that is still to come.
+ * A row whose djstripe_id another session has waits until the other rows are written. By then the other session may have
+ * released that djstripe_id. A new djstripe_id also cannot clash with a later row, because there is none. When 20,000 rows
+ * wait, they are written early.
  *
  * @throws when the database becomes unavailable.
  */
@@ -81,13 +82,14 @@ export async function importEntries(entries: AsyncIterable<ImportEntry>, options
   await writeConflicts(conflicts, options);
 }
 
-/** Writes rows with a new djstripe_id where theirs is still another session's. */
+/** Writes the rows that waited. A row whose djstripe_id another session still has gets a new one. */
 async function writeConflicts(rows: readonly PlacedItem[], options: ImportOptions): Promise<void> {
   const writer = groupedWriter((group) => writeGroup(group, options));
   for (const row of rows) await writer.add(row);
   await writer.end();
 }
 
+/** Adds a result to the totals, reports a fault, and signals progress. */
 function record(result: Exclude<Result, 'conflict'>, place: string, { totals, onFault, onProgress }: ImportOptions) {
   if (typeof result === 'string') {
     totals[result] += 1;

@@ -24,11 +24,12 @@ CREATE TABLE "checkout_session_change_floor" (
 );
 INSERT INTO "checkout_session_change_floor" ("seq") VALUES (0);
 
--- Announces that the transaction is about to draw numbers, and returns true. It takes an advisory lock whose key is the last
--- number drawn before: the transaction draws greater numbers only. PostgreSQL releases the lock once the commit is visible.
+-- Announces that the transaction is about to draw numbers, and returns true. It takes a shared advisory lock. Its key is the last
+-- number that the sequence gave out, so every number of this transaction is greater. PostgreSQL releases the lock once the commit
+-- is visible.
 --
--- The first statement of a transaction also sets a mark in the transaction's settings, and later statements skip the lock. Each
--- would take a lock with another key, and the server has room for a few thousand. A rollback to a savepoint undoes both the
+-- A setting of the transaction marks it as announced, and later statements skip the lock. Without the mark each statement could
+-- take one more lock, with another key, and the server has room for a few thousand. A rollback to a savepoint undoes both the
 -- mark and the lock.
 CREATE FUNCTION "checkout_session_change_announce"() RETURNS BOOLEAN LANGUAGE plpgsql VOLATILE AS $$
 BEGIN

@@ -68,9 +68,9 @@ function evictMessages(prepared: PreparedStatements): Buffer[] {
 const executeAndSync = Buffer.concat([serialize.execute(), serialize.sync()]);
 
 /**
- * A statement that a connection prepares and describes on its first run. Each later run sends the values in one write. pg's
- * own query asks for the row description on each run and writes four messages. It takes this process twice as long, and the
- * server slightly longer.
+ * One run of a named statement. The connection prepares and describes the statement on its first run. Each later run sends the
+ * values in one write. pg's own query asks for the row description on every run, and writes its four messages one by one. It
+ * costs this process twice the time, and the server slightly more.
  *
  * See https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY.
  */
@@ -131,6 +131,7 @@ export class PreparedRun<Row> implements pg.Submittable {
     this.#reject(error);
   }
 
+  // The server sends this message after an error too, but pg's client then skips the handler.
   handleReadyForQuery(): void {
     this.#resolve(this.#rows);
   }

@@ -98,7 +98,8 @@ function statementOf(
 ): PageStatement {
   const { conditions, ordering, include, limit } = query;
   const direction = Prisma.raw(scansDescending ? 'DESC' : 'ASC');
-  // The index on `created` has its nulls last in descending order, so a backward scan reads them first.
+  // An ascending scan reads either values or nulls, so its NULLS clause moves no row. The clause matches the index
+  // order, `DESC NULLS LAST`, so PostgreSQL reads the index backward instead of sorting.
   const nulls = Prisma.raw(
     table.nullable.includes(ordering.column) ? `NULLS ${scansDescending ? 'LAST' : 'FIRST'}` : '',
   );
@@ -121,9 +122,11 @@ function statementOf(
 const plannedRows = [51, 101, 1001];
 
 /**
- * Returns whether the best plan is the same for all values. That is an index scan in the list's order from one end or from a
- * bound, or a scan of a filter's index that is in the default order. PostgreSQL plans any other filter, and a range with two
- * ends, for its values.
+ * Returns whether the best plan is the same for all values. Such a plan is one of two index scans:
+ * - in the list's order, from an end or from one bound
+ * - over the index of the only filter, in a list ordered by `created`
+ *
+ * PostgreSQL plans any other filter, and a range with two ends, for its values.
  */
 function hasOnePlan(query: ListQuery): boolean {
   const { conditions, ordering, cursor } = query;
@@ -134,7 +137,7 @@ function hasOnePlan(query: ListQuery): boolean {
   return usesFilterIndex(query);
 }
 
-/** Returns whether the only filter has an index and the list has the default order. */
+/** Returns whether a scan of the only filter's index serves the list. The index has the order of `created`. */
 function usesFilterIndex({ conditions, ordering }: ListQuery): boolean {
   const [condition, ...others] = conditions;
   return others.length === 0 && ordering.column === 'created' && !!condition && hasPartialIndex(condition);

@@ -72,7 +72,8 @@ const copyChangesSql = (copied: string) =>
   carriableNames.map((name) => `${copied} ? '${name}' AND s."${name}" IS DISTINCT FROM r."${name}"`).join(' OR ');
 
 /**
- * Returns the assignment that raises the version and djstripe_updated if a condition holds. A new stamp alone is no change.
+ * Returns the assignment that raises the version and djstripe_updated if a condition holds. A new stamp alone is no change. The
+ * FROM clause must give `r` a column `at`, the time of the write.
  * OFFSET 0 keeps the planner from inlining the subquery, so PostgreSQL evaluates the long condition once.
  */
 const versionBumpIfSql = (isChanged: string) => `(version, djstripe_updated) = (
@@ -84,11 +85,11 @@ const versionBumpIfSql = (isChanged: string) => `(version, djstripe_updated) = (
 const inputTypes: ColumnTypes = { ...storedTypes, ...deliveryTypes, carried: 'jsonb' };
 
 /**
- * Stores states of different sessions, and their events, in one statement. All CTEs of a statement see one snapshot. `stored`
- * holds the sessions of that snapshot: it has an outcome for each state that is not newer, and null for each newer one. The
- * statement updates the sessions in `stored` and inserts the others. If a concurrent write creates, deletes or changes a
- * session after the snapshot, the statement does nothing for it and the outcome stays null. For a state that `fills` a gap the
- * statement does nothing either: {@link fillGaps} does.
+ * Stores states of different sessions, and their events, in one statement. All CTEs of a statement see the same database
+ * snapshot. `stored` holds the sessions that exist in it. Its outcome is null where the statement should update the row.
+ * Otherwise it is the reason not to: `duplicate`, `deleted`, `fills` or `stale`. The statement inserts the sessions that
+ * `stored` lacks. If a concurrent write creates, deletes or changes a session after the database snapshot, the statement does
+ * nothing for it and the outcome stays null. {@link fillGaps} stores the states that `fills` marks.
  *
  * An INSERT … ON CONFLICT for all states would draw from the sequence of djstripe_id for each, and djstripe_id must stay below
  * 2^31. This statement draws only for the rows it inserts.
@@ -128,7 +129,8 @@ export const applyStates = inputStatement<Delivery, OutcomeRow<Outcome | 'fills'
 /**
  * Fills gaps of sessions from older states, and logs their events. A state fills a gap when events of several API versions
  * arrive out of order. That is rare, so a statement of its own keeps {@link applyStates} short. The outcome is null if another
- * write changed the gaps after the snapshot.
+ * write changed the gaps after the database snapshot. It is never `stale` or `deleted`, the only outcomes for which the ledger
+ * reads `is_logged`, so a constant serves there.
  */
 export const fillGaps = inputStatement<Delivery, OutcomeRow<Outcome>>({
   name: 'fill',
