@@ -36,7 +36,8 @@ export const environment = Type.Object({
   DATABASE_DIRECT_URL: Type.Optional(
     Type.String({
       pattern: '^postgres(ql)?://',
-      description: '`postgresql://…` for migrations: past a pooler, or as another role. DATABASE_URL when absent.',
+      description:
+        '`postgresql://…` for migrations, if they must bypass a pooler or use another role. Default: DATABASE_URL.',
     }),
   ),
   DATABASE_POOL_SIZE: Type.Integer({
@@ -75,7 +76,7 @@ export const environment = Type.Object({
     Type.String({
       pattern: '^https?://[^?#]+$',
       description:
-        '`https://…`, the base URL of `next`, `previous` and `Location`. When absent, the host of the request; for a request without one, as in HTTP/1.0, the address that it reached.',
+        '`https://…`, the base URL of `next`, `previous` and `Location`. Without it the service uses the `Host` header, or the address that the client connected to if there is none.',
     }),
   ),
   TRUST_PROXY: list(

@@ -19,15 +19,17 @@ const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string
 
 const { api, url, database } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
 const base = 'http://127.0.0.1:3000';
-const delayed = rawSession({ id: 'cs_test_delayed', status: 'complete', payment_status: 'unpaid' });
+const delayed = rawSession({ id: 'cs_test_sample_failed', status: 'complete', payment_status: 'unpaid' });
 await deliver(api, rawEvent(delayed, { type: 'checkout.session.async_payment_failed' })).expect(200);
-await deliver(api, rawEvent(rawSession({ id: 'cs_test_1' }))).expect(200);
+await deliver(api, rawEvent(rawSession({ id: 'cs_test_sample_paid' }))).expect(200);
 
 /** Programs that the documentation starts and this test does not, with the reason. */
 const notRun: Readonly<Record<string, string>> = {
   npm: 'it installs, serves, or needs Stripe or a database; the script and its options are looked up',
   node: 'it works on the data of an installation; its file and options are looked up, and -p is run',
   docker: 'it needs a daemon; the file that it runs in the container and its options are looked up',
+  pg_dump: 'it needs a server of its own',
+  pg_restore: 'it needs a server of its own',
   psql: 'it needs a server of its own; its file is looked up, and its queries are run',
   pip: '`npm run clients` runs it: it needs the network',
   npx: '`npm run clients` runs it: it needs the network',
@@ -67,7 +69,7 @@ const checks: Readonly<Record<string, (block: CodeBlock) => Promise<void> | void
     const pointed = text.replace('3000', new URL(url).port).replace('process.env.KEY', "'sk_test_of_the_reader'");
     const body = pointed.replace("import Stripe from 'stripe';", '');
     const run = new AsyncFunction('Stripe', `${body}; return session;`);
-    expect(await run(Stripe)).toMatchObject({ id: 'cs_test_1', object: 'checkout.session' });
+    expect(await run(Stripe)).toMatchObject({ id: 'cs_test_sample_paid', object: 'checkout.session' });
   },
   // test/database/rights.test.ts runs it.
   sql: ({ page }) => expect(page).toBe('docs/operations.md'),
@@ -168,7 +170,7 @@ test.each(Object.keys(ranElsewhere))('a test or tool reads %s', (page) => {
 });
 
 test('the payment that failed is answered as printed', async () => {
-  const isOfIt = ({ text }: CodeBlock) => text.includes('cs_test_delayed');
+  const isOfIt = ({ text }: CodeBlock) => text.includes('cs_test_sample_failed');
   const [request, answer] = codeBlocks('docs/api.md').filter(isOfIt) as [CodeBlock, CodeBlock];
   expect((await send(commands(request)[0] as string)).body).toEqual(JSON.parse(answer.text));
 });

@@ -23,6 +23,9 @@ const session = {
   ...{ created: 1_769_860_800, expires_at: 1_769_947_200, shipping_options: [], customer: null },
 };
 
+/** The session that the examples of docs/stripe-sdks.md read. */
+const sampleId = 'cs_test_sample_paid';
+
 const item = {
   object: 'item',
   ...{ amount_discount: 0, amount_subtotal: 100, amount_tax: 0, amount_total: 100, currency: 'usd', quantity: 1 },
@@ -36,7 +39,7 @@ async function seed({ BASE_URL }) {
   }));
   const data = Array.from({ length: 23 }, (_, index) => ({ ...item, id: `li_${index}` }));
   const line_items = { object: 'list', data, has_more: false, url: '/v1/checkout/sessions/cs_test_items/line_items' };
-  for (const object of [...paged, { ...session, id: 'cs_test_1' }, { ...session, id: 'cs_test_items', line_items }]) {
+  for (const object of [...paged, { ...session, id: sampleId }, { ...session, id: 'cs_test_items', line_items }]) {
     await deliver(BASE_URL, eventOf(`evt_${object.id}`, object, { created: 1_769_861_000 }));
   }
 }
@@ -99,7 +102,7 @@ export const stripeSdks = [
       const program = await pythonEnvironment(`stripe-${pythonVersion}`, [`stripe==${pythonVersion}`]);
       await readsAndFailures(environment, (env) => run(program('python'), [clientFile('stripe/python.py')], { env }));
       const example = adapted(stripeExamples.python ?? '', environment);
-      expectSession(await run(program('python'), ['-c', `${example}\nprint(session.id)`]));
+      expectSession(await run(program('python'), ['-c', `${example}\nprint(session.id)`]), sampleId);
     },
   },
   {
@@ -116,7 +119,7 @@ export const stripeSdks = [
 
 pub async fn run() -> Result<(), stripe::StripeError> {
     ${example}
-    assert_eq!(session.id.to_string(), "cs_test_1");
+    assert_eq!(session.id.to_string(), "${sampleId}");
     Ok(())
 }
 `,
