@@ -104,7 +104,8 @@ export function createReadThrough({ config, reads, refresh, findAtStripe, log }:
     // Look twice: another read may have learned that Stripe lacks the session while this one waited for the database.
     const isKnownMissing =
       missingAtStripe.has(key) || (!stored && ((await reads.isDeleted(id)) || missingAtStripe.has(key)));
-    if (setting === 'off' || isKnownMissing) return { session: requireStored(id, stored, withLineItems), source: 'stored' };
+    if (setting === 'off' || isKnownMissing)
+      return { session: requireStored(id, stored, withLineItems), source: 'stored' };
     const result = await refreshAndRead(id, view.account, withLineItems).catch(problemOrRethrow);
     if (result instanceof Problem) {
       if (result.code === 'session-not-found') missingAtStripe.add(key);
