@@ -108,7 +108,7 @@ export function refuseTwoHosts(request: FastifyRequest): void {
   if (timesSent(request, 'host') > 1) throw new Problem('malformed-request', { detail: 'There are two Host headers.' });
 }
 
-/** Refuses an invalid Host header, as servers must (RFC 9112, section 3.2). URLs in responses contain the host. */
+/** Refuses an invalid Host header (RFC 9112, section 3.2) where URLs in the response contain the host. */
 export function refuseInvalidHost({ host }: FastifyRequest): void {
   // A request of HTTP/1.0 may lack the header.
   if (host === '') return;
