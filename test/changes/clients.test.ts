@@ -49,6 +49,9 @@ function start(program: string, args: readonly string[], env: Record<string, str
   return { child, written };
 }
 
+/** A cursor that the log does not have. The service answers it with 410. */
+const unknownCursor = Buffer.from('1000000000.0').toString('base64url');
+
 let number = 0;
 
 /** Pays sessions while the proxy cuts every connection three times. Resolves to the session ids in sorted order. */
@@ -123,6 +126,14 @@ if (has('python3', '-c', 'import requests, sqlite3')) {
     expect(rowsOf('SELECT sum(amount) FROM fulfilled')).not.toEqual(['0']);
     expect([second.child.exitCode, second.written.stderr]).toEqual([null, '']);
   }, 90_000);
+
+  test('the Python consumer stops at a cursor that the log does not have', async () => {
+    const script = printed('python').replace('shop.db', 'other.db').replace('or ("now",)', `or ("${unknownCursor}",)`);
+    await writeFile(join(folder, 'expired.py'), script);
+    const { child, written } = start('python3', ['expired.py']);
+    expect(await once(child, 'close')).toEqual([1, null]);
+    expect(written.stderr).toMatch(/^410: .*Begin again\.\n$/);
+  });
 }
 
 const template = inject('template');
@@ -147,4 +158,12 @@ if (template.kind === 'postgres') {
       (await rowsOf('SELECT session_id AS id FROM fulfilled ORDER BY session_id COLLATE "C"')).map(({ id }) => id);
     await expect.poll(fulfilled, { timeout: 20_000 }).toEqual(ids);
   }, 90_000);
+
+  test('the Node consumer stops at a cursor that the log does not have', async () => {
+    await writeFile(join(folder, 'expired.mjs'), printed('js').replace("?? 'now'", `?? '${unknownCursor}'`));
+    const { url: emptyUrl } = await postgresDatabase(template.url, 'template0');
+    const { child, written } = start(process.execPath, ['expired.mjs'], { SHOP_DATABASE_URL: emptyUrl });
+    expect(await once(child, 'close')).toEqual([1, null]);
+    expect(written.stderr).toMatch(/^410: .*Begin again\.\n$/);
+  });
 }
