@@ -57,6 +57,15 @@ test('fifty concurrent reads of an unknown session make one call to Stripe, and 
   expect(stripeApi.requests).toHaveLength(1);
 });
 
+test('a stored open session that Stripe does not have is asked for once', async () => {
+  await mirror.put(rawSession({ id: 'cs_test_only_here' }));
+  stripeApi.requests.length = 0;
+  for (let read = 0; read < 3; read += 1) {
+    expect(sourceOf(await sessions.retrieve('cs_test_only_here'))).toBe('stored');
+  }
+  expect(stripeApi.requests).toHaveLength(1);
+});
+
 test('a session deleted here is 404 without a call to Stripe', async () => {
   const session = rawSession({ id: 'cs_test_deleted', ...paid });
   await mirror.put(session);
