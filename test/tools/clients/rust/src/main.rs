@@ -42,7 +42,7 @@ async fn main() {
 async fn without_a_key_nothing_is_read(service: &Configuration) {
     let anonymous = Configuration { bearer_access_token: None, ..service.clone() };
     let problem = failure(checkout_sessions_list(&anonymous, unfiltered()).await);
-    assert_eq!((problem.status, problem.title.as_str()), (401, "An API key is needed"));
+    assert_eq!((problem.status, problem.title.as_str()), (401, "An API key is required"));
 }
 
 async fn lists(service: &Configuration, full: &DjStripeCheckoutSession, least: &DjStripeCheckoutSession) {
@@ -95,7 +95,7 @@ async fn deletes(service: &Configuration, id: &str) {
     let params = CheckoutSessionsDestroyParams { id: id.into(), if_match: None, if_none_match: None };
     checkout_sessions_destroy(service, params).await.unwrap();
     let problem = failure(checkout_sessions_retrieve(service, by_id(id)).await);
-    assert_eq!((problem.status, problem.title.as_str()), (404, "There is no such Checkout Session"));
+    assert_eq!((problem.status, problem.title.as_str()), (404, "The Checkout Session does not exist"));
 }
 
 async fn create(service: &Configuration, body: Value) -> DjStripeCheckoutSession {
