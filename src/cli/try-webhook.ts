@@ -139,6 +139,9 @@ function print(text: string): void {
   process.stdout.write(text);
 }
 
+// The reader of a pipe, such as `head`, may close it early. That is no fault to report.
+process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
+
 try {
   process.exitCode = await run();
 } catch (error) {
