@@ -149,7 +149,7 @@ function stopWithGrace(config: Config, log: pino.Logger, parts: StopPart[]): voi
   });
 }
 
-/** Prints where the service is and what to try, for the person who typed `npm start`. */
+/** Prints the addresses of the service and the first commands for a person who starts it by hand. */
 function welcome(address: string, database: Database, config: Config): void {
   const sessions = `${address}/api/checkout-sessions`;
   const key = config.API_KEYS.length + config.API_READ_KEYS.length > 0 ? '-H "Authorization: Bearer KEY" ' : '';

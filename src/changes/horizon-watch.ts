@@ -48,7 +48,7 @@ export function watchHorizon(readHorizon: () => Promise<number>) {
       pause = maxPause;
     }
     isPolling = false;
-    for (const reader of waiters) if (reader.after < horizon) reader.wake('moved');
+    for (const waiter of waiters) if (waiter.after < horizon) waiter.wake('moved');
     pollIn(isNotified ? minPause : pause);
   }
 
@@ -67,13 +67,13 @@ export function watchHorizon(readHorizon: () => Promise<number>) {
     async wait(after: number, milliseconds: number, signal: AbortSignal): Promise<Wake> {
       if (signal.aborted) return 'aborted';
       if (horizon > after) return 'moved';
-      let reader: Waiter | undefined;
+      let waiter: Waiter | undefined;
       let timeout: NodeJS.Timeout | undefined;
       let abort: (() => void) | undefined;
       try {
         return await new Promise<Wake>((resolve) => {
-          reader = { after, wake: resolve };
-          waiters.add(reader);
+          waiter = { after, wake: resolve };
+          waiters.add(waiter);
           timeout = setTimeout(resolve, milliseconds, 'timeout').unref();
           abort = () => resolve('aborted');
           signal.addEventListener('abort', abort);
@@ -81,7 +81,7 @@ export function watchHorizon(readHorizon: () => Promise<number>) {
         });
       } finally {
         clearTimeout(timeout);
-        if (reader) waiters.delete(reader);
+        if (waiter) waiters.delete(waiter);
         if (abort) signal.removeEventListener('abort', abort);
         if (waiters.size === 0) clearTimeout(timer);
       }

@@ -12,14 +12,17 @@ import { parseLenientTimestamp } from '../model/timestamp.js';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
-export interface Command<Accepted extends Options, Parsed> {
+export interface Program<Accepted extends Options, Parsed> {
   /** The text that `--help` prints. */
   readonly help: string;
   readonly options: Accepted;
   /** Whether the command accepts arguments without a name. */
   readonly allowPositionals?: boolean;
-  /** Parses the options before the database is opened, so that a wrong one changes nothing. */
+  /** Parses the options before the command does anything, so that a wrong one changes nothing. */
   readonly parse?: (values: Values<Accepted>) => Parsed;
+}
+
+export interface Command<Accepted extends Options, Parsed> extends Program<Accepted, Parsed> {
   /**
    * What to do about pending migrations (default: `apply`). `require` fails if any are pending. `apply` applies them, but fails
    * like `require` with MIGRATE_ON_START=false. `--dry-run` means `require` in every command.
@@ -29,14 +32,17 @@ export interface Command<Accepted extends Options, Parsed> {
 
 type Values<Accepted extends Options> = ReturnType<typeof parseArgs<{ options: Accepted }>>['values'];
 
-export interface Context<Accepted extends Options, Parsed = undefined> {
+export interface Arguments<Accepted extends Options, Parsed = undefined> {
   readonly config: Config;
-  readonly database: Database;
-  readonly log: pino.Logger;
   readonly values: Values<Accepted>;
   /** The result of `parse`. */
   readonly parsed: Parsed;
   readonly positionals: readonly string[];
+}
+
+export interface Context<Accepted extends Options, Parsed = undefined> extends Arguments<Accepted, Parsed> {
+  readonly database: Database;
+  readonly log: pino.Logger;
   readonly progress: Progress;
 }
 
@@ -48,9 +54,32 @@ export class UsageError extends OperatorError {}
  *
  * @param work returns the exit code: 0 only when everything is done.
  */
-export async function runCommand<Accepted extends Options, Parsed = undefined>(
-  { help, options, allowPositionals = false, parse, migrations = 'apply' }: Command<Accepted, Parsed>,
+export function runCommand<Accepted extends Options, Parsed = undefined>(
+  command: Command<Accepted, Parsed>,
   work: (context: Context<Accepted, Parsed>) => Promise<number>,
+): Promise<void> {
+  return runProgram(command, async (args) => {
+    const { config } = args;
+    const { migrations = 'apply' } = command;
+    const log = pino({ level: config.LOG_LEVEL, base: null, serializers: logSerializers }, pino.destination(2));
+    for (const warning of nameWarnings(process.env)) log.warn(warning);
+    const { 'dry-run': isDryRun }: { 'dry-run'?: unknown } = args.values;
+    const reason = reasonNotToMigrate(config, isDryRun ? 'require' : migrations);
+    const database = await openDatabase(config, { mustExist: reason !== undefined });
+    try {
+      if (reason !== undefined) await requireMigrations(database, reason);
+      else if (migrations === 'apply') await migrate(database);
+      return await work({ ...args, database, log, progress: new Progress() });
+    } finally {
+      await database.close();
+    }
+  });
+}
+
+/** Runs a command that needs no database, as {@link runCommand} does. */
+export async function runProgram<Accepted extends Options, Parsed = undefined>(
+  { help, options, allowPositionals = false, parse }: Program<Accepted, Parsed>,
+  work: (args: Arguments<Accepted, Parsed>) => Promise<number>,
 ): Promise<void> {
   try {
     const all = { ...options, help: { type: 'boolean' as const, short: 'h' } };
@@ -59,23 +88,11 @@ export async function runCommand<Accepted extends Options, Parsed = undefined>(
       process.stdout.write(help);
       return;
     }
-    const { positionals } = args;
     const values = args.values as Values<Accepted>;
     const parsed = parse?.(values) as Parsed;
     // A command does not listen, so a public HOST without API_KEYS is no fault here.
     const config = parseConfig({ ...process.env, HOST: undefined });
-    const log = pino({ level: config.LOG_LEVEL, base: null, serializers: logSerializers }, pino.destination(2));
-    for (const warning of nameWarnings(process.env)) log.warn(warning);
-    const reason = reasonNotToMigrate(config, args.values['dry-run'] ? 'require' : migrations);
-    const database = await openDatabase(config, { mustExist: reason !== undefined });
-    try {
-      if (reason !== undefined) await requireMigrations(database, reason);
-      else if (migrations === 'apply') await migrate(database);
-      const progress = new Progress();
-      process.exitCode = await work({ config, database, log, values, parsed, positionals, progress });
-    } finally {
-      await database.close();
-    }
+    process.exitCode = await work({ config, values, parsed, positionals: args.positionals });
   } catch (error) {
     process.stderr.write(`${operatorMessage(error) ?? (error as Error).stack ?? error}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;

@@ -1,13 +1,13 @@
-import { parseArgs } from 'node:util';
 import Stripe from 'stripe';
-import { type Config, parseConfig } from '../config.js';
+import type { Config } from '../config.js';
 import { trialSecret } from '../config-secrets.js';
 import { OperatorError } from '../errors.js';
 import type { outcomes } from '../model/stripe.js';
-import { UsageError } from './command.js';
+import { modeOfKey } from '../stripe/client.js';
+import { runProgram, UsageError } from './command.js';
 import { type SampleEvent, sampleEvents } from './sample-events.js';
 
-/** Unlike the other commands it opens no database: the running service may hold the embedded one. */
+/** `npm run try-webhook` opens no database, because the running service may hold the embedded one. */
 
 const help = `Signs one sample event of each type, and posts it to a running service as Stripe would.
 
@@ -34,25 +34,16 @@ The exit code is 0 when the service stored every event or has it already, 1 when
 const options = {
   url: { type: 'string' },
   new: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
 interface Answer {
   readonly outcome: (typeof outcomes)[number];
 }
 
-async function run(): Promise<number> {
-  const values = parseArguments();
-  if (values.help) {
-    print(help);
-    return 0;
-  }
-  const config = parseConfig({ ...process.env, HOST: undefined });
-  refuseLive(config);
-  const url = addressOf(values.url ?? `http://127.0.0.1:${config.PORT}`);
+/** Sends the samples. Returns the exit code. */
+async function sendSamples(config: Config, url: string, suffix: string): Promise<number> {
   const secret = config.STRIPE_WEBHOOK_SECRETS[0] ?? trialSecret;
-  const now = Date.now();
-  const events = sampleEvents(Math.floor(now / 1000), values.new ? `_${now.toString(36)}` : '');
+  const events = sampleEvents(Math.floor(Date.now() / 1000), suffix);
   const stored: SampleEvent[] = [];
   for (const event of events) {
     const { outcome } = await deliver(url, event, secret);
@@ -63,17 +54,9 @@ async function run(): Promise<number> {
   return stored.length === events.length ? 0 : 1;
 }
 
-function parseArguments() {
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message}\nSee --help.`);
-  }
-}
-
 /** @throws OperatorError where this environment belongs to a service with real payments. */
 function refuseLive({ STRIPE_API_KEYS, STRIPE_LIVEMODE }: Config): void {
-  const hasLiveKey = STRIPE_API_KEYS.some((key) => /^[a-z_]+_live_/.test(key));
+  const hasLiveKey = STRIPE_API_KEYS.some((key) => modeOfKey(key) === 'live');
   if (!hasLiveKey && STRIPE_LIVEMODE !== 'live') return;
   const reason = hasLiveKey ? 'STRIPE_API_KEYS holds a live key' : 'STRIPE_LIVEMODE is live';
   throw new OperatorError(`${reason}: a live service gets no sample events.`);
@@ -82,7 +65,7 @@ function refuseLive({ STRIPE_API_KEYS, STRIPE_LIVEMODE }: Config): void {
 /** Returns a base URL without the slash at its end. */
 function addressOf(text: string): string {
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw new UsageError(`--url takes an address as http://127.0.0.1:3000, and ${JSON.stringify(text)} is none.`);
+    throw new UsageError(`--url must be an address such as http://127.0.0.1:3000, not ${JSON.stringify(text)}.`);
   }
   return text.replace(/\/+$/, '');
 }
@@ -115,16 +98,16 @@ function isJson({ headers }: Response): boolean {
   return /^application\/(problem\+)?json/.test(headers.get('content-type') ?? '');
 }
 
-/** Says what to do about an answer that took no event. */
+/** Explains why the service refused an event, and what to do. */
 function explain({ type, title, detail }: { type?: string; title?: string; detail?: string }): string {
-  const said = detail ?? title ?? 'this is no Checkout Session Service.';
+  const reason = detail ?? title ?? 'this is no Checkout Session Service.';
   if (type === 'urn:problem:stripe-not-configured') {
-    return `${said}\nTo try it, start the service with STRIPE_WEBHOOK_SECRETS=${trialSecret} npm start.`;
+    return `${reason}\nTo try it, start the service with STRIPE_WEBHOOK_SECRETS=${trialSecret} npm start.`;
   }
   if (type === 'urn:problem:invalid-signature') {
-    return `${said}\nGive this command the STRIPE_WEBHOOK_SECRETS that the service has.`;
+    return `${reason}\nGive this command the STRIPE_WEBHOOK_SECRETS that the service has.`;
   }
-  return said;
+  return reason;
 }
 
 function howToRead(url: string, { data }: SampleEvent): string {
@@ -142,10 +125,8 @@ function print(text: string): void {
 // The reader of a pipe, such as `head`, may close it early. That is no fault to report.
 process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1));
 
-try {
-  process.exitCode = await run();
-} catch (error) {
-  if (!(error instanceof OperatorError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runProgram({ help, options }, async ({ config, values }) => {
+  refuseLive(config);
+  const url = addressOf(values.url ?? `http://127.0.0.1:${config.PORT}`);
+  return sendSamples(config, url, values.new ? `_${Date.now().toString(36)}` : '');
+});

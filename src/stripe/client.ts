@@ -16,7 +16,7 @@ type ClientConfig = Pick<Config, 'STRIPE_API_KEYS' | 'STRIPE_API_BASE' | 'STRIPE
 /** Returns a client for each configured key whose mode STRIPE_LIVEMODE accepts. The clients do not retry. */
 export function stripeClients(config: ClientConfig): StripeClient[] {
   return config.STRIPE_API_KEYS.map((key) => ({
-    mode: /^[a-z_]+_live_/.test(key) ? ('live' as const) : ('test' as const),
+    mode: modeOfKey(key),
     isOrganization: key.startsWith('sk_org_'),
     stripe: new Stripe(key, {
       ...addressOf(config.STRIPE_API_BASE),
@@ -25,6 +25,11 @@ export function stripeClients(config: ClientConfig): StripeClient[] {
       telemetry: false,
     }),
   })).filter(({ mode }) => config.STRIPE_LIVEMODE === 'both' || config.STRIPE_LIVEMODE === mode);
+}
+
+/** Returns the mode of a key: `sk_live_…`, `rk_live_…` and `sk_org_live_…` are live. */
+export function modeOfKey(key: string): Mode {
+  return /^[a-z_]+_live_/.test(key) ? 'live' : 'test';
 }
 
 /** Returns the mode that a session's id names, or undefined when it names none. */

@@ -2,7 +2,7 @@ import { type TSchema, Type } from 'typebox';
 import type { Fault } from '../errors.js';
 import type { EventBody } from '../stripe/event-body.js';
 
-/** The parsed parts of an import, and what their parsers share. Pure. */
+/** The parsed parts of an import, and the helpers of their parsers. Pure. */
 
 /**
  * One thing to import. Two items with the same key, or with the same djstripe_id, must not be written in one group.
