@@ -101,8 +101,12 @@ $$;
 CREATE FUNCTION "checkout_session_stripe_document"("stripe_data" JSONB) RETURNS TEXT
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
-    -- Stripe's API sends line items only as an expansion. client_secret is not stored, but strict SDKs require the property.
-    RETURN left(("stripe_data" - 'line_items')::TEXT, -1) || ', "client_secret": null}';
+    -- Stripe's API sends line items only as an expansion. To remove a key copies the object, so it is looked up first.
+    IF "stripe_data" ? 'line_items' THEN
+        "stripe_data" := "stripe_data" - 'line_items';
+    END IF;
+    -- client_secret is not stored, but strict SDKs require the property.
+    RETURN left("stripe_data"::TEXT, -1) || ', "client_secret": null}';
 END
 $$;
 
@@ -200,6 +204,10 @@ BEGIN
     END IF;
     IF "target" IS NULL OR jsonb_typeof("target") <> 'object' THEN
         "target" := '{}';
+    END IF;
+    -- Most patches only set strings. With no object to merge and no null to remove, || does the same without a query.
+    IF NOT "patch" @? 'strict $.* ? (@.type() == "object" || @ == null)' THEN
+        RETURN "target" || "patch";
     END IF;
     RETURN (
         SELECT coalesce(jsonb_object_agg("key", CASE

@@ -119,6 +119,11 @@ $$;
 CREATE FUNCTION "checkout_session_log_updated"() RETURNS TRIGGER LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
+    -- An INSERT with ON CONFLICT DO UPDATE fires this trigger too, nearly always without a row. The statement below would take
+    -- PostgreSQL longer to start than the whole trigger of the insertion.
+    IF NOT EXISTS (SELECT FROM "after") THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO "checkout_session_change"
         ("session_id", "at", "version", "type", "source", "old_status", "old_payment_status", "event_id")
     SELECT c."id", clock_timestamp(), c."version", c."type",
