@@ -76,16 +76,27 @@ export function misspeltVariables(
 
 interface EnvironmentFault {
   readonly keyword: string;
-  readonly message?: string;
-  readonly params: { readonly allowedValues?: string[]; readonly type?: string };
+  readonly params: { readonly allowedValues?: string[]; readonly type?: string; readonly limit?: number };
 }
 
-/** Returns the fault of a variable's value, in words. */
-export function faultOf(error: unknown, { description }: { description?: string }): string {
+/** Returns the fault of a variable's value, in words. The value is not in them, because it may be a secret. */
+export function faultOf(error: unknown, { description = '' }: { description?: string }): string {
   const [first] = (error as { errors?: EnvironmentFault[] }).errors ?? [];
   if (!first) throw error;
-  const { keyword, message, params } = first;
-  if (keyword === 'pattern') return `has the wrong form. ${description}`;
-  if (params.type === 'boolean') return 'must be true or false';
-  return `${message}${params.allowedValues ? `: ${params.allowedValues.join(', ')}` : ''}`;
+  const { keyword, params } = first;
+  switch (keyword) {
+    case 'pattern':
+      // The description begins with the form, as in `https://…`.
+      return `must have the form ${description.split('`')[1]}`;
+    case 'enum':
+      return `must be one of ${params.allowedValues?.join(', ')}`;
+    case 'minimum':
+      return `must be at least ${params.limit}`;
+    case 'maximum':
+      return `must be at most ${params.limit}`;
+    case 'minLength':
+      return 'must not be empty';
+    default:
+      return params.type === 'boolean' ? 'must be true or false' : 'must be a whole number';
+  }
 }
