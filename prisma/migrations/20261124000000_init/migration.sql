@@ -100,13 +100,17 @@ $$;
 -- microseconds, four times as long as the rest of such a read in the database.
 CREATE FUNCTION "checkout_session_stripe_document"("stripe_data" JSONB) RETURNS TEXT
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    "json" BYTEA;
 BEGIN
     -- Stripe's API sends line items only as an expansion. To remove a key copies the object, so it is looked up first.
     IF "stripe_data" ? 'line_items' THEN
         "stripe_data" := "stripe_data" - 'line_items';
     END IF;
-    -- client_secret is not stored, but strict SDKs require the property.
-    RETURN left("stripe_data"::TEXT, -1) || ', "client_secret": null}';
+    -- client_secret is not stored, but strict SDKs require the property. It replaces the last byte, the closing brace: left()
+    -- would count the characters, which takes 20 microseconds.
+    "json" := convert_to("stripe_data"::TEXT, 'UTF8');
+    RETURN convert_from(substring("json" FROM 1 FOR length("json") - 1), 'UTF8') || ', "client_secret": null}';
 END
 $$;
 
@@ -332,6 +336,10 @@ BEGIN
     END IF;
 END
 $$;
+
+-- Keeps "document" in its row, uncompressed, as long as the row fits a page. By default PostgreSQL tries to compress it at each
+-- write of a row with a raw object, nearly always in vain.
+ALTER TABLE "checkout_session" ALTER COLUMN "document" SET STORAGE MAIN;
 
 -- One index for each order of the list. Only the index on "created" ends with the id, because any number of rows may have no
 -- "created". Few rows tie in the other orders, and a page sorts those by id. An id has 66 characters, so the indexes without it
