@@ -13,7 +13,7 @@ test("a session equals Stripe's object, without line items and with client_secre
   const sent = rawSession({
     id: 'cs_test_whole',
     created: 1_800_000_000,
-    metadata: { order: '6735' },
+    metadata: { order: '6735', note: 'Grüße, 日本, 😀' },
     amount_total: 9_007_199_254_740_991,
   });
   await mirror.put({ ...sent, line_items: { object: 'list', data: [], has_more: false, url: '/' } });
