@@ -16,7 +16,7 @@ import {
 } from './parts.js';
 import { describeFilter, isSearchFilter } from './search.js';
 import { SearchBox } from './search-box.js';
-import { stateFilters, stateNames } from './states.js';
+import { stateFilters, stateNames, stateOf } from './states.js';
 import { dayAfter, isDay } from './time.js';
 import { useResource } from './use-resource.js';
 
@@ -122,9 +122,10 @@ function Results({ page, params }) {
 function Row({ session }) {
   const { payment } = session;
   const amount = formatMoney(payment?.amount_total, payment?.currency);
+  const isPaid = stateOf(payment) === 'paid';
   return html`<tr role="row" class="row">
     <td role="cell" class="when"><${RelativeTime} time=${session.created ?? session.djstripe_created} /></td>
-    <td role="cell" class="amount number">${amount || html`<span class="muted">–</span>`}</td>
+    <td role="cell" class="amount number ${isPaid ? 'paid' : ''}">${amount || '–'}</td>
     <td role="cell" class="state"><${StateBadge} payment=${payment} /></td>
     <td role="cell" class="customer"><${Customer} session=${session} /></td>
     <td role="cell" class="id"><a class="row-link" href=${linkToSession(session.id)} title=${session.id}>${session.id}</a></td>

@@ -3,9 +3,11 @@ import { deepStrictEqual } from 'node:assert';
 import { equal } from 'node:assert/strict';
 import axe from 'axe-core';
 import { faintTexts, widths } from '../lib/readable.mjs';
+import { cutTexts } from './cut-texts.mjs';
 
 /**
- * Checks that axe-core finds no violation, that nothing is beyond the right edge, and that every text has enough contrast.
+ * Checks that axe-core finds no violation, that nothing is beyond the right edge or cut off, and that every text has enough
+ * contrast.
  *
  * @param {import('playwright-core').Page} page
  */
@@ -23,5 +25,6 @@ export async function expectAccessible(page) {
   deepStrictEqual(violations, []);
   const { page: needed, screen } = await page.evaluate(widths);
   equal(needed <= screen, true, `the page is ${needed} pixels wide on a screen of ${screen}`);
+  deepStrictEqual(await page.evaluate(cutTexts), []);
   deepStrictEqual(await page.evaluate(faintTexts), []);
 }

@@ -8,7 +8,7 @@ import { startStripeApi } from '../lib/stripe-api.mjs';
 import { messageOf, report, runTool } from '../lib/tool.mjs';
 import { comesBack, refreshes, showsNewStates } from './live.mjs';
 import { fillDirectory } from './many.mjs';
-import { deliverAll, hostileEvent, monthOfEvents, recordedEvents } from './material.mjs';
+import { deliverAll, hostileEvents, monthOfEvents, recordedEvents } from './material.mjs';
 import { entersKey, findsBySearch, isEmpty, pagesThroughMany, readsOnly, showsHostileText } from './use.mjs';
 import { showsEachView } from './views.mjs';
 
@@ -115,7 +115,7 @@ async function checkMonth(check, { screenshots }) {
         await check(`is readable at ${width} pixels in the ${colorScheme} theme`, service, use, reader);
       }
     }
-    await deliverAll(service, [hostileEvent()]);
+    await deliverAll(service, hostileEvents());
     await check('does not treat text as markup', service, showsHostileText);
   }).finally(stripe.stop);
 }

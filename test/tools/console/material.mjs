@@ -126,17 +126,19 @@ export function eventOf(
 /** A text that the page must not treat as markup. */
 export const hostileText = `"><img src=x onerror="document.title='broken'"><script>document.title='broken'</script>\u202e{{7*7}}`;
 
-/** Returns an event of a session with hostile text in every property that a customer can set. */
-export function hostileEvent() {
-  return eventOf({
-    ...sessionOf({
-      index: 1,
-      created: Math.floor(Date.now() / 1000) - 30,
-      currency: 'usd',
-      random: randomNumbers(3),
-      status: 'complete',
-      payment_status: 'paid',
-    }),
+/** Returns events of two sessions: with hostile text in every property that a customer can set, and with long values. */
+export function hostileEvents() {
+  const created = Math.floor(Date.now() / 1000) - 30;
+  const state = { status: 'complete', payment_status: 'paid' };
+  const session = sessionOf({ index: 1, created, currency: 'usd', random: randomNumbers(3), ...state });
+  const long = {
+    id: 'cs_live_long',
+    currency: 'idr',
+    amount_total: 9_999_999_999_999,
+    customer_email: `${'a'.repeat(64)}@b.example`,
+  };
+  const hostile = {
+    ...session,
     ...{ id: `cs_live_hostile"><b>x`, livemode: true, currency: '<b>', client_reference_id: hostileText },
     ...{ customer_email: hostileText, customer: 'javascript:alert(1)', payment_intent: '../../javascript:alert(1)' },
     metadata: { [hostileText]: hostileText, __proto__: 'x', constructor: 'y', long: 'x'.repeat(5000) },
@@ -144,7 +146,8 @@ export function hostileEvent() {
       object: 'list',
       data: [{ id: 'li_1', description: hostileText, quantity: 1, amount_total: 100, currency: 'usd' }],
     },
-  });
+  };
+  return [eventOf({ ...session, ...long }), eventOf(hostile)];
 }
 
 /** Delivers events in their order. @param {{ url: string }} service @param {readonly object[]} list */

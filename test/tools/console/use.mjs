@@ -134,6 +134,8 @@ export async function showsHostileText({ service, open }) {
   const page = await open(`${service.url}/console/`);
   await enterKey(page, service.key);
   await page.locator('.sessions .row').first().waitFor();
+  await page.getByText('IDR 99,999,999,999.99').waitFor();
+  await expectAccessible(page);
   await page.getByRole('link', { name: 'cs_live_hostile' }).click();
   await page.locator('.timeline .applied').waitFor();
   for (const summary of await page.locator('.fold summary').all()) await summary.click();
