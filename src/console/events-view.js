@@ -2,7 +2,17 @@ import { linkTo, linkToSession } from './address.js';
 import { cursorOf } from './api.js';
 import { useChanges } from './changes.js';
 import { html } from './html.js';
-import { EmptyNotice, FailureNotice, LiveTag, Loading, liveOptions, Pager, RelativeTime, Select } from './parts.js';
+import {
+  Chip,
+  EmptyNotice,
+  FailureNotice,
+  LiveTag,
+  Loading,
+  liveOptions,
+  Pager,
+  RelativeTime,
+  Select,
+} from './parts.js';
 import { eventName, eventTypes, outcomeOf, outcomes } from './states.js';
 import { useResource } from './use-resource.js';
 
@@ -40,7 +50,7 @@ export function EventsView({ params }) {
       <${Select} label="Live or test" value=${live ?? ''} options=${liveOptions} onChange=${(/** @type {string} */ value) => change({ live: value })} />
       ${
         id &&
-        html`<span class="chips"><a class="chip" href=${linkTo('events', { ...params, id: undefined })}><span class="visually-hidden">Remove this filter</span><span><span class="muted">event:</span> ${id}</span><span aria-hidden="true">✕</span></a></span>`
+        html`<span class="chips"><${Chip} name="event" value=${id} href=${linkTo('events', { ...params, id: undefined })} /></span>`
       }
     </div>
     ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort=${data !== undefined} />`}

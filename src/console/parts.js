@@ -77,19 +77,19 @@ export function EmptyNotice({ title, children }) {
 }
 
 /**
- * A notice about a failed request, with a button to try again.
+ * A notice about a failed request, with a button to try again if that may help.
  *
  * @param {{ failure: import('./api.js').Failure, onRetry: () => void, isShort?: boolean }} props `isShort` is for a strip above
  *   data that is still shown
  */
 export function FailureNotice({ failure, onRetry, isShort = false }) {
-  const { isRetryable, message, requestId, title } = failure;
+  const { isRetryable, message, requestId, status, title } = failure;
   return html`
     <div class="failed ${isShort ? 'strip' : 'card'}" role="alert">
       <h2>${title}</h2>
       <p>${message} ${isRetryable && 'The page tries again automatically.'}</p>
       <p class="actions">
-        <button type="button" onClick=${onRetry}>Try again now</button>
+        ${status !== 400 && html`<button type="button" onClick=${onRetry}>Try again now</button>`}
         ${requestId && html`<span class="muted small">Request <code>${requestId}</code></span>`}
       </p>
     </div>
@@ -107,6 +107,11 @@ export function Select({ label, value, options, onChange }) {
     ([option, name]) => html`<option value=${option} selected=${option === value}>${name}</option>`,
   );
   return html`<label class="choice"><span>${label}</span><select value=${value} onChange=${change}>${items}</select></label>`;
+}
+
+/** An active filter, as a link that removes it. @param {{ name: string, value: string, href: string }} props */
+export function Chip({ name, value, href }) {
+  return html`<a class="chip" href=${href}><span class="visually-hidden">Remove this filter</span><span><span class="muted">${name}:</span> ${value}</span><span aria-hidden="true">✕</span></a>`;
 }
 
 /** @type {[string, string][]} */

@@ -16,20 +16,26 @@ export function SearchBox({ params }) {
   // A new search in the address replaces the typed text. A layout effect: a later one could drop a letter typed since.
   useLayoutEffect(() => setTyped(undefined), [searched]);
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const otherFilters = Object.fromEntries(Object.entries(params).filter(([name]) => !isSearchFilter(name)));
+  const kept = { ...otherFilters, cursor: undefined };
 
   /** Searches the text in the field, not `text`: Enter may arrive before the page has drawn the last letter. @param {Event} event */
   function submit(event) {
     event.preventDefault();
     const search = parseSearch(field.current?.value ?? '');
-    const otherFilters = Object.fromEntries(Object.entries(params).filter(([name]) => !isSearchFilter(name)));
-    const kept = { ...otherFilters, cursor: undefined };
     if (search === undefined) location.hash = linkTo('sessions', kept);
     else if (search.kind === 'session') location.hash = linkToSession(search.value);
     else if (search.kind === 'event') location.hash = linkTo('events', { id: search.value });
     else location.hash = linkTo('sessions', { ...kept, [search.filter]: search.value });
   }
 
-  const type = (/** @type {Event} */ event) => setTyped(/** @type {HTMLInputElement} */ (event.currentTarget).value);
+  /** Follows the typed text. An emptied field ends the search at once. @param {Event} event */
+  function type(event) {
+    const { value } = /** @type {HTMLInputElement} */ (event.currentTarget);
+    setTyped(value);
+    if (value === '' && searched !== '') location.hash = linkTo('sessions', kept);
+  }
+
   const nextSearch = parseSearch(text);
   const hint = nextSearch
     ? `${describeSearch(nextSearch)}${text === searched ? '' : ' – press Enter'}`

@@ -22,6 +22,7 @@ const filterByPrefix = {
   acct: 'customer_account',
 };
 
+const email = /^[^\s@=<>[\]]+@[^\s@=<>]+$/;
 const stripeId = /^(cs|evt|cus|pi|sub|in|plink|acct)_[A-Za-z0-9_]+$/;
 
 /** @typedef {{ kind: 'session', value: string } | { kind: 'event', value: string } | { kind: 'filter', filter: string, value: string }} Search */
@@ -39,26 +40,27 @@ export const metadataKeyOf = (filter) => /^metadata\[(.+)\]$/s.exec(filter)?.[1]
  * @returns {Search | undefined}
  */
 export function parseSearch(text) {
-  const value = idInUrl(text.trim()) ?? text.trim();
+  const plain = text.trim();
+  const value = idInUrl(plain) ?? addressIn(plain) ?? plain;
   if (value === '') return undefined;
   const prefix = stripeId.exec(value)?.[1];
   if (prefix === 'cs') return { kind: 'session', value };
   if (prefix === 'evt') return { kind: 'event', value };
   if (prefix) return { kind: 'filter', filter: /** @type {string} */ (filterByPrefix[prefix]), value };
-  if (/^[^\s@=[\]]+@[^\s@=]+$/.test(value)) return { kind: 'filter', filter: 'email', value };
+  if (email.test(value)) return { kind: 'filter', filter: 'email', value };
   return parsePair(value) ?? { kind: 'filter', filter: 'client_reference_id', value };
 }
 
 /**
  * Parses `key=value`, `metadata key=value` or `metadata[key]=value` as a metadata filter. If the key is the name of a filter,
- * as in `email=…`, the search uses that filter. Returns undefined for any other text.
+ * as in `email=…`, the search uses that filter. Returns undefined for any other text, such as a key without a value.
  *
  * @param {string} text
  * @returns {Search | undefined}
  */
 function parsePair(text) {
-  const bracketed = /^metadata\[(.+?)\]\s*=\s*(.*)$/s.exec(text);
-  const plain = /^(metadata[\s.:]+)?([^=]+?)\s*=\s*(.*)$/s.exec(text);
+  const bracketed = /^metadata\[(.+?)\]\s*=\s*(.+)$/s.exec(text);
+  const plain = /^(metadata[\s.:]+)?([^=]+?)\s*=\s*(.+)$/s.exec(text);
   if (bracketed) return { kind: 'filter', filter: metadataFilter(String(bracketed[1])), value: String(bracketed[2]) };
   if (!plain) return undefined;
   const [, isMetadata, name = '', value = ''] = plain;
@@ -74,6 +76,12 @@ function idInUrl(text) {
     ?.split('/')
     .filter((part) => stripeId.test(part));
   return ids?.at(-1);
+}
+
+/** Returns the address in `mailto:…` or in `Name <…>`, as mail programs copy it, or undefined. @param {string} text */
+function addressIn(text) {
+  const address = /^mailto:([^?]+)|<([^<>]+)>$/.exec(text)?.slice(1).find(Boolean);
+  return address && email.test(address) ? address : undefined;
 }
 
 /** Describes the filter of a search in a few words. @param {Search} search */
@@ -99,3 +107,7 @@ export function searchTextOf(filter, value) {
 
 /** Returns whether a parameter of the address is a filter of the search box. @param {string} name */
 export const isSearchFilter = (name) => Object.hasOwn(filterNames, name) || metadataKeyOf(name) !== undefined;
+
+/** Returns the parameters that are filters of the search box. @param {Record<string, string>} params */
+export const searchesIn = (params) =>
+  Object.fromEntries(Object.entries(params).filter(([name]) => isSearchFilter(name)));

@@ -4,6 +4,7 @@ import { useChanges } from './changes.js';
 import { html } from './html.js';
 import { formatMoney } from './money.js';
 import {
+  Chip,
   EmptyNotice,
   FailureNotice,
   LiveTag,
@@ -14,7 +15,7 @@ import {
   Select,
   StateBadge,
 } from './parts.js';
-import { describeFilter, isSearchFilter } from './search.js';
+import { describeFilter, searchesIn } from './search.js';
 import { SearchBox } from './search-box.js';
 import { stateFilters, stateNames, stateOf } from './states.js';
 import { dayAfter, isDay } from './time.js';
@@ -42,9 +43,8 @@ const modeOptions = [
 /** Converts the parameters of the page's address to parameters of the API. @param {Record<string, string>} params */
 function queryOf(params) {
   const { state = '', mode, live, day = '', cursor } = params;
-  const search = Object.entries(params).filter(([name]) => isSearchFilter(name));
   return {
-    ...Object.fromEntries(search),
+    ...searchesIn(params),
     ...(Object.hasOwn(stateFilters, state) && stateFilters[state]),
     ...(isDay(day) && { created__gte: day, created__lt: dayAfter(day) }),
     mode,
@@ -85,14 +85,9 @@ export function SessionsView({ params }) {
 function Chips({ params }) {
   const { cursor: _, ...kept } = params;
   const without = (/** @type {string} */ name) => linkTo('sessions', { ...kept, [name]: undefined });
-  const searched = Object.entries(kept).filter(([name]) => isSearchFilter(name));
   if (Object.keys(kept).length === 0) return null;
-  const chips = searched.map(
-    ([
-      name,
-      value,
-    ]) => html`<a class="chip" href=${without(name)}><span class="visually-hidden">Remove this filter</span><span><span class="muted">${describeFilter(name)}:</span> ${value}</span><span aria-hidden="true">✕</span>
-    </a>`,
+  const chips = Object.entries(searchesIn(kept)).map(
+    ([name, value]) => html`<${Chip} key=${name} name=${describeFilter(name)} value=${value} href=${without(name)} />`,
   );
   return html`<span class="chips">${chips}<a class="clear" href=${linkTo('sessions')}>Clear all</a></span>`;
 }
@@ -140,7 +135,7 @@ function Customer({ session }) {
   return name ? html`<span title=${name}>${name}</span>` : html`<span class="muted">Guest</span>`;
 }
 
-/** @param {{ params: Record<string, string> }} props */
+/** The notice for an empty list, with what to try next. @param {{ params: Record<string, string> }} props */
 function NoSessions({ params }) {
   if (Object.keys(params).length === 0) {
     return html`<${EmptyNotice} title="No sessions yet">
@@ -149,8 +144,15 @@ function NoSessions({ params }) {
     <//>`;
   }
   const reference = params.client_reference_id;
+  const searches = searchesIn(params);
+  const isNarrowed = params.state || params.mode || params.live || params.day;
   return html`<${EmptyNotice} title="No session matches">
-    ${reference && html`<p>The search treated this text as a client reference. <a href=${linkToSession(reference)}>Open it as a session id</a>.</p>`}
+    ${
+      reference &&
+      html`<p>The search treated the text as a client reference. If it is a value of the metadata, search for <code>key=${reference}</code>. Or
+      <a href=${linkToSession(reference)}>open it as a session id</a>.</p>`
+    }
+    ${isNarrowed && Object.keys(searches).length > 0 && html`<p><a href=${linkTo('sessions', searches)}>Search without the other filters</a></p>`}
     <p><a href=${linkTo('sessions')}>Show all sessions</a></p>
   <//>`;
 }

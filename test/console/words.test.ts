@@ -111,7 +111,9 @@ describe('the search box', () => {
     ['metadata[a.b]=x=y', { kind: 'filter', filter: 'metadata[a.b]', value: 'x=y' }],
     ['metadata.email=a@b.c', { kind: 'filter', filter: 'metadata[email]', value: 'a@b.c' }],
     ['email=a@b.c', { kind: 'filter', filter: 'email', value: 'a@b.c' }],
-    ['gift=', { kind: 'filter', filter: 'metadata[gift]', value: '' }],
+    ['gift=', { kind: 'filter', filter: 'client_reference_id', value: 'gift=' }],
+    ['mailto:jenny@example.com?subject=Hi', { kind: 'filter', filter: 'email', value: 'jenny@example.com' }],
+    ['"Rosen, Jenny" <jenny@example.com>', { kind: 'filter', filter: 'email', value: 'jenny@example.com' }],
     [
       'https://dashboard.stripe.com/test/payments/pi_3Mtw?x=1',
       { kind: 'filter', filter: 'payment_intent', value: 'pi_3Mtw' },
