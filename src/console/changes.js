@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { Failure, request, settings } from './api.js';
+import { refuseKey } from './use-resource.js';
 
 /**
  * Notifies the views when sessions change. If the service has a change feed, one long poll follows it for the whole page
@@ -32,6 +33,7 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 async function followChanges() {
   let cursor = 'now';
   let hasFeed = settings.hasChanges;
+  let isLost = false;
   while (listeners.size > 0) {
     if (!hasFeed) await sleep(reloadPause);
     if (document.hidden) {
@@ -47,6 +49,7 @@ async function followChanges() {
     }
     try {
       const page = await request('changes', { params: cursor === 'now' ? { cursor } : { cursor, wait } });
+      isLost = false;
       // The cursor now covers every later change. Reload the views once, for the changes before it.
       if (cursor === 'now') notify();
       else if (page.results.length > 0) notify(page.results);
@@ -55,6 +58,10 @@ async function followChanges() {
       await sleep(pollPause);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
+      if (error.status === 401) refuseKey();
+      // Let the views say once that the service is down. Each view retries by itself from then on.
+      if (error.isRetryable && !isLost) notify();
+      isLost = error.isRetryable;
       // The database has no change feed: distributed tables have no triggers.
       if (error.status === 404 || error.status === 501) hasFeed = false;
       // The cursor has expired.

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import { linkTo } from './address.js';
 import { useChanges } from './changes.js';
 import { BarChart } from './chart.js';
@@ -18,7 +19,7 @@ const stackOrder = ['paid', 'no_payment_required', 'unpaid', 'open', 'expired', 
 export function OverviewView({ params }) {
   /** @type {ReturnType<typeof useResource<import('./types.js').Statistics>>} */
   const { data, failure, reload } = useResource('statistics/daily', { livemode: params.live });
-  useChanges(throttled(reload));
+  useChanges(useThrottled(reload));
   const change = (/** @type {string} */ live) => {
     location.hash = linkTo('overview', { live });
   };
@@ -43,14 +44,19 @@ function sessionsIn(days) {
 
 /** The minimum milliseconds between two counts: changes may arrive every second. */
 const betweenCounts = 10_000;
-let lastCount = 0;
 
-/** @param {() => void} reload */
-function throttled(reload) {
+/** Returns a function that reloads at once, or as soon as the last count is old enough. @param {() => void} reload */
+function useThrottled(reload) {
+  const lastCount = useRef(0);
+  const timer = useRef(/** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined));
+  useEffect(() => () => clearTimeout(timer.current), []);
   return () => {
-    if (Date.now() - lastCount < betweenCounts) return;
-    lastCount = Date.now();
-    reload();
+    clearTimeout(timer.current);
+    const pause = Math.max(0, lastCount.current + betweenCounts - Date.now());
+    timer.current = setTimeout(() => {
+      lastCount.current = Date.now();
+      reload();
+    }, pause);
   };
 }
 

@@ -2,6 +2,7 @@
 import { deepStrictEqual as equal } from 'node:assert';
 import { removeDirectory, temporaryDirectory } from '../lib/directory.mjs';
 import { freePort } from '../lib/network.mjs';
+import { storage } from '../lib/readable.mjs';
 import { startService } from '../lib/service.mjs';
 import { expectAccessible } from './axe.mjs';
 import { deliverAll, eventOf } from './material.mjs';
@@ -53,6 +54,28 @@ export async function showsNewStates({ service, open }) {
 }
 
 /** @type {Use} */
+export async function forgetsRevokedKey({ open, expect }) {
+  expect(/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|401|503/);
+  const directory = temporaryDirectory();
+  const settings = { PORT: String(await freePort()), DATA_DIR: directory };
+  let service = await startService(settings);
+  try {
+    const page = await open(`${service.url}/console/`);
+    await enterKey(page, service.key);
+    await page.getByRole('heading', { name: 'No sessions yet' }).waitFor();
+    await service.stop();
+    service = await startService({ ...settings, API_KEYS: 'new-key-of-the-tools', API_READ_KEYS: '' });
+    await page.getByText('the key is missing or no longer valid').waitFor({ timeout: 60_000 });
+    equal(await page.evaluate(storage), '{}{}');
+    await enterKey(page, 'new-key-of-the-tools');
+    await page.getByRole('heading', { name: 'No sessions yet' }).waitFor();
+  } finally {
+    await service.stop();
+    removeDirectory(directory);
+  }
+}
+
+/** @type {Use} */
 export async function comesBack({ open, expect }) {
   expect(/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|503/);
   const directory = temporaryDirectory();
@@ -68,12 +91,17 @@ export async function comesBack({ open, expect }) {
     const page = await open(`${service.url}/console/`);
     await page.locator('.sessions .row').waitFor();
     await service.stop();
+    // The page says so by itself, and keeps its rows.
+    const notice = page.getByRole('heading', { name: 'The service does not answer' });
+    await notice.waitFor();
+    equal(await page.locator('.sessions .row').count(), 1);
+    await expectAccessible(page);
     await page.getByLabel('State').selectOption('open');
-    await page.getByRole('heading', { name: 'The service does not answer' }).waitFor();
+    await page.locator('.failed.card').waitFor();
     await expectAccessible(page);
     service = await startService(settings);
     await page.locator('.sessions .row').waitFor({ timeout: 60_000 });
-    equal(await page.locator('.failed').count(), 0);
+    equal(await notice.count(), 0);
   } finally {
     await service.stop();
     removeDirectory(directory);

@@ -6,7 +6,7 @@ import { removeDirectory, temporaryDirectory } from '../lib/directory.mjs';
 import { startService } from '../lib/service.mjs';
 import { startStripeApi } from '../lib/stripe-api.mjs';
 import { messageOf, report, runTool } from '../lib/tool.mjs';
-import { comesBack, refreshes, showsNewStates } from './live.mjs';
+import { comesBack, forgetsRevokedKey, refreshes, showsNewStates } from './live.mjs';
 import { fillDirectory } from './many.mjs';
 import { deliverAll, hostileEvents, monthOfEvents, recordedEvents } from './material.mjs';
 import { entersKey, findsBySearch, isEmpty, pagesThroughMany, readsOnly, showsHostileText } from './use.mjs';
@@ -127,6 +127,7 @@ await runTool(help, readOptions, async (options) => {
     await withService(noKeys, (service) => check('explains that there are no sessions', service, isEmpty));
     await checkMonth(check, options);
     await check('waits for the service', undefined, comesBack);
+    await check('forgets a revoked key', undefined, forgetsRevokedKey);
     const many = 'pages through 100,000 sessions';
     if (many.includes(options.only)) {
       const data = temporaryDirectory();
