@@ -1,15 +1,15 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { linkTo } from './address.js';
+import { linkTo, linkToSession } from './address.js';
 import { key, settings } from './api.js';
 import { EventsView } from './events-view.js';
 import { html } from './html.js';
 import { KeyView } from './key-view.js';
 import { OverviewView } from './overview-view.js';
 import { EmptyNotice } from './parts.js';
-import { useRoute } from './router.js';
+import { lastScrollPosition, useRoute } from './router.js';
 import { SessionView } from './session-view.js';
 import { SessionsView } from './sessions-view.js';
-import { onKeyRefused } from './use-resource.js';
+import { forgetKey, onKeyRefused } from './use-resource.js';
 
 const pages = [
   { name: 'Sessions', path: 'sessions', views: ['sessions', 'session'] },
@@ -33,19 +33,13 @@ export function App() {
     [],
   );
   const main = useRef(/** @type {HTMLElement | null} */ (null));
-  const place = `${route.view}/${route.id}`;
-  const lastPlace = useRef(place);
-  useLayoutEffect(() => {
-    document.title = `${route.id || titles[route.view]} · Checkout Sessions`;
-    if (lastPlace.current === place) return;
-    // Move the focus to the new view, for keyboards and screen readers.
-    lastPlace.current = place;
-    scrollTo(0, 0);
-    main.current?.focus({ preventScroll: true });
-  }, [place, route]);
+  useFocus(main, route, isKeyFormShown);
+  const list = useRef({ name: 'Sessions', href: linkTo('sessions') });
+  const page = pages.find(({ path }) => path === route.view);
+  if (page) list.current = { name: page.name, href: linkTo(page.path, route.params) };
 
   const forget = () => {
-    key.forget();
+    forgetKey();
     setRefused(false);
     setKeyFormShown(true);
   };
@@ -60,9 +54,34 @@ export function App() {
       </div>
     </header>
     <main id="main" tabindex="-1" ref=${main}>
-      ${isKeyFormShown ? html`<${KeyView} wasRefused=${wasRefused} onKey=${open} />` : html`<${View} key=${place} route=${route} />`}
+      ${isKeyFormShown ? html`<${KeyView} wasRefused=${wasRefused} onKey=${open} />` : html`<${View} key=${route.view + route.id} route=${route} list=${list.current} />`}
     </main>
   `;
+}
+
+/**
+ * Moves the focus to a new view or page, for keyboards and screen readers. Back from a session, the list is where the reader left
+ * it, with the focus on that session. A search and the form for the key have their own focus.
+ *
+ * @param {{ current: HTMLElement | null }} main @param {import('./types.js').Route} route @param {boolean} isKeyFormShown
+ */
+function useFocus(main, route, isKeyFormShown) {
+  const { view, id, params } = route;
+  const place = { view, id, cursor: params.cursor, isKeyFormShown };
+  const last = useRef(place);
+  useLayoutEffect(() => {
+    document.title = `${id || titles[view]} · Checkout Sessions`;
+    const from = last.current;
+    last.current = place;
+    const isNewPage = params.cursor !== undefined && params.cursor !== from.cursor;
+    const isNewView = view !== from.view || id !== from.id || isKeyFormShown !== from.isKeyFormShown;
+    if (isKeyFormShown || !(isNewPage || isNewView)) return;
+    const hasReturned = from.view === 'session' && id === '';
+    /** @type {HTMLElement | null | undefined} */
+    const link = main.current?.querySelector(`a[href="${CSS.escape(linkToSession(from.id))}"]`);
+    scrollTo(0, hasReturned ? lastScrollPosition() : 0);
+    (link ?? main.current)?.focus({ preventScroll: true });
+  }, [route, isKeyFormShown]);
 }
 
 /** Returns the handler of the skip link. @param {{ current: HTMLElement | null }} main */
@@ -83,13 +102,13 @@ function Navigation({ view }) {
   return html`<nav aria-label="Views">${links}</nav>`;
 }
 
-/** @param {{ route: import('./types.js').Route }} props */
-function View({ route }) {
+/** @param {{ route: import('./types.js').Route, list: { name: string, href: string } }} props `list` is the last list */
+function View({ route, list }) {
   switch (route.view) {
     case 'sessions':
       return html`<${SessionsView} params=${route.params} />`;
     case 'session':
-      return html`<${SessionView} id=${route.id} />`;
+      return html`<${SessionView} id=${route.id} list=${list} />`;
     case 'events':
       return html`<${EventsView} params=${route.params} />`;
     case 'overview':

@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Failure, key, request } from './api.js';
 import { html } from './html.js';
 
@@ -12,6 +12,9 @@ export function KeyView({ wasRefused, onKey }) {
     wasRefused ? 'The service refused the last request: the key is missing or no longer valid.' : '',
   );
   const [isChecking, setChecking] = useState(false);
+  const input = useRef(/** @type {HTMLInputElement | null} */ (null));
+  // The attribute autofocus works only once in a document.
+  useLayoutEffect(() => input.current?.focus(), []);
 
   /** @param {SubmitEvent} event */
   async function submit(event) {
@@ -42,7 +45,7 @@ export function KeyView({ wasRefused, onKey }) {
       <p class="muted">You need an API key to see the sessions. A read-only key is enough.</p>
       <label for="key">API key</label>
       <input
-        id="key" name="key" type="password" autocomplete="off" spellcheck=${false} required autofocus
+        id="key" name="key" type="password" ref=${input} autocomplete="off" spellcheck=${false} required
         aria-invalid=${fault !== ''} aria-describedby="key-note key-fault"
       />
       <p id="key-fault" class="fault" role="alert">${fault}</p>

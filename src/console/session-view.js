@@ -13,8 +13,12 @@ import { refuseKey, useResource } from './use-resource.js';
 
 /** @typedef {import('./types.js').SessionWithPayment} Session */
 
-/** The view of one session: its payment, its events, and all stored properties. @param {{ id: string }} props */
-export function SessionView({ id }) {
+/**
+ * The view of one session: its payment, its events, and all stored properties.
+ *
+ * @param {{ id: string, list: { name: string, href: string } }} props `list` is the list that the reader came from
+ */
+export function SessionView({ id, list }) {
   const path = `checkout-sessions/${encodeURIComponent(id)}`;
   /** @type {ReturnType<typeof useResource<Session>>} */
   const { data: session, failure, reload } = useResource(path, { include: 'payment' });
@@ -32,7 +36,7 @@ export function SessionView({ id }) {
     reloadAll();
   });
 
-  const back = html`<a class="back" href=${linkTo('sessions')}>← Sessions</a>`;
+  const back = html`<a class="back" href=${list.href}>← ${list.name}</a>`;
   if (!session) {
     const isMissing = failure?.status === 404 || failure?.status === 400;
     return html`${back}

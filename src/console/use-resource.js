@@ -18,16 +18,35 @@ export function onKeyRefused(listener) {
   return () => keyListeners.delete(listener);
 }
 
+/** The last answers, by resource. A view that opens again shows its answer while it loads. @type {Map<string, unknown>} */
+const answers = new Map();
+const maxAnswers = 20;
+
+/** @param {string} resource @param {unknown} data */
+function keepAnswer(resource, data) {
+  answers.delete(resource);
+  answers.set(resource, data);
+  const [oldest = ''] = answers.keys();
+  if (answers.size > maxAnswers) answers.delete(oldest);
+}
+
+/** Forgets the key, and everything that was read with it. */
+export function forgetKey() {
+  key.forget();
+  answers.clear();
+}
+
 /** Forgets a key that the service refused. The page then shows the form for the key. */
 export function refuseKey() {
-  key.forget();
+  forgetKey();
   settings.needsKey = true;
   for (const listener of keyListeners) listener();
 }
 
 /**
- * Loads a resource, and loads it again on `reload`. If the request fails, the last data stays, and the hook retries with
- * backoff as long as a retry may help.
+ * Loads a resource, and loads it again on `reload`. Until then it returns the last answer of the same resource, if there is one.
+ * If the request fails, the last data stays unless it is gone (404), and the hook retries with backoff as long as a retry may
+ * help.
  *
  * @template Data
  * @param {string} path after `api/`
@@ -36,7 +55,7 @@ export function refuseKey() {
  */
 export function useResource(path, params) {
   const resource = JSON.stringify([path, params ?? {}]);
-  const [state, setState] = useState(/** @type {{ resource?: string, data?: Data, failure?: Failure }} */ ({}));
+  const [state, setState] = useState(/** @type {{ resource?: string, failure?: Failure }} */ ({}));
   const [reloads, setReloads] = useState(0);
   const delay = useRef(firstDelay);
   const progress = useRef({ isLoading: false, isReloadDue: false });
@@ -56,13 +75,15 @@ export function useResource(path, params) {
       .then(
         (data) => {
           delay.current = firstDelay;
-          setState({ resource, data });
+          keepAnswer(resource, data);
+          setState({ resource });
         },
         (failure) => {
           if (controller.signal.aborted) return;
           if (!(failure instanceof Failure)) throw failure;
           if (failure.status === 401) refuseKey();
-          setState((before) => ({ ...(before.resource === resource ? before : { resource }), failure }));
+          if (failure.status === 404) answers.delete(resource);
+          setState({ resource, failure });
           if (!failure.isRetryable) return;
           timer = setTimeout(reload, delay.current);
           delay.current = Math.min(2 * delay.current, maxDelay);
@@ -80,7 +101,7 @@ export function useResource(path, params) {
     };
   }, [resource, reloads, reload]);
 
-  // Do not return the data of the previous resource.
-  const isCurrent = state.resource === resource;
-  return { data: isCurrent ? state.data : undefined, failure: isCurrent ? state.failure : undefined, reload };
+  const data = /** @type {Data | undefined} */ (answers.get(resource));
+  // Do not return the failure of the previous resource.
+  return { data, failure: state.resource === resource ? state.failure : undefined, reload };
 }
