@@ -18,13 +18,13 @@ export function LiveTag({ livemode }) {
 }
 
 /** Milliseconds between two updates of a relative time. */
-const tick = 15_000;
+const updateInterval = 15_000;
 
 /** A time relative to now, with the exact time on hover. @param {{ time: string | null | undefined }} props */
 export function RelativeTime({ time }) {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), tick);
+    const timer = setInterval(() => setNow(Date.now()), updateInterval);
     return () => clearInterval(timer);
   }, []);
   if (!time) return html`<span class="muted">–</span>`;
@@ -42,10 +42,15 @@ export function CopyButton({ text, label }) {
     return () => clearTimeout(timer);
   }, [isDone]);
   const copy = async () => setDone(await copyText(text));
-  return html`<button type="button" class="copy" aria-label="Copy ${label}" title="Copy ${label}" onClick=${copy}>
-    <span aria-live="polite">${isDone ? 'Copied' : 'Copy'}</span>
-  </button>`;
+  return html`<button type="button" class="copy ${isDone ? 'done' : ''}" aria-label="Copy ${label}" title="Copy ${label}" onClick=${copy}>
+      <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true"><path d=${isDone ? tick : twoSheets} /></svg>
+    </button><span class="visually-hidden" role="status">${isDone ? 'Copied' : ''}</span>`;
 }
+
+/** The icons of the button: two sheets, and a tick once the text is copied. */
+const twoSheets =
+  'M10.5 5.5v-2a1 1 0 0 0-1-1h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1h2m1-5h6a1 1 0 0 1 1 1v6a1 1 0 0 1-1 1h-6a1 1 0 0 1-1-1v-6a1 1 0 0 1 1-1Z';
+const tick = 'M3 8.5l3.5 3.5 7-8';
 
 /** @param {string} text */
 async function copyText(text) {

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { linkTo } from './address.js';
+import { settings } from './api.js';
 import { html } from './html.js';
 import { lineItemsOf } from './line-items.js';
 import { formatMoney } from './money.js';
@@ -18,11 +19,12 @@ export function LineItems({ session }) {
       <span class="number">${amount}</span>
     </li>`,
   );
+  const text = items.map(({ name, quantity = 1, amount }) => `${quantity} × ${name}\t${amount}`).join('\n');
   return html`<section class="card" aria-labelledby="items-title">
-    <h2 id="items-title">Line items</h2>
+    <div class="card-head"><h2 id="items-title">Line items</h2>${text && html`<${CopyButton} text=${text} label="the line items" />`}</div>
     ${
       rows.length === 0
-        ? html`<p class="muted">No line items are stored. Stripe's events do not contain them. A refresh fetches them.</p>`
+        ? html`<p class="muted">No line items are stored. Stripe's events do not contain them. ${settings.canRefresh && 'A refresh fetches them.'}</p>`
         : html`<ul class="items">${rows}${total && html`<li class="item total"><span>Total</span><span class="number">${total}</span></li>`}</ul>`
     }
   </section>`;

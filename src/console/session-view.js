@@ -6,12 +6,13 @@ import { html } from './html.js';
 import { formatMoney } from './money.js';
 import { CopyButton, FailureNotice, LiveTag, Loading, RelativeTime, StateBadge } from './parts.js';
 import { LineItems, Metadata, Properties, RawObject } from './session-parts.js';
-import { paymentSentence, stateOf } from './states.js';
+import { eventName, paymentSentence, stateOf } from './states.js';
 import { dashboardLink } from './stripe-links.js';
 import { Timeline } from './timeline.js';
 import { refuseKey, useResource } from './use-resource.js';
 
 /** @typedef {import('./types.js').SessionWithPayment} Session */
+/** @typedef {ReturnType<typeof useResource<import('./types.js').Page<import('./types.js').LedgerEvent>>>} Events */
 
 /**
  * The view of one session: its payment, its events, and all stored properties.
@@ -22,7 +23,7 @@ export function SessionView({ id, list }) {
   const path = `checkout-sessions/${encodeURIComponent(id)}`;
   /** @type {ReturnType<typeof useResource<Session>>} */
   const { data: session, failure, reload } = useResource(path, { include: 'payment' });
-  /** @type {ReturnType<typeof useResource<import('./types.js').Page<import('./types.js').LedgerEvent>>>} */
+  /** @type {Events} */
   const events = useResource('stripe-events', { session_id: id, limit: 100 });
   const [changes, setChanges] = useState(/** @type {import('./changes.js').Change[]} */ ([]));
   const reloadAll = () => {
@@ -32,7 +33,9 @@ export function SessionView({ id, list }) {
   useChanges((all) => {
     const own = all?.filter((change) => change.session_id === id);
     if (own?.length === 0) return;
-    if (own) setChanges((before) => [...before, ...own]);
+    // The feed may repeat a change.
+    if (own)
+      setChanges((before) => [...before, ...own.filter(({ id: one }) => !before.some((known) => known.id === one))]);
     reloadAll();
   });
 
@@ -47,7 +50,7 @@ export function SessionView({ id, list }) {
   return html`
     ${back}
     ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort />`}
-    <${Summary} session=${session} path=${path} onChange=${reloadAll} />
+    <${Summary} session=${session} events=${events} path=${path} onChange=${reloadAll} />
     <div class="columns">
       <div>
         <${LineItems} session=${session} />
@@ -63,9 +66,13 @@ export function SessionView({ id, list }) {
   `;
 }
 
-/** The most important facts: the amount, the state and the id. @param {{ session: Session, path: string, onChange: () => void }} props */
-function Summary({ session, path, onChange }) {
-  const { payment } = session;
+/**
+ * The answer in a few lines: whether the session is paid, how much, and whether an event arrived.
+ *
+ * @param {{ session: Session, events: Events, path: string, onChange: () => void }} props
+ */
+function Summary({ session, events, path, onChange }) {
+  const { created, djstripe_created: stored, livemode, payment } = session;
   const amount = formatMoney(payment?.amount_total, payment?.currency);
   const dashboard = dashboardLink(session);
   const expires = stateOf(payment) === 'open' && payment?.expires_at;
@@ -73,17 +80,27 @@ function Summary({ session, path, onChange }) {
     <section class="summary card" aria-labelledby="session-title">
       <div class="summary-head">
         <p class="figure">${amount || 'No amount'}</p>
-        <p class="badges"><${StateBadge} payment=${payment} /><${LiveTag} livemode=${session.livemode} /><span class="tag mode">${session.mode}</span></p>
+        <p class="badges"><${StateBadge} payment=${payment} />${livemode !== null && html`<${LiveTag} livemode=${livemode} />`}<span class="tag mode">${session.mode}</span></p>
       </div>
       <p class="verdict">${paymentSentence(payment)} ${expires && html`It expires <${RelativeTime} time=${expires} />.`}</p>
-      <p class="session-id"><span id="session-title" role="heading" aria-level="1"><code>${session.id}</code></span><${CopyButton} text=${session.id} label="the id" /></p>
-      <p class="muted">Created <${RelativeTime} time=${session.created ?? session.djstripe_created} />, last changed here <${RelativeTime} time=${session.djstripe_updated} />.</p>
+      <${Arrival} events=${events} />
+      <div class="session-id"><h1 id="session-title"><code>${session.id}</code></h1><${CopyButton} text=${session.id} label="the id" /></div>
+      <p class="muted">${created ? 'Created' : 'Stored'} <${RelativeTime} time=${created ?? stored} />, last changed here <${RelativeTime} time=${session.djstripe_updated} />.</p>
       <div class="actions">
         ${settings.canRefresh && html`<${Refresh} path=${path} onChange=${onChange} />`}
         ${dashboard && html`<a class="button" href=${dashboard.url} target="_blank" rel="noopener noreferrer">${dashboard.name} in Stripe ↗</a>`}
       </div>
     </section>
   `;
+}
+
+/** A sentence about the last event, in the order in which Stripe created the events. @param {{ events: Events }} props */
+function Arrival({ events: { data, failure } }) {
+  const [event] = [...(data?.results ?? [])].sort((a, b) => Date.parse(b.created) - Date.parse(a.created));
+  if (event)
+    return html`<p>The last event, “${eventName(event.type)}”, arrived <${RelativeTime} time=${event.received_at} />.</p>`;
+  if (data) return html`<p>No event of this session is stored.</p>`;
+  return html`<p class="muted">${failure ? 'The events cannot be read now.' : 'Looking for its events …'}</p>`;
 }
 
 /** A button that fetches the session from Stripe. @param {{ path: string, onChange: () => void }} props */
@@ -147,6 +164,6 @@ function Customer({ session }) {
   });
   return html`<section class="card" aria-labelledby="customer-title">
     <h2 id="customer-title">Customer and references</h2>
-    ${rows.length === 0 ? html`<p class="muted">The customer is a guest, and the session has no references.</p>` : html`<dl class="pairs">${rows}</dl>`}
+    ${rows.length === 0 ? html`<p class="muted">The session names no customer and no reference.</p>` : html`<dl class="pairs">${rows}</dl>`}
   </section>`;
 }

@@ -1,6 +1,6 @@
 import { OutcomeBadge } from './events-view.js';
 import { html } from './html.js';
-import { FailureNotice, Loading, RelativeTime } from './parts.js';
+import { CopyButton, FailureNotice, Loading, RelativeTime } from './parts.js';
 import { eventName, stateOf } from './states.js';
 
 /** @typedef {import('./types.js').LedgerEvent} LedgerEvent */
@@ -10,8 +10,7 @@ import { eventName, stateOf } from './states.js';
 /**
  * The history of a session, newest first: its events, and its changes since the page was opened.
  *
- * @param {{ session: import('./types.js').SessionWithPayment, changes: Change[],
- *   events: ReturnType<typeof import('./use-resource.js').useResource<import('./types.js').Page<LedgerEvent>>> }} props
+ * @param {{ session: import('./types.js').SessionWithPayment, events: import('./session-view.js').Events, changes: Change[] }} props
  */
 export function Timeline({ session, events, changes }) {
   const { data, failure, reload } = events;
@@ -26,7 +25,7 @@ export function Timeline({ session, events, changes }) {
     <h2 id="timeline-title">Timeline</h2>
     ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort />`}
     ${!data && !failure ? html`<${Loading} rows=${3} label="Loading events" />` : html`<ol class="timeline">${rows}</ol>`}
-    ${data?.results.length === 0 && html`<p class="muted small">The ledger has no events of this session.</p>`}
+    ${data?.results.length === 0 && html`<p class="muted small">No event of this session is stored.</p>`}
   </section>`;
 }
 
@@ -50,7 +49,9 @@ function entriesOf(session, events, changes) {
     ...events.map((event) => ({
       time: event.created,
       title: eventName(event.type),
-      note: html`<${OutcomeBadge} outcome=${event.outcome} /> <code class="muted small">${event.id}</code>`,
+      note: html`<${OutcomeBadge} outcome=${event.outcome} />
+        <span class="muted small">arrived <${RelativeTime} time=${event.received_at} /></span>
+        <span class="entry-id muted small"><code>${event.id}</code><${CopyButton} text=${event.id} label="the id of the event" /></span>`,
       kind: `event ${event.outcome === 'applied' ? 'applied' : ''}`,
     })),
     { time: stored, title: 'First stored', kind: 'here' },

@@ -48,9 +48,15 @@ export async function showsNewStates({ service, open }) {
   const page = await open(`${service.url}/console/#/sessions/${session.id}`);
   await enterKey(page, service.key);
   await page.locator('.summary .badge.open').waitFor();
+  const paid = { ...session, status: 'complete', payment_status: 'paid' };
+  const type = 'checkout.session.async_payment_succeeded';
   const created = Math.floor(Date.now() / 1000) + 5;
-  await deliverAll(service, [eventOf({ ...session, status: 'complete', payment_status: 'paid' }, { created })]);
+  await deliverAll(service, [eventOf(paid, { type, created })]);
   await page.locator('.summary .badge.paid').waitFor({ timeout: 60_000 });
+  // The last event is the one that Stripe created last, not an older one that arrives later.
+  await deliverAll(service, [eventOf(session, { created: created - 10 })]);
+  await page.locator('.timeline .outcome-stale').waitFor({ timeout: 60_000 });
+  await page.getByText(/^The last event, “Delayed payment succeeded”, arrived /).waitFor();
 }
 
 /** @type {Use} */

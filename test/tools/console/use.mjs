@@ -153,6 +153,7 @@ export const readsOnly =
     await enterKey(page, service.environment.READ_KEY);
     await page.locator('.timeline .applied').waitFor();
     await page.getByText('The customer has paid.').waitFor();
+    await page.getByText(/^The last event, “Checkout completed”, arrived /).waitFor();
     await page.getByText("Stripe's object").click();
     await page.getByText('this key only reads sessions').waitFor();
     await page.getByRole('button', { name: 'Refresh from Stripe' }).click();

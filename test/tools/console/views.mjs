@@ -19,6 +19,25 @@ export function richSession(events) {
   return session;
 }
 
+/** Copies parts of a session. @param {import('playwright-core').Page} page @param {Event['data']['object']} session */
+async function copies(page, { id, line_items: { data } }) {
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  const [item] = data;
+  /** @type {[name: string, beginning: string][]} */
+  const copied = [
+    ['Copy the id', id],
+    ['Copy the line items', `${item?.quantity} × ${item?.description}\t$${(item?.amount_total ?? 0) / 100}`],
+    ['Copy the id of the event', 'evt_1Console'],
+  ];
+  for (const [name, beginning] of copied) {
+    await page.getByRole('button', { name, exact: true }).click();
+    await page.getByText('Copied', { exact: true }).waitFor({ state: 'attached' });
+    const clipboard = await page.evaluate('navigator.clipboard.readText()');
+    ok(String(clipboard).startsWith(beginning), `${name}: ${clipboard}`);
+    await page.getByText('Copied', { exact: true }).waitFor({ state: 'detached' });
+  }
+}
+
 /**
  * Checks every view in one width and theme.
  *
@@ -49,6 +68,7 @@ export const showsEachView =
     await go(`#/sessions/${richSession(events).id}`);
     await page.locator('.timeline .applied').waitFor();
     await look('session');
+    await copies(page, richSession(events));
     for (const summary of await page.locator('.fold summary').all()) await summary.click();
     await page.locator('.raw pre').waitFor();
     await look('session-unfolded');
