@@ -39,11 +39,13 @@ export function formatMoney(amount, currency) {
   }
 }
 
+const shortFormat = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
+
+/** Formats a number for the axis of a chart: `1.2K`. @param {number} count */
+export const formatShortCount = (count) => shortFormat.format(count);
+
 /** Formats an amount in whole units for the axis of a chart: `1.2K`. @param {number} amount @param {string} currency */
-export function formatShortMoney(amount, currency) {
-  const units = amount / 10 ** decimalsOf(currency);
-  return new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 }).format(units);
-}
+export const formatShortMoney = (amount, currency) => shortFormat.format(amount / 10 ** decimalsOf(currency));
 
 /** Formats an amount with a decimal point, without rounding. @param {number} amount @param {number} decimals */
 function decimal(amount, decimals) {

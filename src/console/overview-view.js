@@ -3,7 +3,7 @@ import { linkTo } from './address.js';
 import { useChanges } from './changes.js';
 import { BarChart } from './chart.js';
 import { html } from './html.js';
-import { formatMoney, formatShortMoney } from './money.js';
+import { formatMoney, formatShortCount, formatShortMoney } from './money.js';
 import { EmptyNotice, FailureNotice, Loading, liveOptions, Select } from './parts.js';
 import { stateNames } from './states.js';
 import { dayName } from './time.js';
@@ -69,7 +69,7 @@ function Charts({ statistics, live }) {
   const shown = stackOrder.filter((state) => total(state) > 0 || ['paid', 'open', 'expired'].includes(state));
   const figures = shown.map((state) => {
     const share = sessions === 0 ? '' : `${Math.round((100 * total(state)) / sessions)}%`;
-    return html`<div class="tile"><dt><i class="swatch ${state}"></i>${stateNames[state]}</dt><dd>${total(state).toLocaleString('en')}</dd><dd class="muted small">${share}</dd></div>`;
+    return html`<div class="tile"><dt><i class="swatch ${state}"></i>${stateNames[state]}</dt><dd>${formatCount(total(state))}</dd><dd class="muted small">${share}</dd></div>`;
   });
   return html`
     ${leftOut.length > 0 && html`<p class="notice card">Counting took too long. The charts leave out the ${leftOut.length} oldest days, ${dayName(String(leftOut.at(-1)))} to ${dayName(String(leftOut[0]))}.</p>`}
@@ -82,7 +82,7 @@ function Charts({ statistics, live }) {
         <h2 id="chart-sessions">Sessions per day</h2>
         <${BarChart}
           caption="Sessions created on each day (UTC), by current state"
-          bars=${days.map((day) => barOf(day, shown, live))} format=${formatCount} formatShort=${formatCount} total
+          bars=${days.map((day) => barOf(day, shown, live))} format=${formatCount} formatShort=${formatShortCount} total
         />
       </section>
       <div class="amounts">${currenciesOf(days).map((currency) => html`<${AmountChart} key=${currency} days=${days} currency=${currency} live=${live} />`)}</div>`
@@ -125,7 +125,7 @@ function AmountChart({ days, currency, live }) {
     parts: [{ kind: 'paid', name: 'Paid', value: amountOf(day) }],
   }));
   return html`<section class="card" aria-labelledby=${`chart-${currency}`}>
-    <h2 id=${`chart-${currency}`}>Paid in ${currency.toUpperCase()} <span class="muted">${formatMoney(total, currency)}</span></h2>
+    <h2 id=${`chart-${currency}`} class="paid-total">Paid in ${currency.toUpperCase()} <span class="total">${formatMoney(total, currency)}</span></h2>
     <${BarChart}
       caption=${`Paid for the sessions created on each day (UTC), in ${currency.toUpperCase()}, before refunds`}
       bars=${bars} format=${(/** @type {number} */ amount) => formatMoney(amount, currency)}

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { linkTo, linkToSession, parseRoute } from '../../src/console/address.js';
 import { axisOf } from '../../src/console/axis.js';
 import { lineItemsOf } from '../../src/console/line-items.js';
-import { decimalsOf, formatMoney, formatShortMoney } from '../../src/console/money.js';
+import { decimalsOf, formatMoney, formatShortCount, formatShortMoney } from '../../src/console/money.js';
 import { describeSearch, parseSearch, searchTextOf } from '../../src/console/search.js';
 import { eventName, outcomeOf, paymentSentence, stateFilters, stateNames, stateOf } from '../../src/console/states.js';
 import { dashboardLink } from '../../src/console/stripe-links.js';
@@ -51,7 +51,8 @@ describe('money', () => {
     }
   });
 
-  test('amounts on an axis are short', () => {
+  test('counts and amounts on an axis are short', () => {
+    expect([0, 500, 15_000, 1_500_000].map(formatShortCount)).toEqual(['0', '500', '15K', '1.5M']);
     expect([
       formatShortMoney(123_456, 'usd'),
       formatShortMoney(123_456, 'jpy'),

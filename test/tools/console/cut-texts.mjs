@@ -16,5 +16,5 @@ export function cutTexts() {
   return [...document.querySelectorAll(whole)]
     .filter((element) => element.checkVisibility() && !element.closest('.visually-hidden, .rows thead'))
     .filter(isCut)
-    .map((element) => `${element.getAttribute('class')}: ${element.textContent.slice(0, 60)}`);
+    .map((element) => `${element.getAttribute('class') ?? element.tagName}: ${element.textContent.slice(0, 60)}`);
 }

@@ -213,6 +213,7 @@ export async function pagesThroughMany({ service, open }) {
   equal(seen.size, 8 * 25);
   await page.getByRole('link', { name: 'Overview' }).click();
   await page.locator('.chart svg').first().waitFor();
+  await expectAccessible(page);
   const counts = await page.locator('.tile dd:first-of-type').allTextContents();
   const total = counts.reduce((sum, text) => sum + Number(text.replaceAll(',', '')), 0);
   // On a busy machine, the count stops after a second with a notice.
