@@ -54,7 +54,7 @@ export function EventsView({ params }) {
       }
     </div>
     ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort=${data !== undefined} />`}
-    ${!data && !failure && html`<${Loading} rows=${8} label="Loading events" />`}
+    ${!data && !failure && html`<${Loading} shape="list" rows=${12} label="Loading events" />`}
     ${data && html`<${Results} page=${data} params=${params} />`}
   `;
 }
@@ -68,7 +68,8 @@ function Results({ page, params }) {
     return html`<${EmptyNotice} title=${isFiltered ? 'No event matches' : 'No events yet'}>
       ${
         isFiltered
-          ? html`<p>The service keeps events for a limited time. <a href=${linkTo('events')}>Show all events</a></p>`
+          ? html`<p>${params.id ? 'The event has not arrived, or it is older than the service keeps events.' : 'The service keeps events for a limited time.'}</p>
+            <p><a href=${linkTo('events')}>Show all events</a></p>`
           : html`<p>Add a webhook endpoint in Stripe that delivers to <code>/webhooks/stripe</code>.</p>`
       }
     <//>`;

@@ -29,7 +29,7 @@ export function OverviewView({ params }) {
       <${Select} label="Live or test" value=${params.live ?? ''} options=${liveOptions} onChange=${change} />
     </div>
     ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort=${data !== undefined} />`}
-    ${!data && !failure && html`<${Loading} rows=${6} label="Counting sessions" />`}
+    ${!data && !failure && html`<${Loading} shape="cards" rows=${3} label="Counting sessions" />`}
     ${data && html`<${Charts} statistics=${data} live=${params.live} />`}
   `;
 }

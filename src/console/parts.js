@@ -70,10 +70,14 @@ async function copyText(text) {
   }
 }
 
-/** Grey bars while rows are loading. @param {{ rows?: number, label: string }} props */
-export function Loading({ rows = 6, label }) {
-  const bars = Array.from({ length: rows }, () => html`<div class="skeleton"></div>`);
-  return html`<div class="loading" role="status"><span class="visually-hidden">${label}</span>${bars}</div>`;
+/**
+ * The outline of a view that is loading: the rows of a list, cards, or lines in a card.
+ *
+ * @param {{ shape?: 'list' | 'cards' | 'lines', rows: number, label: string }} props
+ */
+export function Loading({ shape = 'lines', rows, label }) {
+  const bars = Array.from({ length: rows }, () => html`<div><div class="skeleton"></div></div>`);
+  return html`<div class="loading ${shape}" role="status"><span class="visually-hidden">${label}</span>${bars}</div>`;
 }
 
 /** A notice that there is nothing to show, with a hint. @param {{ title: string, children?: unknown }} props */

@@ -45,7 +45,7 @@ export function SessionView({ id, list }) {
     return html`${back}
       ${isMissing && html`<${MissingSession} id=${id} path=${path} onFound=${reloadAll} />`}
       ${failure && !isMissing && html`<${FailureNotice} failure=${failure} onRetry=${reload} />`}
-      ${!failure && html`<h1 class="visually-hidden">Session</h1><${Loading} rows=${5} label="Loading the session" />`}`;
+      ${!failure && html`<h1 class="visually-hidden">Session</h1><${Loading} shape="cards" rows=${3} label="Loading the session" />`}`;
   }
   return html`
     ${back}

@@ -76,7 +76,7 @@ export function SessionsView({ params }) {
       <${Chips} params=${params} />
     </div>
     ${failure && html`<${FailureNotice} failure=${failure} onRetry=${reload} isShort=${data !== undefined} />`}
-    ${!data && !failure && html`<${Loading} rows=${8} label="Loading sessions" />`}
+    ${!data && !failure && html`<${Loading} shape="list" rows=${12} label="Loading sessions" />`}
     ${data && html`<${Results} page=${data} params=${params} />`}
   `;
 }
@@ -149,8 +149,8 @@ function NoSessions({ params }) {
   return html`<${EmptyNotice} title="No session matches">
     ${
       reference &&
-      html`<p>The search treated the text as a client reference. If it is a value of the metadata, search for <code>key=${reference}</code>. Or
-      <a href=${linkToSession(reference)}>open it as a session id</a>.</p>`
+      html`<p>The text was searched as a client reference. Search metadata as <code>key=${reference}</code>, or
+        ${' '}<a href=${linkToSession(reference)}>open it as a session id</a>.</p>`
     }
     ${isNarrowed && Object.keys(searches).length > 0 && html`<p><a href=${linkTo('sessions', searches)}>Search without the other filters</a></p>`}
     <p><a href=${linkTo('sessions')}>Show all sessions</a></p>

@@ -18,7 +18,7 @@ import {
   returnsToTheList,
   showsHostileText,
 } from './use.mjs';
-import { showsEachView } from './views.mjs';
+import { showsEachView, showsLoading } from './views.mjs';
 
 /**
  * @typedef {import('playwright-core').Browser} Browser
@@ -118,10 +118,12 @@ async function checkMonth(check, { screenshots }) {
     await check('refreshes a session from Stripe', service, refreshes(stripe.sessions));
     await check('shows new states by itself', service, showsNewStates);
     for (const width of [1280, 390]) {
+      const reader = { viewport: { width, height: width === 390 ? 844 : 860 } };
+      await check(`shows that it loads at ${width} pixels`, service, showsLoading(screenshots), reader);
       for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-        const reader = { viewport: { width, height: width === 390 ? 844 : 860 }, colorScheme };
         const use = showsEachView(events, colorScheme, screenshots);
-        await check(`is readable at ${width} pixels in the ${colorScheme} theme`, service, use, reader);
+        const themed = { ...reader, colorScheme };
+        await check(`is readable at ${width} pixels in the ${colorScheme} theme`, service, use, themed);
       }
     }
     await deliverAll(service, hostileEvents());

@@ -85,3 +85,32 @@ export const showsEachView =
     await look('overview-table');
     ok(await page.locator('table.plain').first().isVisible());
   };
+
+/**
+ * Checks the outline of every view while the service takes its time, in one width.
+ *
+ * @param {string | undefined} folder for screenshots
+ * @returns {import('./page.mjs').Use}
+ */
+export const showsLoading =
+  (folder) =>
+  async ({ service, open }) => {
+    const page = await open(`${service.url}/console/`);
+    await enterKey(page, service.key);
+    await settled(page);
+    // These requests get no answer: a page that is left aborts them.
+    await page.route('**/api/**', () => {});
+    const loading = [
+      ['events', 'Loading events'],
+      ['overview', 'Counting sessions'],
+      ['sessions/cs_test_slow', 'Loading the session'],
+      ['sessions?state=open', 'Loading sessions'],
+    ];
+    for (const [hash = '', label = ''] of loading) {
+      await page.goto(`${service.url}/console/#/${hash}`);
+      await page.getByRole('status').filter({ hasText: label }).waitFor();
+      await expectAccessible(page);
+      const name = `loading-${label.split(' ').at(-1)}-${page.viewportSize()?.width}.png`;
+      if (folder) await page.screenshot({ path: join(folder, name) });
+    }
+  };
