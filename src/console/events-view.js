@@ -9,6 +9,7 @@ import {
   LiveTag,
   Loading,
   liveOptions,
+  openRow,
   Pager,
   RelativeTime,
   Select,
@@ -90,7 +91,7 @@ function Results({ page, params }) {
 
 /** @param {{ event: LedgerEvent }} props */
 function Row({ event }) {
-  return html`<tr role="row" class="row">
+  return html`<tr role="row" class="row" onClick=${openRow}>
     <td role="cell" class="when"><${RelativeTime} time=${event.received_at} /></td>
     <td role="cell" class="event"><span title=${event.type}>${eventName(event.type)}</span><code class="muted small" title=${event.id}>${event.id}</code></td>
     <td role="cell" class="outcome"><${OutcomeBadge} outcome=${event.outcome} /></td>

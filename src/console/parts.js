@@ -118,6 +118,18 @@ export function Select({ label, value, options, onChange }) {
   return html`<label class="choice"><span>${label}</span><select value=${value} onChange=${change}>${items}</select></label>`;
 }
 
+/**
+ * Opens the link of a row that is clicked on a text with a tooltip, which is above the link. Selecting the text opens nothing.
+ *
+ * @param {MouseEvent} event
+ */
+export function openRow({ target, currentTarget }) {
+  const isOnLink = /** @type {Element} */ (target).closest('a') !== null;
+  if (isOnLink || !getSelection()?.isCollapsed) return;
+  const row = /** @type {Element} */ (currentTarget);
+  /** @type {HTMLElement | null} */ (row.querySelector('.row-link'))?.click();
+}
+
 /** An active filter, as a link that removes it. @param {{ name: string, value: string, href: string }} props */
 export function Chip({ name, value, href }) {
   return html`<a class="chip" href=${href}><span class="visually-hidden">Remove this filter</span><span><span class="muted">${name}:</span> ${value}</span><span aria-hidden="true">✕</span></a>`;

@@ -10,6 +10,7 @@ import {
   LiveTag,
   Loading,
   liveOptions,
+  openRow,
   Pager,
   RelativeTime,
   Select,
@@ -118,7 +119,7 @@ function Row({ session }) {
   const { payment } = session;
   const amount = formatMoney(payment?.amount_total, payment?.currency);
   const isPaid = stateOf(payment) === 'paid';
-  return html`<tr role="row" class="row">
+  return html`<tr role="row" class="row" onClick=${openRow}>
     <td role="cell" class="when"><${RelativeTime} time=${session.created ?? session.djstripe_created} /></td>
     <td role="cell" class="amount number ${isPaid ? 'paid' : ''}">${amount || '–'}</td>
     <td role="cell" class="state"><${StateBadge} payment=${payment} /></td>

@@ -131,6 +131,12 @@ export async function returnsToTheList({ service, open }) {
     equal(hashOf(page), '#/sessions?state=paid');
     equal(await page.evaluate('scrollY'), position);
   }
+  // A click anywhere in the row opens it, also on a text with a tooltip.
+  for (const place of ['.when time', '.customer span', '.amount', '.badge']) {
+    await page.locator(`.row:nth-child(3) ${place}`).click({ force: true });
+    await page.locator('.back').click();
+    await page.locator('.row-link:focus').waitFor();
+  }
   // The next page begins at its top. Escape empties the search box, which ends the search.
   await page.getByRole('link', { name: 'Older →' }).focus();
   await page.keyboard.press('Enter');
