@@ -107,6 +107,24 @@ async function checkVariables(prometheus) {
   return ['the variables of the dashboard have values', failures];
 }
 
+/**
+ * Checks that no latency includes the change feed: its requests wait for a change, for up to 50 seconds.
+ *
+ * @param {Prometheus} prometheus @param {number} start @returns {Promise<Result>}
+ */
+async function checkLatencies(prometheus, start) {
+  const failures = [];
+  const queries = dashboardQueries.filter(({ expr }) => expr.includes('http_request_duration_seconds_bucket'));
+  for (const { title, expr } of queries) {
+    for (const selector of selectorsOf(filledIn(expr))) {
+      const ofFeed = selector.replace(/}$/, ',route="/api/changes"}');
+      if ((await prometheus.series(ofFeed, start)).length > 0)
+        failures.push(`${title}: ${selector} includes the change feed`);
+    }
+  }
+  return [`${queries.length} latencies of the dashboard leave out requests that wait`, failures];
+}
+
 /** @param {Prometheus} prometheus @param {number} start @returns {Promise<Result>} */
 async function checkAlerts(prometheus, start) {
   const failures = await prometheus.ruleErrors();
@@ -164,6 +182,7 @@ async function checkWithPrometheus(service, directory) {
       await checkOperations(prometheus, service.url),
       await checkVariables(prometheus),
       await checkDashboard(prometheus, start),
+      await checkLatencies(prometheus, start),
     ];
     await becomeUnready(service);
     await scraped(prometheus);
