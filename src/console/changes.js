@@ -52,7 +52,7 @@ async function followChanges() {
       isLost = false;
       // The cursor now covers every later change. Reload the views once, for the changes before it.
       if (cursor === 'now') notify();
-      else if (page.results.length > 0) notify(page.results);
+      else notify(page.results);
       // Skip a backlog of more than one page: the views reload instead.
       cursor = page.more ? 'now' : page.cursor;
       await sleep(pollPause);
@@ -73,9 +73,9 @@ async function followChanges() {
 }
 
 /**
- * Calls the listener when sessions may have changed.
+ * Calls the listener when sessions may have changed, and every half minute: an event that changes no session is not in the feed.
  *
- * @param {Listener} listener gets the changes, or undefined if the changes are unknown
+ * @param {Listener} listener gets the changes, which may be none, or undefined if the changes are unknown
  * @param {boolean} [isEnabled]
  */
 export function useChanges(listener, isEnabled = true) {

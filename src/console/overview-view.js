@@ -19,7 +19,8 @@ const stackOrder = ['paid', 'no_payment_required', 'unpaid', 'open', 'expired', 
 export function OverviewView({ params }) {
   /** @type {ReturnType<typeof useResource<import('./types.js').Statistics>>} */
   const { data, failure, reload } = useResource('statistics/daily', { livemode: params.live });
-  useChanges(useThrottled(reload));
+  const countSoon = useThrottled(reload);
+  useChanges((changes) => changes?.length !== 0 && countSoon());
   const change = (/** @type {string} */ live) => {
     location.hash = linkTo('overview', { live });
   };

@@ -31,12 +31,11 @@ export function SessionView({ id, list }) {
     events.reload();
   };
   useChanges((all) => {
-    const own = all?.filter((change) => change.session_id === id);
-    if (own?.length === 0) return;
+    const own = all?.filter((change) => change.session_id === id) ?? [];
     // The feed may repeat a change.
-    if (own)
-      setChanges((before) => [...before, ...own.filter(({ id: one }) => !before.some((known) => known.id === one))]);
-    reloadAll();
+    if (own.length > 0) setChanges((before) => [...new Map([...before, ...own].map((one) => [one.id, one])).values()]);
+    if (all === undefined || own.length > 0) reload();
+    events.reload();
   });
 
   const back = html`<a class="back" href=${list.href}>← ${list.name}</a>`;

@@ -60,7 +60,7 @@ function queryOf(params) {
 export function SessionsView({ params }) {
   /** @type {ReturnType<typeof useResource<import('./types.js').Page<Session>>>} */
   const { data, failure, reload } = useResource('checkout-sessions', queryOf(params));
-  useChanges(reload, params.cursor === undefined);
+  useChanges((changes) => changes?.length !== 0 && reload(), params.cursor === undefined);
   const change = (/** @type {Record<string, string>} */ changed) => {
     location.hash = linkTo('sessions', { ...params, cursor: undefined, ...changed });
   };
