@@ -6,7 +6,8 @@
  * @returns {string[]} a line for each such text, with its class
  */
 export function cutTexts() {
-  const whole = 'h1, h2, th, button, .figure, .badge, .tag, .number, .when, .mode, .tile dd, .chart text';
+  const whole =
+    'h1, h2, th, button, .figure, .badge, .tag, .number, .when, .mode, .event > span, .tile dd, .chart text';
   const isCut = (/** @type {Element} */ element) => {
     const { left, right } = element.getBoundingClientRect();
     const frame = element.closest('svg, .rows td')?.getBoundingClientRect() ?? { left, right };
