@@ -1,12 +1,13 @@
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { linkTo, linkToSession } from './address.js';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { linkTo } from './address.js';
 import { key, settings } from './api.js';
 import { EventsView } from './events-view.js';
+import { useFocus } from './focus.js';
 import { html } from './html.js';
 import { KeyView } from './key-view.js';
 import { OverviewView } from './overview-view.js';
 import { EmptyNotice } from './parts.js';
-import { lastScrollPosition, useRoute } from './router.js';
+import { useRoute } from './router.js';
 import { SessionView } from './session-view.js';
 import { SessionsView } from './sessions-view.js';
 import { forgetKey, onKeyRefused } from './use-resource.js';
@@ -34,6 +35,9 @@ export function App() {
   );
   const main = useRef(/** @type {HTMLElement | null} */ (null));
   useFocus(main, route, isKeyFormShown);
+  useEffect(() => {
+    document.title = `${route.id || titles[route.view]} · Checkout Sessions`;
+  }, [route]);
   const list = useRef({ name: 'Sessions', href: linkTo('sessions') });
   const page = pages.find(({ path }) => path === route.view);
   if (page) list.current = { name: page.name, href: linkTo(page.path, route.params) };
@@ -57,31 +61,6 @@ export function App() {
       ${isKeyFormShown ? html`<${KeyView} wasRefused=${wasRefused} onKey=${open} />` : html`<${View} key=${route.view + route.id} route=${route} list=${list.current} />`}
     </main>
   `;
-}
-
-/**
- * Moves the focus to a new view or page, for keyboards and screen readers. Back from a session, the list is where the reader left
- * it, with the focus on that session. A search and the form for the key have their own focus.
- *
- * @param {{ current: HTMLElement | null }} main @param {import('./types.js').Route} route @param {boolean} isKeyFormShown
- */
-function useFocus(main, route, isKeyFormShown) {
-  const { view, id, params } = route;
-  const place = { view, id, cursor: params.cursor, isKeyFormShown };
-  const last = useRef(place);
-  useLayoutEffect(() => {
-    document.title = `${id || titles[view]} · Checkout Sessions`;
-    const from = last.current;
-    last.current = place;
-    const isNewPage = params.cursor !== undefined && params.cursor !== from.cursor;
-    const isNewView = view !== from.view || id !== from.id || isKeyFormShown !== from.isKeyFormShown;
-    if (isKeyFormShown || !(isNewPage || isNewView)) return;
-    const hasReturned = from.view === 'session' && id === '';
-    /** @type {HTMLElement | null | undefined} */
-    const link = main.current?.querySelector(`a[href="${CSS.escape(linkToSession(from.id))}"]`);
-    scrollTo(0, hasReturned ? lastScrollPosition() : 0);
-    (link ?? main.current)?.focus({ preventScroll: true });
-  }, [route, isKeyFormShown]);
 }
 
 /** Returns the handler of the skip link. @param {{ current: HTMLElement | null }} main */
