@@ -9,15 +9,8 @@ import { messageOf, report, runTool } from '../lib/tool.mjs';
 import { comesBack, forgetsRevokedKey, refreshes, showsNewStates } from './live.mjs';
 import { fillDirectory } from './many.mjs';
 import { deliverAll, hostileEvents, monthOfEvents, recordedEvents } from './material.mjs';
-import {
-  entersKey,
-  findsBySearch,
-  isEmpty,
-  pagesThroughMany,
-  readsOnly,
-  returnsToTheList,
-  showsHostileText,
-} from './use.mjs';
+import { opensRowsByClick, returnsToTheList, worksByKeyboard } from './navigation.mjs';
+import { entersKey, findsBySearch, isEmpty, pagesThroughMany, readsOnly, showsHostileText } from './use.mjs';
 import { showsEachView, showsLoading } from './views.mjs';
 
 /**
@@ -114,6 +107,8 @@ async function checkMonth(check, { screenshots }) {
     await check('asks for the key', service, entersKey);
     await check('finds sessions by the search box', service, findsBySearch(events));
     await check('returns to the list where the reader left it', service, returnsToTheList);
+    await check('opens a session from anywhere in its row', service, opensRowsByClick);
+    await check('works by keyboard alone', service, worksByKeyboard);
     await check('shows everything but the raw object with a read-only key', service, readsOnly(events));
     await check('refreshes a session from Stripe', service, refreshes(stripe.sessions));
     await check('shows new states by itself', service, showsNewStates);

@@ -106,51 +106,6 @@ export const findsBySearch =
     await page.getByRole('link', { name: String(first) }).waitFor();
   };
 
-/** @type {Use} */
-export async function returnsToTheList({ service, open }) {
-  const page = await open(`${service.url}/console/`);
-  const focused = () => page.evaluate('document.activeElement.id');
-  await enterKey(page, service.key);
-  // An id can be pasted without a click.
-  equal(await focused(), 'search');
-  await page.getByLabel('State').selectOption('paid');
-  await page.waitForURL((url) => url.hash.includes('state=paid'));
-  await settled(page);
-  // By keyboard only: open a session far down, and return by the link and by the browser.
-  const row = page.locator('.row-link').nth(20);
-  const id = String(await row.textContent());
-  for (const back of [() => page.locator('.back').click(), () => page.goBack()]) {
-    await row.focus();
-    const position = await page.evaluate('scrollY');
-    ok(position > 100);
-    await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: id }).waitFor();
-    equal(await focused(), 'main');
-    await back();
-    await page.locator('.row-link:focus').waitFor();
-    equal(await page.locator('.row-link:focus').textContent(), id);
-    equal(hashOf(page), '#/sessions?state=paid');
-    equal(await page.evaluate('scrollY'), position);
-  }
-  // A click anywhere in the row opens it, also on a text with a tooltip.
-  for (const place of ['.when time', '.customer span', '.amount', '.badge']) {
-    await page.locator(`.row:nth-child(3) ${place}`).click({ force: true });
-    await page.locator('.back').click();
-    await page.locator('.row-link:focus').waitFor();
-  }
-  // The next page begins at its top. Escape empties the search box, which ends the search.
-  await page.getByRole('link', { name: 'Older →' }).focus();
-  await page.keyboard.press('Enter');
-  await page.getByRole('link', { name: '← Newer' }).waitFor();
-  equal([await focused(), await page.evaluate('scrollY')], ['main', 0]);
-  await page.getByRole('searchbox').fill('nobody@example.com');
-  await page.keyboard.press('Enter');
-  await page.getByRole('link', { name: 'Search without the other filters' }).waitFor();
-  equal(await focused(), 'search');
-  await page.keyboard.press('Escape');
-  await page.waitForURL((url) => url.hash === '#/sessions?state=paid');
-}
-
 /** @param {import('./views.mjs').Event[]} events @returns {Use} */
 export const readsOnly =
   (events) =>
