@@ -42,7 +42,8 @@ export const refreshes =
   };
 
 /** @type {Use} */
-export async function showsNewStates({ service, open }) {
+export async function showsNewStates({ service, open, expect }) {
+  expect(/404/);
   const session = openSession();
   await deliverAll(service, [eventOf(session)]);
   const page = await open(`${service.url}/console/#/sessions/${session.id}`);
@@ -57,6 +58,22 @@ export async function showsNewStates({ service, open }) {
   await deliverAll(service, [eventOf(session, { created: created - 10 })]);
   await page.locator('.timeline .outcome-stale').waitFor({ timeout: 60_000 });
   await page.getByText(/^The last event, “Delayed payment succeeded”, arrived /).waitFor();
+  const headers = { authorization: `Bearer ${service.key}` };
+  await fetch(`${service.url}/api/checkout-sessions/${session.id}`, { method: 'DELETE', headers });
+  await page.getByRole('heading', { name: 'There is no such session' }).waitFor({ timeout: 60_000 });
+}
+
+/** @type {Use} */
+export async function countsNewSessions({ service, open }) {
+  const page = await open(`${service.url}/console/#/overview`);
+  await enterKey(page, service.key);
+  const count = page.locator('h1 .count');
+  const before = Number.parseInt(String(await count.textContent()), 10);
+  // The second session comes sooner after the first than the page may count again.
+  for (const more of [1, 2]) {
+    await deliverAll(service, [eventOf(openSession())]);
+    await count.filter({ hasText: `${before + more} sessions` }).waitFor({ timeout: 60_000 });
+  }
 }
 
 /** @type {Use} */

@@ -6,7 +6,7 @@ import { removeDirectory, temporaryDirectory } from '../lib/directory.mjs';
 import { startService } from '../lib/service.mjs';
 import { startStripeApi } from '../lib/stripe-api.mjs';
 import { messageOf, report, runTool } from '../lib/tool.mjs';
-import { comesBack, forgetsRevokedKey, refreshes, showsNewStates } from './live.mjs';
+import { comesBack, countsNewSessions, forgetsRevokedKey, refreshes, showsNewStates } from './live.mjs';
 import { fillDirectory } from './many.mjs';
 import { deliverAll, hostileEvents, monthOfEvents, recordedEvents } from './material.mjs';
 import { opensRowsByClick, returnsToTheList, worksByKeyboard } from './navigation.mjs';
@@ -112,6 +112,7 @@ async function checkMonth(check, { screenshots }) {
     await check('shows everything but the raw object with a read-only key', service, readsOnly(events));
     await check('refreshes a session from Stripe', service, refreshes(stripe.sessions));
     await check('shows new states by itself', service, showsNewStates);
+    await check('counts new sessions by itself', service, countsNewSessions);
     for (const width of [1280, 390]) {
       const reader = { viewport: { width, height: width === 390 ? 844 : 860 } };
       await check(`shows that it loads at ${width} pixels`, service, showsLoading(screenshots), reader);
