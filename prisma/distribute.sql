@@ -10,6 +10,9 @@
 -- Citus copies existing rows to the workers. truncate_local_data_after_distributing_table('checkout_session') and
 -- truncate_local_data_after_distributing_table('stripe_event') then free their space on the coordinator.
 
+-- One transaction: after an error the triggers are still there, and so is the change feed.
+BEGIN;
+
 -- Citus supports no such triggers on a distributed table. So there is no change feed, and GET /api/changes answers 501.
 DROP TRIGGER "checkout_session_log_inserted" ON "checkout_session";
 DROP TRIGGER "checkout_session_log_updated" ON "checkout_session";
@@ -25,3 +28,5 @@ SELECT create_reference_table('stripe_progress');
 -- Both tables are distributed by the session's id, so all rows of one write are on one node.
 SELECT create_distributed_table('checkout_session', 'id');
 SELECT create_distributed_table('stripe_event', 'session_id', colocate_with => 'checkout_session');
+
+COMMIT;

@@ -20,16 +20,30 @@ interface Asked {
   with: string | null;
 }
 
-async function runAll(database: Database, statements: string): Promise<void> {
-  const withoutComments = statements.replace(/^\s*--.*$/gm, '');
-  for (const text of withoutComments.split(';').filter((one) => one.trim() !== '')) {
-    await database.query({ text, values: [] });
-  }
+function statementsOf(text: string): string[] {
+  const statements = text.replace(/^\s*--.*$/gm, '').split(';');
+  return statements.map((one) => one.trim()).filter((one) => one !== '');
 }
 
+/** Runs statements in one transaction. */
+async function runAll(database: Database, statements: readonly string[]): Promise<void> {
+  await database.transaction(async (query) => {
+    for (const text of statements) await query({ text, values: [] });
+  });
+}
+
+/** Returns the names of the service's triggers. */
+async function triggersOf(database: Database): Promise<string[]> {
+  const text = `SELECT tgname AS name FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text = ANY($1)`;
+  return (await database.query<{ name: string }>({ text, values: [tables] })).map(({ name }) => name);
+}
+
+const tables = [...schema.matchAll(/^model (\w+)/gm)].map(([, name]) => name as string);
+const [first, ...statements] = statementsOf(script);
+const last = statements.pop();
 const database = await testDatabase();
-await runAll(database, recorder);
-await runAll(database, script);
+await runAll(database, statementsOf(recorder));
+await runAll(database, statements);
 const asked = await database.query<Asked>({
   text: `SELECT relation::text AS table, by, with_relation::text AS with FROM asked ORDER BY 1`,
   values: [],
@@ -37,15 +51,19 @@ const asked = await database.query<Asked>({
 const distributed = asked.filter(({ by }) => by !== null);
 
 test("distribute.sql distributes every table except the change feed's and drops every trigger", async () => {
-  const tables = [...schema.matchAll(/^model (\w+)/gm)].map(([, name]) => name as string);
   const feed = tables.filter((name) => name.startsWith('checkout_session_change'));
   expect(feed).toHaveLength(2);
   expect(asked.map(({ table }) => table)).toEqual(tables.filter((name) => !feed.includes(name)).sort());
-  const triggers = await database.query({
-    text: `SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text = ANY($1)`,
-    values: [tables],
-  });
-  expect(triggers).toEqual([]);
+  expect(await triggersOf(database)).toEqual([]);
+});
+
+test('distribute.sql is one transaction, so it changes nothing without the extension citus', async () => {
+  expect([first, last]).toEqual(['BEGIN', 'COMMIT']);
+  const plain = await testDatabase();
+  const before = await triggersOf(plain);
+  expect(before).toHaveLength(4);
+  await expect(runAll(plain, statements)).rejects.toThrow(/create_reference_table/);
+  expect(await triggersOf(plain)).toEqual(before);
 });
 
 test('a session and its events are on the same shard', () => {
