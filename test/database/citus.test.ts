@@ -3,7 +3,7 @@ import { batching, writeBatch } from '../../src/database/batch.js';
 import { expandShardHints, isCitus, watchWorkers } from '../../src/database/engine/citus.js';
 import type { Database } from '../../src/database/engine/database.js';
 import { openPostgres } from '../../src/database/engine/postgres.js';
-import { databaseProblem, endsConnection, isRefusal } from '../../src/database/engine/sqlstate.js';
+import { databaseProblem, endsConnection, isRefusal, isWorkerFailure } from '../../src/database/engine/sqlstate.js';
 import { sessionStore } from '../../src/database/sessions/store.js';
 import { onPostgres, postgresDatabase, testDatabase } from '../support/database.js';
 import { startService } from '../support/service.js';
@@ -20,6 +20,7 @@ const starting =
 const lost = 'connection to the remote node a@b:1 failed with the following error: connection not open';
 const closed = 'server closed the connection unexpectedly\n\tThis probably means the server terminated abnormally';
 const essential = 'failure on connection marked as essential: 10.0.0.2:5432';
+const prepare = "failed to prepare transaction 'citus_0_1_2_3' on host 10.0.0.2:5432";
 const failure = (code: string, message: string) => Object.assign(new Error(message), { code });
 const workerFailures = [
   failure('08006', never),
@@ -27,8 +28,12 @@ const workerFailures = [
   failure('08006', lost),
   failure('XX000', closed),
   failure('XX000', essential),
-  failure('XX000', "failed to prepare transaction 'citus_0_1_2_3' on host 10.0.0.2:5432"),
+  failure('XX000', prepare),
   failure('XX000', 'could not receive data from server: Connection reset by peer'),
+  failure('57P01', 'terminating connection due to administrator command'),
+  failure('XX000', 'terminating connection due to administrator command'),
+  failure('XX000', 'terminating connection due to unexpected postmaster exit'),
+  failure('58030', 'failed to COPY to shard 102062 on 10.0.0.2:5432'),
 ];
 
 test.each(workerFailures)(
@@ -46,8 +51,18 @@ test('another internal error is not taken for a worker failure', () => {
   expect(endsConnection(failure('08006', 'the connection is gone'))).toBe(true);
 });
 
+test('the end of a connection to the coordinator is not taken for a worker failure', () => {
+  const error = Object.assign(failure('57P01', 'terminating connection due to administrator command'), {
+    severity: 'FATAL',
+  });
+  expect(isWorkerFailure(error)).toBe(false);
+  expect(endsConnection(error)).toBe(true);
+  expect(databaseProblem(error)).toMatchObject({ code: 'database-unavailable' });
+});
+
 test('a batch is retried one by one only after errors that prove the worker did nothing', () => {
-  expect(workerFailures.map(isRefusal)).toEqual([true, true, false, false, true, true, false]);
+  const refusals = workerFailures.filter(isRefusal).map(({ message }) => message);
+  expect(refusals).toEqual([never, starting, essential, prepare]);
 });
 
 test('while one worker is down, sessions on other workers are still written', async () => {

@@ -81,16 +81,18 @@ export function isRefusal(error: unknown): boolean {
 
 /**
  * Messages of a failed worker. Citus gives them the code of a connection failure, or of an internal error if the connection
- * was lost within a statement (13.2), so the code alone does not identify them.
+ * was lost within a statement (13.2), so the code alone does not identify them. The message of a worker that shuts down keeps
+ * its code 57P01, except within a COPY.
  */
 const workerFailurePattern = new RegExp(
   [
     'connection to the remote node',
     'could not establish any connections to the node',
     'cannot connect to .* to fetch intermediate results',
-    'failed to (?:prepare transaction|COPY to shard|read result)',
+    'failed to (?:prepare transaction|(?:complete )?COPY|read result)',
     'execution cannot recover from multiple failures',
     'failure on connection marked as essential',
+    'terminating connection',
     // Messages of libpq on the coordinator, for a connection lost within a statement.
     'server closed the connection unexpectedly',
     'connection not open',
@@ -107,7 +109,9 @@ const workerFailurePattern = new RegExp(
  * coordinator stays usable, and so do the sessions on other workers.
  */
 export function isWorkerFailure(error: unknown): boolean {
-  return error instanceof Error && /^(08|XX)/.test(sqlStateOf(error) ?? '') && workerFailurePattern.test(error.message);
+  if (!(error instanceof Error) || !/^(08|57P|58|XX)/.test(sqlStateOf(error) ?? '')) return false;
+  // The coordinator itself ends a connection with FATAL. It passes on the end of a connection to a worker as an ERROR.
+  return (error as { severity?: string }).severity !== 'FATAL' && workerFailurePattern.test(error.message);
 }
 
 /**
