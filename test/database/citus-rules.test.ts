@@ -78,6 +78,15 @@ describe('the rules of Citus', () => {
     expect(await faults(`SELECT s.document FROM checkout_session AS s WHERE s.id = $1`, true)).toEqual([]);
   });
 
+  test('require a correlated subquery to name its shards', async () => {
+    const events = (
+      condition: string,
+    ) => `SELECT (SELECT max(e.id) FROM stripe_event AS e WHERE e.session_id = s.id ${condition})
+      FROM checkout_session AS s WHERE s.id = $1`;
+    expect(await faults(events(''), true)).toEqual(['a correlated subquery that visits all shards']);
+    expect(await faults(events('AND e.session_id = ANY($2::text[])'), true)).toEqual([]);
+  });
+
   test.each([
     update('djstripe_updated = greatest(now(), s.djstripe_updated), version = s.version + 1'),
     `${update(`description = s.id || s.version::text`)} RETURNING s.id || '-' || s.version::text`,

@@ -58,7 +58,7 @@ export async function findSessions(
 /** Reads one session, without a batch. */
 export function sessionReads({ query }: Database) {
   async function readOne<Document extends string | null>(name: string, text: string, id: string) {
-    const [row] = await query<Stored<Document>>({ name, text, values: [id] });
+    const [row] = await query<Stored<Document>>({ name, text, values: [id], ids: [id] });
     return row;
   }
 

@@ -111,15 +111,25 @@ const innerRules: readonly Rule[] = [
   ],
 ];
 
+/** Returns whether a condition of a query compares with an array of parameters. */
+const hasIds = (query: Node) =>
+  nodesIn(field(query, 'jointree')).some(
+    (node) => node.tag === 'SCALARARRAYOPEXPR' && nodesIn(field(node, 'args')).some(({ tag }) => tag === 'PARAM'),
+  );
+
 const shardRules: readonly Rule[] = [
   [
     'a join that visits all shards',
     (query, catalogue) => {
       const { tables, inputs } = fromOf(query, catalogue);
-      const namesShards = nodesIn(field(query, 'jointree')).some(
-        (node) => node.tag === 'SCALARARRAYOPEXPR' && nodesIn(field(node, 'args')).some(({ tag }) => tag === 'PARAM'),
-      );
-      return tables.length > 0 && inputs.length > 0 && !namesShards;
+      return tables.length > 0 && inputs.length > 0 && !hasIds(query);
+    },
+  ],
+  [
+    'a correlated subquery that visits all shards',
+    (query, catalogue) => {
+      const isCorrelated = nodesIn(fieldsOf(query), (node) => !isQuery(node)).some(refersOut);
+      return isCorrelated && fromOf(query, catalogue).tables.length > 0 && !hasIds(query);
     },
   ],
 ];
