@@ -13,6 +13,7 @@ import { makeClient } from './client.mjs';
  * @property {number} at milliseconds since the start
  * @property {number} acknowledged
  * @property {number} refused
+ * @property {readonly string[]} kinds of the acknowledged writes
  * @property {boolean} isReady
  *
  * @typedef {object} Outcome
@@ -29,6 +30,7 @@ import { makeClient } from './client.mjs';
  * @typedef {object} Outage the effect of the fault
  * @property {number} seconds from the first refusal to the last
  * @property {number} served writes acknowledged in this time
+ * @property {Record<string, number>} servedByKind
  * @property {number} silent seconds of the longest time without an acknowledged write
  * @property {boolean} staysReady
  * @property {boolean} hasRecovered
@@ -56,9 +58,15 @@ const runShell = promisify(exec);
  * @returns {Promise<Outcome>}
  */
 export async function runLoad(service, { seconds, writers, fault, settled }) {
-  const load = startWriters(service, { writers, prefix: Date.now().toString(36) });
+  /** @type {string[]} */
+  const acknowledged = [];
+  const load = startWriters(service, {
+    writers,
+    prefix: Date.now().toString(36),
+    onAcknowledged: (operation) => acknowledged.push(kindOf(operation)),
+  });
   const began = performance.now();
-  const watched = watch(service, load.counts, began);
+  const watched = watch(service, load.counts, acknowledged, began);
   let hasRecovered = true;
   if (fault) {
     await setTimeout(250 * seconds);
@@ -84,12 +92,21 @@ export async function runLoad(service, { seconds, writers, fault, settled }) {
   };
 }
 
+const kinds = ['create', 'PUT', 'PATCH', 'DELETE', 'event'];
+
+/** Returns the kind of a write. @param {import('../load/operations.mjs').Operation} operation */
+function kindOf({ method, path }) {
+  if (path.startsWith('/webhooks')) return 'event';
+  return method === 'POST' ? 'create' : method;
+}
+
 /**
  * Records the answers and the readiness of the service.
  *
- * @param {Service} service @param {{ acknowledged: number, refused: number }} counts @param {number} began
+ * @param {Service} service @param {{ acknowledged: number, refused: number }} counts
+ * @param {readonly string[]} acknowledged the kinds of the acknowledged writes @param {number} began
  */
-function watch({ url }, counts, began) {
+function watch({ url }, counts, acknowledged, began) {
   /** @type {Tick[]} */
   const ticks = [];
   let isStopped = false;
@@ -99,14 +116,15 @@ function watch({ url }, counts, began) {
       await setTimeout(interval);
       const health = await fetch(`${url}/health/ready`).catch(() => undefined);
       await health?.arrayBuffer();
-      const { acknowledged, refused } = counts;
+      const now = { ...counts };
       ticks.push({
         at: performance.now() - began,
-        acknowledged: acknowledged - before.acknowledged,
-        refused: refused - before.refused,
+        acknowledged: now.acknowledged - before.acknowledged,
+        refused: now.refused - before.refused,
+        kinds: acknowledged.slice(before.acknowledged, now.acknowledged),
         isReady: health?.ok ?? false,
       });
-      before = { ...counts };
+      before = now;
     }
     return ticks;
   }
@@ -133,6 +151,9 @@ function outageOf(ticks) {
   return {
     seconds: ((during.at(-1)?.at ?? 0) - (during[0]?.at ?? 0)) / 1000,
     served: during.reduce((sum, { acknowledged }) => sum + acknowledged, 0),
+    servedByKind: Object.fromEntries(
+      kinds.map((kind) => [kind, during.flatMap((tick) => tick.kinds).filter((one) => one === kind).length]),
+    ),
     silent: silent / 1000,
     staysReady: ticks.every(({ isReady }) => isReady),
   };

@@ -92,8 +92,9 @@ function report(outcome) {
       `${slowest.toFixed(0)} ms; ${refused} refused, ${unanswered} unanswered; ${losses.length} of ${sessions} sessions lost a write`,
   );
   if (outage) {
+    const kinds = Object.entries(outage.servedByKind).map(([kind, count]) => `${kind} ${count}`);
     say(
-      `refusals for ${outage.seconds.toFixed(1)} s, ${outage.served} writes acknowledged in this time, at most ` +
+      `refusals for ${outage.seconds.toFixed(1)} s, ${outage.served} writes acknowledged in this time (${kinds.join(', ')}), at most ` +
         `${outage.silent.toFixed(1)} s without one; ${outage.staysReady ? 'stayed ready' : 'was NOT READY'}, ` +
         `${outage.hasRecovered ? 'recovered' : 'did NOT RECOVER'}`,
     );

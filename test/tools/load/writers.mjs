@@ -24,9 +24,10 @@ const pause = 25;
  * Starts writers, each with one write in flight. A writer makes eleven writes of a session and goes on to the next. It
  * leaves a session alone after a write that was not acknowledged: two states of that session are possible from then on.
  *
- * @param {{ port: number, key: string }} service @param {{ writers: number, prefix: string }} options `prefix`: of the ids
+ * @param {{ port: number, key: string }} service
+ * @param {{ writers: number, prefix: string, onAcknowledged?: (operation: Operation) => void }} options `prefix`: of the ids
  */
-export function startWriters(service, { writers, prefix }) {
+export function startWriters(service, { writers, prefix, onAcknowledged }) {
   const agent = new Agent({ keepAlive: true });
   /** @type {Session[]} */
   const sessions = [];
@@ -59,6 +60,7 @@ export function startWriters(service, { writers, prefix }) {
       session.possible = [operation.after];
       session.etag = answer.etag;
       counts.acknowledged += 1;
+      onAcknowledged?.(operation);
       lastAcknowledged[writer] = sent;
       return true;
     }
