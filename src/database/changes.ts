@@ -1,7 +1,7 @@
 import type { Position } from '../model/changes.js';
 import { type ChangePage, changeStampSql, type PageOptions, readChanges } from './change-page.js';
 import { changeSequence } from './columns.js';
-import { isDistributedTable } from './engine/citus.js';
+import { sessionDistribution } from './engine/citus.js';
 import type { Database } from './engine/database.js';
 import { removeOldChanges } from './retention.js';
 
@@ -42,8 +42,6 @@ export type ChangeStore = ReturnType<typeof changeStore>;
 
 /** Reads the log of changes, and removes its old end. */
 export function changeStore(database: Database) {
-  let isDistributed: Promise<boolean> | undefined;
-
   async function horizon(): Promise<number> {
     const [row] = await database.query<{ horizon: number }>({ name: 'change-horizon', text: horizonSql, values: [] });
     return row?.horizon ?? 0;
@@ -51,13 +49,7 @@ export function changeStore(database: Database) {
 
   return {
     /** Returns whether Citus distributes the sessions. A distributed table has no triggers, so its log is empty. */
-    isDistributed(): Promise<boolean> {
-      isDistributed ??= isDistributedTable(database.query, 'checkout_session').catch((error) => {
-        isDistributed = undefined;
-        throw error;
-      });
-      return isDistributed;
-    },
+    isDistributed: sessionDistribution(database),
 
     /** Returns the number up to which the log is settled. */
     horizon,

@@ -19,7 +19,8 @@ export function restoringMirror(database: Database): MirrorStore {
     return retrying(() =>
       database.transaction(async (query) => {
         await query({ text: reviveSql, values: [ids] });
-        return work(mirrorStore({ ...database, query }));
+        // A transaction of the mirror becomes part of this one.
+        return work(mirrorStore({ ...database, query, transaction: (inner) => inner(query) }));
       }),
     );
   }

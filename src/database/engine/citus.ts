@@ -31,7 +31,7 @@ export async function isCitus(query: Database['query']): Promise<boolean> {
 }
 
 /** Returns whether Citus distributes a table over its workers. */
-export async function isDistributedTable(query: Database['query'], table: string): Promise<boolean> {
+async function isDistributedTable(query: Database['query'], table: string): Promise<boolean> {
   // Without Citus its catalogue does not exist, and naming it in a FROM clause would fail.
   const [catalogue] = await query<{ exists: boolean }>({
     text: `SELECT to_regclass('pg_dist_partition') IS NOT NULL AS exists`,
@@ -40,6 +40,18 @@ export async function isDistributedTable(query: Database['query'], table: string
   if (!catalogue?.exists) return false;
   const text = 'SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass($1)';
   return (await query({ text, values: [table] })).length > 0;
+}
+
+/** Returns a function that says whether Citus distributes the sessions. It asks the database once, and again after a failure. */
+export function sessionDistribution({ query }: Pick<Database, 'query'>): () => Promise<boolean> {
+  let isDistributed: Promise<boolean> | undefined;
+  return () => {
+    isDistributed ??= isDistributedTable(query, 'checkout_session').catch((error) => {
+      isDistributed = undefined;
+      throw error;
+    });
+    return isDistributed;
+  };
 }
 
 /** The expanded text of each statement. Only the few statements with ids are here, so the map needs no bound. */

@@ -1,10 +1,11 @@
 import type { SessionState, StripeEvent } from '../../model/stripe.js';
 import { type BatchObserver, batching, type LockLimit, writeBatch } from '../batch.js';
+import { sessionDistribution } from '../engine/citus.js';
 import type { Database } from '../engine/database.js';
 import { retrying } from '../engine/sqlstate.js';
 import { retryRaces } from './races.js';
 import { byId } from './statement.js';
-import { applyStates, type Delivery, fillGaps, type Outcome } from './upsert.js';
+import { applyStates, applyStatesOnCitus, type Delivery, fillGaps, type Outcome } from './upsert.js';
 
 const keyOf = ({ state }: Delivery) => state.id;
 
@@ -21,7 +22,10 @@ export function mirrorStore(database: Database, onBatch?: BatchObserver) {
       const rows = await retrying(() => statement(database.query, deliveries, limit));
       return byId(rows, deliveries.map(keyOf)).map((row) => row?.outcome ?? undefined);
     };
-  const applyMany = outcomesOf(applyStates);
+  const isDistributed = sessionDistribution(database);
+  const applyMany = outcomesOf(async (query, deliveries: readonly Delivery[], limit) =>
+    (await isDistributed()) ? applyStatesOnCitus(database, deliveries) : applyStates(query, deliveries, limit),
+  );
   const applyOne = batching({
     ...writeBatch,
     run: applyMany,

@@ -1,6 +1,7 @@
 import type { SessionState, StripeEvent } from '../../model/stripe.js';
 import { type ColumnTypes, stripeTypes, writtenTypes } from '../columns.js';
-import { deliveryTypes, ledgerInputColumns, logEventsSql } from './ledger.js';
+import type { Database } from '../engine/database.js';
+import { deliveryTypes, ledgerInputColumns, logEvents, logEventsSql, type StoredDelivery } from './ledger.js';
 import { assignments, columnList, inputStatement, shardHint } from './statement.js';
 
 /** Stores Stripe's states: the guarded upsert, and the statement that fills gaps. */
@@ -85,19 +86,18 @@ const versionBumpIfSql = (isChanged: string) => `(version, djstripe_updated) = (
 const inputTypes: ColumnTypes = { ...storedTypes, ...deliveryTypes, carried: 'jsonb' };
 
 /**
- * Stores states of different sessions, and their events, in one statement. All CTEs of a statement see the same database
- * snapshot. `stored` holds the sessions that exist in it. Its outcome is null where the statement should update the row.
- * Otherwise it is the reason not to: `duplicate`, `deleted`, `fills` or `stale`. The statement inserts the sessions that
+ * Returns the CTEs that store states of different sessions. The last one, `result`, has the outcomes. All CTEs of a statement see
+ * the same database snapshot. `stored` holds the sessions that exist in it. Its outcome is null where the statement should update
+ * the row. Otherwise it is the reason not to: `duplicate`, `deleted`, `fills` or `stale`. The statement inserts the sessions that
  * `stored` lacks. If a concurrent write creates, deletes or changes a session after the database snapshot, the statement does
  * nothing for it and the outcome stays null. {@link fillGaps} stores the states that `fills` marks.
  *
  * An INSERT … ON CONFLICT for all states would draw from the sequence of djstripe_id for each, and djstripe_id must stay below
  * 2^31. This statement draws only for the rows it inserts.
+ *
+ * @param withStored a WITH clause of the INSERT that replaces `stored` there.
  */
-export const applyStates = inputStatement<Delivery, OutcomeRow<Outcome | 'fills'>>({
-  name: 'apply',
-  types: inputTypes,
-  sql: `, stored AS MATERIALIZED (
+const storeSql = (withStored = '') => `, stored AS MATERIALIZED (
     SELECT s.id, e.id IS NOT NULL AS is_logged, CASE
       WHEN e.id IS NOT NULL AND e.api_version IS NOT DISTINCT FROM r.stripe_api_version THEN 'duplicate'
       WHEN s.version = 0 THEN 'deleted'
@@ -115,16 +115,50 @@ export const applyStates = inputStatement<Delivery, OutcomeRow<Outcome | 'fills'
     FROM (SELECT r.*, now() AS at FROM input AS r WHERE r.id IN (SELECT id FROM stored WHERE outcome IS NULL)) AS r
     WHERE s.id = r.id ${shardHint('s.id')} AND s.version <> 0 AND ${isNewerSql} RETURNING s.id
   ), inserted AS (
-    INSERT INTO checkout_session AS s (${columnList(storedTypes)})
+    ${withStored} INSERT INTO checkout_session AS s (${columnList(storedTypes)})
     SELECT ${columnList(storedTypes)} FROM input AS r WHERE r.id NOT IN (SELECT id FROM stored)
     ON CONFLICT (id) DO NOTHING RETURNING s.id
   ), result AS MATERIALIZED (
     SELECT ${ledgerInputColumns.map((name) => `r."${name}"`).join(', ')}, s.is_logged, CASE
       WHEN r.id IN (SELECT id FROM updated UNION ALL SELECT id FROM inserted) THEN 'applied' ELSE s.outcome
     END AS outcome FROM input AS r LEFT JOIN stored AS s ON s.id = r.id
-  ), ${logEventsSql}`,
+  )`;
+
+/** Stores states and their events in one statement. */
+export const applyStates = inputStatement<Delivery, OutcomeRow<Outcome | 'fills'>>({
+  name: 'apply',
+  types: inputTypes,
+  sql: `${storeSql()}, ${logEventsSql('result')}`,
   rowOf,
 });
+
+/**
+ * Stores states without their events, and returns what {@link logEvents} needs. Citus sends a CTE that an INSERT … SELECT reads to
+ * every worker (13.2): with {@link applyStates} one worker that is away would stop all events. A CTE of the INSERT itself is read
+ * on the coordinator, where the sequence of djstripe_id is.
+ */
+const storeStates = inputStatement<Delivery, StoredDelivery & OutcomeRow<Outcome | 'fills'>>({
+  name: 'store',
+  types: inputTypes,
+  sql: `${storeSql(`WITH stored AS MATERIALIZED (
+      SELECT s.id FROM input AS r JOIN checkout_session AS s ON s.id = r.id ${shardHint('s.id')}
+    )`)} SELECT * FROM result`,
+  rowOf,
+});
+
+/** Does what {@link applyStates} does in two statements of one transaction, for Citus. */
+export async function applyStatesOnCitus(
+  database: Pick<Database, 'transaction'>,
+  deliveries: readonly Delivery[],
+): Promise<OutcomeRow<Outcome | 'fills'>[]> {
+  return database.transaction(async (query) => {
+    const stored = await storeStates(query, deliveries);
+    const withEvent = stored.filter(({ outcome, type }) => outcome !== null && type !== null);
+    if (withEvent.length === 0) return stored;
+    const logged = new Map((await logEvents(query, withEvent)).map(({ id, outcome }) => [id, outcome]));
+    return stored.map(({ id, outcome }) => ({ id, outcome: (logged.get(id) as Outcome | undefined) ?? outcome }));
+  });
+}
 
 /**
  * Fills gaps of sessions from older states, and logs their events. A state fills a gap when events of several API versions
@@ -147,7 +181,7 @@ export const fillGaps = inputStatement<Delivery, OutcomeRow<Outcome>>({
     SELECT ${ledgerInputColumns.map((name) => `r."${name}"`).join(', ')}, false AS is_logged,
       CASE WHEN r.id IN (SELECT id FROM updated) THEN 'applied' END AS outcome
     FROM input AS r
-  ), ${logEventsSql}`,
+  ), ${logEventsSql('result')}`,
   rowOf,
 });
 
