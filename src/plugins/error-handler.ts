@@ -25,10 +25,10 @@ export function asProblem(error: FastifyError): Problem {
   return databaseProblem(error) ?? new Problem('internal', { cause: error });
 }
 
-/** Sends the problem document of an error. Logs it if its status is 500 or more. */
+/** Sends the problem document of an error. Logs it if its status is 500 or more, except 501: no operator can mend that. */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const problem = asProblem(error);
-  if (problem.statusCode >= 500) {
+  if (problem.statusCode >= 500 && problem.statusCode !== 501) {
     request.log.error(
       { request_id: request.id, err: loggable(problem.cause ?? problem), problem: problem.code },
       catalogue[problem.code].title,

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
+import pino from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createChangeFeed } from '../../src/changes/feed.js';
 import { changeStore } from '../../src/database/changes.js';
@@ -12,7 +13,10 @@ import { blocksOf, currentCursor, pollConsumer, streamConsumer } from './consume
 
 const path = '/api/changes';
 const { api, url, database } = await startService({ environment: { STRIPE_WEBHOOK_SECRETS: webhookSecret } });
-const distributed = await startService();
+const logged: string[] = [];
+const distributed = await startService({
+  logger: pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) }),
+});
 const restored = await startService();
 const retained = await startService();
 const secret = await startService({
@@ -371,6 +375,7 @@ test('on Citus the feed is 501 and everything else works', async () => {
   expectProblem(await distributed.api.get(path), 501, 'changes-not-supported');
   const stream = await distributed.api.get(path).set('accept', 'text/event-stream');
   expectProblem(stream, 501, 'changes-not-supported');
+  expect(logged).toEqual([]);
   await create(distributed.api);
   const metrics = await distributed.api.get('/metrics').expect(200);
   expect(metrics.text).toContain('changes_horizon_lag Nan');
