@@ -3,7 +3,13 @@ import { batching, writeBatch } from '../../src/database/batch.js';
 import { expandShardHints, isCitus, watchWorkers } from '../../src/database/engine/citus.js';
 import type { Database } from '../../src/database/engine/database.js';
 import { openPostgres } from '../../src/database/engine/postgres.js';
-import { databaseProblem, endsConnection, isRefusal, isWorkerFailure } from '../../src/database/engine/sqlstate.js';
+import {
+  databaseProblem,
+  endsConnection,
+  isRefusal,
+  isWorkerFailure,
+  operatorMessage,
+} from '../../src/database/engine/sqlstate.js';
 import { sessionStore } from '../../src/database/sessions/store.js';
 import { onPostgres, postgresDatabase, testDatabase } from '../support/database.js';
 import { startService } from '../support/service.js';
@@ -43,6 +49,13 @@ test.each(workerFailures)(
     expect(endsConnection(error)).toBe(false);
   },
 );
+
+test('the message of a command that fails because of a worker names the worker, not DATABASE_URL', () => {
+  const message = operatorMessage(failure('08006', never));
+  expect(message).toContain('10.0.0.2:5432');
+  expect(message).toMatch(/worker is back\.$/);
+  expect(message).not.toContain('DATABASE_URL');
+});
 
 test('another internal error is not taken for a worker failure', () => {
   const error = failure('XX000', 'cache lookup failed for relation 1');

@@ -201,6 +201,9 @@ export function operatorMessage(error: unknown): string | undefined {
   if (code === 'EADDRNOTAVAIL') return `HOST ${address} is not an address of this machine.`;
   if (code === '42501')
     return `The database role may not do this: ${(error as Error).message}. See "Roles" in docs/operations.md.`;
+  if (isWorkerFailure(error)) {
+    return `A worker of Citus failed: ${(error as Error).message}. Run the command again once the worker is back.`;
+  }
   const problem = databaseProblem(error);
   return problem && `The database cannot be used: ${(error as Error).message || code}. See DATABASE_URL.`;
 }
