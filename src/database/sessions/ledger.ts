@@ -12,8 +12,8 @@ export const deliveryTypes: ColumnTypes = {
 };
 
 /**
- * Returns a CTE and the final SELECT. They log the events of the CTE `result` and return the outcomes. A second endpoint may deliver the
- * same event in the shape of another API version. The ledger merges both into one entry with the greater version. A stale
+ * Returns a CTE and the final SELECT. They log the events of the given CTE and return the outcomes. A second endpoint may deliver
+ * the same event in the shape of another API version. The ledger merges both into one entry with the greater version. A stale
  * delivery, or one of a deleted session, is a `duplicate` if the ledger already has its event.
  */
 export const logEventsSql = (result: string) => `logged AS (
