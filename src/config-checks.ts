@@ -76,6 +76,7 @@ export function misspeltVariables(
 
 interface EnvironmentFault {
   readonly keyword: string;
+  readonly message?: string;
   readonly params: { readonly allowedValues?: string[]; readonly type?: string; readonly limit?: number };
 }
 
@@ -83,7 +84,7 @@ interface EnvironmentFault {
 export function faultOf(error: unknown, { description = '' }: { description?: string }): string {
   const [first] = (error as { errors?: EnvironmentFault[] }).errors ?? [];
   if (!first) throw error;
-  const { keyword, params } = first;
+  const { keyword, message, params } = first;
   switch (keyword) {
     case 'pattern':
       // The description begins with the form, as in `https://…`.
@@ -96,7 +97,9 @@ export function faultOf(error: unknown, { description = '' }: { description?: st
       return `must be at most ${params.limit}`;
     case 'minLength':
       return 'must not be empty';
-    default:
+    case 'type':
       return params.type === 'boolean' ? 'must be true or false' : 'must be a whole number';
+    default:
+      return `${message}`;
   }
 }

@@ -25,7 +25,7 @@ export function asProblem(error: FastifyError): Problem {
   return databaseProblem(error) ?? new Problem('internal', { cause: error });
 }
 
-/** Sends the problem document of an error. Logs it if its status is 500 or more, except 501: no operator can mend that. */
+/** Sends the problem document of an error. Logs it if its status is 500 or more, except 501, which is not a failure. */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const problem = asProblem(error);
   if (problem.statusCode >= 500 && problem.statusCode !== 501) {

@@ -46,12 +46,13 @@ async function statements(): Promise<Statement[]> {
     await Promise.all(['cs_test_kept_1', 'cs_test_kept_2', 'cs_test_kept_3'].map(write));
   }
   await sessions.remove('cs_test_kept', noPreconditions);
-  return seen;
+  // The mirror asks once whether Citus distributes the sessions.
+  return seen.filter(({ text }) => !text.includes('pg_dist_partition'));
 }
 
 test('generic plans made on empty tables find every row by primary key', async () => {
   const seen = await statements();
-  expect([...new Set(seen.flatMap(({ name }) => name ?? []))]).toEqual([
+  expect([...new Set(seen.map(({ name }) => name))]).toEqual([
     ...['find-one', 'find', 'find-payment', 'payment'],
     ...['create', 'replace', 'patch', 'apply'].flatMap((name) => [`${name}-one`, name]),
     'remove',
@@ -59,7 +60,7 @@ test('generic plans made on empty tables find every row by primary key', async (
   // Only PostgreSQL caches plans.
   if (!onPostgres) return;
   await database.query({ text: 'TRUNCATE checkout_session, stripe_event', values: [] });
-  for (const { text, values } of seen.filter(({ name }) => name !== undefined)) {
+  for (const { text, values } of seen) {
     const lines = await database.transaction(async (query) => {
       await query({ text: 'SET LOCAL plan_cache_mode = force_generic_plan', values: [] });
       await query({ text: `PREPARE kept AS ${text}`, values: [] });

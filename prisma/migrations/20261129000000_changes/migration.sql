@@ -119,8 +119,8 @@ $$;
 CREATE FUNCTION "checkout_session_log_updated"() RETURNS TRIGGER LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
-    -- An INSERT with ON CONFLICT DO UPDATE fires this trigger too, nearly always without a row. The statement below would take
-    -- PostgreSQL longer to start than the whole trigger of the insertion.
+    -- An INSERT with ON CONFLICT DO UPDATE fires this trigger too, nearly always without a row. To start the statement below takes
+    -- longer than the whole trigger of an insertion.
     IF NOT EXISTS (SELECT FROM "after") THEN
         RETURN NULL;
     END IF;
